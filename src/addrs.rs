@@ -1,0 +1,1 @@
+//! Desired against observed addresses: which to add, renew or remove.

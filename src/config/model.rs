@@ -1,0 +1,406 @@
+//! The validated configuration: what the rest of the program may rely on.
+//!
+//! A value of these types has passed every check in [`super::check`]; references are resolved and ranges hold.
+//! It is the same on every node; [`Config::node`] finds one's own part.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::units::{Centis, Digest, IfName, Name, Priority, VipAddress, Vrid};
+
+/// One whole configuration, valid for every node named in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// All nodes, in the order of the file; at least one; names and addresses are unique.
+    pub nodes: Vec<NodeConfig>,
+    /// All VIPs, in the order of the file; names are unique, and VRIDs on one interface too.
+    pub vips: Vec<VipConfig>,
+    /// The proxy and how it is watched.
+    pub proxy: ProxyConfig,
+    /// In the order of the file; names are unique.
+    pub frontends: Vec<Frontend>,
+    /// In the order of the file; names are unique.
+    pub backends: Vec<Backend>,
+    /// How hooks run.
+    pub hooks: HookSettings,
+    /// Digest of the text of all files: equal on two nodes when they read the same.
+    pub digest: Digest,
+}
+
+impl Config {
+    /// The node of that name.
+    pub fn node(&self, name: &Name) -> Option<&NodeConfig> {
+        self.nodes.iter().find(|n| n.name == *name)
+    }
+
+    /// The VIP of that name.
+    pub fn vip(&self, name: &Name) -> Option<&VipConfig> {
+        self.vips.iter().find(|v| v.name == *name)
+    }
+}
+
+/// Where something was written, for messages: index into the list of sources, and line from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Index of the file in [`super::Sources`].
+    pub file: usize,
+    /// Line, from 1.
+    pub line: usize,
+}
+
+/// A host that runs vipkeeper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Host name, or what `--node` says.
+    pub name: Name,
+    /// Its own address: unicast peers send to it, and adverts leave from it where the interface has it.
+    pub address: IpAddr,
+}
+
+/// One virtual router: the addresses that move together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VipConfig {
+    /// Name by which binds and the CLI refer to it; `INSTANCE` name in hooks.
+    pub name: Name,
+    /// At least one, all of one family.
+    pub addresses: Vec<VipAddress>,
+    /// The interface on each node that takes part.
+    pub interfaces: BTreeMap<Name, IfName>,
+    /// Virtual router identifier.
+    pub vrid: Vrid,
+    /// Base priority of each node that takes part; a node that is absent never holds the VIP.
+    pub priorities: BTreeMap<Name, Priority>,
+    /// Advertisement interval when active.
+    pub advert_interval: Centis,
+    /// Whether a better node takes the VIP back.
+    pub preempt: Preempt,
+    /// How adverts travel.
+    pub transport: Transport,
+    /// Which VRRPv3 IPv4 checksum to send; both are accepted.
+    pub checksum: Checksum,
+    /// Gratuitous ARP.
+    pub announce: Announce,
+    /// Degrees of health that lower the priority.
+    pub track: Vec<TrackBackend>,
+    /// Commands to run on transitions; those of `[hooks]` where the VIP has none of its own.
+    pub hooks: HookCommands,
+}
+
+/// What a backup does when it hears an active router of lower priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preempt {
+    /// Never take over from a live router (keepalived's `nopreempt`).
+    Refused,
+    /// Take over after having been fit for this long (0: at once; keepalived's `preempt_delay`).
+    After(Duration),
+}
+
+/// How advertisements travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// To a group, 224.0.0.18 by default (RFC 9568 section 5.1.1.2).
+    Multicast(Ipv4Addr),
+    /// To the address of every other node of the VIP.
+    Unicast,
+}
+
+/// Which checksum goes out in VRRPv3 over IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// With the IPv4 pseudo header: what keepalived and FRR send and demand by default.
+    PseudoHeader,
+    /// Over the VRRP message alone (RFC 9568 section 5.2.8).
+    Rfc9568,
+}
+
+/// Gratuitous ARP after a takeover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announce {
+    /// Frames per round and address, 1-100.
+    pub repeat: u32,
+    /// When the second round follows the first; zero: no second round.
+    pub delay: Duration,
+    /// A single frame this often while active; zero: never.
+    pub refresh: Duration,
+}
+
+/// A backend whose loss lowers the priority of the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackBackend {
+    /// The backend; its HAProxy status is what counts (no server up means DOWN).
+    pub backend: Name,
+    /// Added to the priority while it is DOWN: -253..=-1, proven able to move the VIP.
+    pub weight: i32,
+}
+
+/// The proxy and how it is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// Which program.
+    pub engine: Engine,
+    /// The program: a path, or a name looked up in `PATH`.
+    pub binary: PathBuf,
+    /// Directory whose `haproxy.cfg.tera` replaces ours.
+    pub templates: Option<PathBuf>,
+    /// What a SIGTERM to vipkeeper means for the proxy.
+    pub on_stop: OnStop,
+    /// `maxconn` of the global section.
+    pub maxconn: Option<u32>,
+    /// `nbthread` of the global section.
+    pub nbthread: Option<u32>,
+    /// `user` of the global section.
+    pub user: Option<Name>,
+    /// `group` of the global section.
+    pub group: Option<Name>,
+    /// Default timeouts.
+    pub timeouts: Timeouts,
+    /// `hard-stop-after`: how long an old worker may finish its connections.
+    pub hard_stop_after: Duration,
+    /// Log target line of the global section, such as `stdout format raw local0`.
+    pub log: Option<String>,
+    /// Raw lines.
+    pub raw: RawSections,
+    /// How it is watched.
+    pub health: HealthConfig,
+    /// Shortest and longest pause before a dead proxy is started again.
+    pub restart: Backoff,
+    /// Where `[proxy]` stands.
+    pub origin: Option<Origin>,
+}
+
+/// The proxy program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// HAProxy 2.6 or later in master-worker mode.
+    Haproxy,
+}
+
+/// What becomes of the proxy when vipkeeper is stopped by SIGTERM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStop {
+    /// It goes on serving, and the next vipkeeper adopts it.
+    Keep,
+    /// It is stopped too.
+    Stop,
+}
+
+/// Default timeouts of the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `timeout connect`.
+    pub connect: Duration,
+    /// `timeout client`.
+    pub client: Duration,
+    /// `timeout server`.
+    pub server: Duration,
+}
+
+/// Lines passed through unchanged, with the place each was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RawSections {
+    /// At the end of `global`.
+    pub global: Vec<RawLine>,
+    /// At the end of `defaults`.
+    pub defaults: Vec<RawLine>,
+    /// Whole sections after everything else.
+    pub sections: Vec<RawLine>,
+}
+
+/// One raw line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawLine {
+    /// Without line break.
+    pub text: String,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// How the proxy is watched beside its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// From the start of one probe of the stats socket to the next.
+    pub interval: Duration,
+    /// A probe that has not answered by then has failed; at most `interval`.
+    pub timeout: Duration,
+    /// Good probes in a row until a failed proxy counts as healthy again, 1-100.
+    pub rise: u32,
+    /// Failed probes in a row until a healthy proxy counts as failed, 1-100.
+    pub fall: u32,
+}
+
+/// Pauses between starts: doubling from `min` to `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// First pause.
+    pub min: Duration,
+    /// Longest pause.
+    pub max: Duration,
+}
+
+/// HTTP or plain TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `mode http`
+    Http,
+    /// `mode tcp`
+    Tcp,
+}
+
+/// Where clients arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frontend {
+    /// Section name.
+    pub name: Name,
+    /// At least one.
+    pub binds: Vec<Bind>,
+    /// Protocol.
+    pub mode: Mode,
+    /// An existing backend of the same mode.
+    pub default_backend: Name,
+    /// `maxconn` of the section.
+    pub maxconn: Option<u32>,
+    /// Lines at the end of the section.
+    pub raw: Vec<RawLine>,
+    /// Where the section stands.
+    pub origin: Origin,
+}
+
+/// One listening address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// What the user named.
+    pub target: BindTarget,
+    /// TCP port, not 0.
+    pub port: u16,
+    /// Options passed through, such as `accept-proxy`.
+    pub options: Option<String>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What a bind names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BindTarget {
+    /// All addresses of a VIP; rendered so that a node without it still starts.
+    Vip(Name),
+    /// Every address of the host (`*`).
+    Any,
+    /// One address.
+    Address(IpAddr),
+}
+
+impl Config {
+    /// The socket addresses of a bind; `true` marks those of a VIP, which may not be on this node.
+    pub fn bind_addresses(&self, bind: &Bind) -> Vec<(SocketAddr, bool)> {
+        match &bind.target {
+            BindTarget::Any => vec![(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), bind.port), false)],
+            BindTarget::Address(ip) => vec![(SocketAddr::new(*ip, bind.port), false)],
+            BindTarget::Vip(name) => self
+                .vip(name)
+                .map(|v| v.addresses.iter().map(|a| (SocketAddr::new(a.ip(), bind.port), true)).collect())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// A pool of servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// Section name.
+    pub name: Name,
+    /// Protocol.
+    pub mode: Mode,
+    /// Load-balancing algorithm in HAProxy's words.
+    pub balance: String,
+    /// Health check of the servers; none: servers always count as up.
+    pub check: Option<Check>,
+    /// At least one; names are unique within the backend.
+    pub servers: Vec<Server>,
+    /// Lines at the end of the section.
+    pub raw: Vec<RawLine>,
+    /// Where the section stands.
+    pub origin: Origin,
+}
+
+/// How HAProxy checks the servers of a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What is sent.
+    pub kind: CheckKind,
+    /// `inter`
+    pub interval: Duration,
+    /// `rise`, 1-100.
+    pub rise: u32,
+    /// `fall`, 1-100.
+    pub fall: u32,
+}
+
+/// The kind of check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckKind {
+    /// A TCP connection is enough.
+    Tcp,
+    /// An HTTP request, answered 2xx or 3xx.
+    Http {
+        /// Method in capitals.
+        method: String,
+        /// Path with query.
+        path: String,
+        /// `Host` header.
+        host: Option<String>,
+    },
+}
+
+/// One server of a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Name within the backend.
+    pub name: Name,
+    /// `host:port`, an address or a DNS name.
+    pub address: String,
+    /// 0-256.
+    pub weight: u32,
+    /// Used only when all others are down.
+    pub backup: bool,
+    /// `maxconn` of the server.
+    pub maxconn: Option<u32>,
+    /// Options passed through.
+    pub options: Option<String>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// How hooks run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookSettings {
+    /// Unprivileged user to run as; none: vipkeeper's own.
+    pub user: Option<Name>,
+    /// Group to run as; none: the user's own.
+    pub group: Option<Name>,
+    /// A hook that runs longer is killed with its process group.
+    pub timeout: Duration,
+}
+
+/// A command: program and arguments, no shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookCommand {
+    /// At least the program, an absolute path.
+    pub argv: Vec<String>,
+}
+
+/// The hooks of one VIP, named as keepalived names them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HookCommands {
+    /// `notify_master`
+    pub master: Option<HookCommand>,
+    /// `notify_backup`
+    pub backup: Option<HookCommand>,
+    /// `notify_fault`
+    pub fault: Option<HookCommand>,
+    /// `notify_stop`
+    pub stop: Option<HookCommand>,
+    /// `notify`: every transition, with `INSTANCE NAME STATE PRIORITY` appended.
+    pub any: Option<HookCommand>,
+}

@@ -1,0 +1,3 @@
+//! The process edge: arguments, logging, runtime, exit codes.
+
+fn main() {}

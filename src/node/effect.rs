@@ -1,0 +1,148 @@
+//! What a node asks of the world: requests, in the imperative, as plain data.
+//!
+//! Nothing is believed until its outcome comes back as an [`Event`](super::Event).
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::hooks::HookRun;
+use crate::node::event::{OpId, RequestId};
+use crate::proxy::ProxyOp;
+use crate::units::{IfName, LeaseSecs, VipAddress};
+
+/// In the order in which they must be carried out.
+pub type Effects = Vec<Effect>;
+
+/// Something to be done. The shell executes `Transmit`, `Announce`, `OpenInterface` and `CloseInterface`
+/// itself and at once; the others go to the worker of their resource and never delay the former.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a whole IPv4 datagram (header included; the kernel fills id and header checksum).
+    Transmit {
+        /// Leaves here.
+        interface: IfName,
+        /// Group or peer; equal to the destination in the header.
+        to: Ipv4Addr,
+        /// The datagram.
+        datagram: Vec<u8>,
+    },
+    /// Send a whole Ethernet frame.
+    Announce {
+        /// Leaves here.
+        interface: IfName,
+        /// The frame.
+        frame: Vec<u8>,
+    },
+    /// Open the raw VRRP socket and the packet socket of an interface and join the groups; replaces earlier ones.
+    OpenInterface {
+        /// Its name.
+        interface: IfName,
+        /// Its kernel index.
+        index: u32,
+        /// Groups to join.
+        groups: Vec<Ipv4Addr>,
+    },
+    /// Close them.
+    CloseInterface {
+        /// Its name.
+        interface: IfName,
+    },
+    /// Dump links and addresses: answered by `NetworkObserved`.
+    ObserveNetwork,
+    /// Add or renew an address as a lease with our tag: answered by `AddressInstalled`.
+    Install {
+        /// The operation.
+        op: OpId,
+        /// Link.
+        index: u32,
+        /// The address.
+        address: VipAddress,
+        /// `valid_lft`.
+        lease: LeaseSecs,
+    },
+    /// Remove an address: answered by `AddressWithdrawn`.
+    Withdraw {
+        /// The operation.
+        op: OpId,
+        /// Link.
+        index: u32,
+        /// The address.
+        address: VipAddress,
+    },
+    /// An operation of the proxy worker: answered by `ProxyDone`. One at a time.
+    Proxy {
+        /// The operation.
+        op: OpId,
+        /// What to do.
+        what: ProxyOp,
+    },
+    /// Watch a worker process by pidfd instead of the one watched so far: `WorkerExited` when it ends.
+    WatchWorker {
+        /// Its process id.
+        pid: u32,
+    },
+    /// Ask the stats socket for `show info` and frontend and backend states: answered by `Probed`.
+    Probe {
+        /// The operation.
+        op: OpId,
+        /// Give up after this long (the node judges the probe failed at that time by itself).
+        timeout: Duration,
+    },
+    /// Run a hook: answered by `HookFinished`.
+    RunHook {
+        /// The operation.
+        op: OpId,
+        /// The command.
+        run: HookRun,
+    },
+    /// Read, check and render the configuration again: answered by `ConfigLoaded`.
+    LoadConfig {
+        /// The operation.
+        op: OpId,
+    },
+    /// Store the configuration texts read last as the last good ones (the node confirmed that they work).
+    KeepConfig,
+    /// Answer a request.
+    Reply {
+        /// Which.
+        request: RequestId,
+        /// Done, or the reason why not, for people.
+        result: Result<String, String>,
+    },
+    /// Tell the service manager that we are ready (once) and what we are doing.
+    Notify {
+        /// `READY=1`
+        ready: bool,
+        /// `STATUS=`
+        status: String,
+    },
+    /// A line for the operator's log.
+    Log(LogLine),
+    /// End the process with this status; nothing follows.
+    Exit {
+        /// Exit status.
+        code: u8,
+    },
+}
+
+/// A decision worth telling, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How loud.
+    pub level: LogLevel,
+    /// The VIP it is about, if one.
+    pub vip: Option<String>,
+    /// What and why.
+    pub message: String,
+}
+
+/// How loud a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// For those who look for it.
+    Debug,
+    /// A change of state.
+    Info,
+    /// A human should look.
+    Warn,
+}

@@ -1,0 +1,227 @@
+//! What the world tells a node: facts, in the past tense, as plain data.
+//!
+//! Any event is legal in any state; the shell never decides what one means.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::proxy::{ProxyOutcome, Sample};
+use crate::render::Rendered;
+use crate::units::{IfName, Name};
+
+/// Numbers an operation, so that a late outcome of an old one is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct OpId(pub u64);
+
+/// Something happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The deadline of [`super::Node::deadline`] may have passed.
+    Tick,
+    /// A datagram of IP protocol 112 arrived, whatever its quality.
+    PacketReceived(Received),
+    /// The whole state of links and addresses, from a complete dump.
+    NetworkObserved(Network),
+    /// Links or addresses changed (monitor message, or an overrun): the picture is stale.
+    NetworkChanged,
+    /// Outcome of [`super::Effect::OpenInterface`].
+    InterfaceOpened {
+        /// Which interface.
+        interface: IfName,
+        /// The error names a missing capability where that is the cause.
+        result: Result<(), String>,
+    },
+    /// Outcome of [`super::Effect::Install`].
+    AddressInstalled {
+        /// The operation.
+        op: OpId,
+        /// The kernel's answer.
+        result: Result<(), String>,
+    },
+    /// Outcome of [`super::Effect::Withdraw`]; an address that was gone already is a success.
+    AddressWithdrawn {
+        /// The operation.
+        op: OpId,
+        /// The kernel's answer.
+        result: Result<(), String>,
+    },
+    /// An advert or announcement could not be sent.
+    TransmitFailed {
+        /// On which interface.
+        interface: IfName,
+        /// The kernel's answer.
+        error: String,
+    },
+    /// Outcome of [`super::Effect::Proxy`].
+    ProxyDone {
+        /// The operation.
+        op: OpId,
+        /// What came of it.
+        outcome: ProxyOutcome,
+    },
+    /// The proxy's master process ended (pidfd).
+    ProxyExited {
+        /// Its process id.
+        pid: u32,
+        /// Exit status for people, such as `signal 9`.
+        status: String,
+    },
+    /// A worker watched through [`super::Effect::WatchWorker`] ended (pidfd).
+    WorkerExited {
+        /// Its process id.
+        pid: u32,
+    },
+    /// Outcome of [`super::Effect::Probe`].
+    Probed {
+        /// The operation.
+        op: OpId,
+        /// What the stats socket said, or why it said nothing.
+        result: Result<Sample, String>,
+    },
+    /// Outcome of [`super::Effect::RunHook`].
+    HookFinished {
+        /// The operation.
+        op: OpId,
+        /// Exit status for people and whether it was a success.
+        outcome: HookOutcome,
+    },
+    /// A watched configuration file may have changed.
+    ConfigTouched,
+    /// Outcome of [`super::Effect::LoadConfig`].
+    ConfigLoaded {
+        /// The operation.
+        op: OpId,
+        /// The new configuration, or the whole report of what is wrong with it.
+        result: Result<Loaded, String>,
+    },
+    /// An operator asked for something through the control socket.
+    Requested {
+        /// To be answered with [`super::Effect::Reply`].
+        id: RequestId,
+        /// What was asked.
+        request: Request,
+    },
+    /// A signal arrived.
+    Signalled(Signal),
+}
+
+/// A datagram with what the kernel knows of its travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The interface it arrived on.
+    pub interface: IfName,
+    /// The whole IPv4 datagram, header included, as read from the raw socket.
+    pub bytes: Vec<u8>,
+    /// Longer than the receive buffer; the rest is lost.
+    pub truncated: bool,
+    /// When the kernel received it.
+    pub at: Instant,
+}
+
+/// Links and addresses of this host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Network {
+    /// All links, by index.
+    pub links: Vec<Link>,
+    /// All IPv4 and IPv6 addresses.
+    pub addresses: Vec<Address>,
+}
+
+/// One link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Kernel index.
+    pub index: u32,
+    /// Name.
+    pub name: IfName,
+    /// Administratively up, and with carrier (`IFF_UP` and `IFF_LOWER_UP`/`IFF_RUNNING`).
+    pub up: bool,
+    /// Hardware address, if it is an Ethernet one.
+    pub mac: Option<[u8; 6]>,
+}
+
+/// One address on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// Index of the link.
+    pub index: u32,
+    /// The address (`IFA_LOCAL` for IPv4).
+    pub ip: IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+    /// Carries our `IFA_PROTO` tag.
+    pub ours: bool,
+    /// Seconds of its lease left; none: it stays forever.
+    pub valid_secs: Option<u32>,
+}
+
+impl Network {
+    /// The link of that name.
+    pub fn link(&self, name: &IfName) -> Option<&Link> {
+        self.links.iter().find(|l| l.name == *name)
+    }
+
+    /// IPv4 addresses of a link, in the kernel's order.
+    pub fn ipv4(&self, index: u32) -> impl Iterator<Item = (Ipv4Addr, &Address)> {
+        self.addresses.iter().filter(move |a| a.index == index).filter_map(|a| match a.ip {
+            IpAddr::V4(ip) => Some((ip, a)),
+            IpAddr::V6(_) => None,
+        })
+    }
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookOutcome {
+    /// Exit status 0.
+    Succeeded,
+    /// Another status, a signal, or it could not be started; the text says which.
+    Failed(String),
+    /// Killed at its deadline.
+    TimedOut,
+}
+
+/// A configuration that passed every check, with what was rendered from it for this node.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The validated model.
+    pub config: Arc<Config>,
+    /// The proxy's configuration text.
+    pub rendered: Arc<Rendered>,
+}
+
+/// Numbers a request of the control socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What an operator can ask of a running node. (Status needs no request: it is published.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Read the files again and apply them; answered when applied or refused.
+    Reload,
+    /// Give up a VIP (none: all) and stay out of its election for this long.
+    Release {
+        /// Which VIP; none: all.
+        vip: Option<Name>,
+        /// For how long; zero: until `resume`.
+        hold: Duration,
+    },
+    /// Take part again after a release.
+    Resume {
+        /// Which VIP; none: all.
+        vip: Option<Name>,
+    },
+}
+
+/// Signals that mean something to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM: resign, and leave the proxy as `proxy.on_stop` says.
+    Terminate,
+    /// SIGINT, from a terminal: resign and stop the proxy too.
+    Interrupt,
+    /// SIGHUP: reload.
+    Hangup,
+}

@@ -1,0 +1,142 @@
+//! What a node says of itself: plain data, serialisable, computed at one instant.
+//!
+//! Durations are milliseconds before that instant (`*_ms_ago`, `for_ms`), so that no wall clock is needed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that `vipkeeper status` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Name of this node.
+    pub node: String,
+    /// Version of vipkeeper.
+    pub version: String,
+    /// Process id of vipkeeper; filled in by the shell.
+    pub pid: u32,
+    /// Milliseconds since this vipkeeper started.
+    pub up_ms: u64,
+    /// `starting`, `running` or `stopping`.
+    pub phase: String,
+    /// The configuration in force.
+    pub config: ConfigStatus,
+    /// The proxy.
+    pub proxy: ProxyStatus,
+    /// One entry per VIP that this node takes part in, in the order of the file.
+    pub vips: Vec<VipStatus>,
+    /// Packets that were dropped before they could be attributed to a VIP, by interface, then by reason.
+    pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// Digest of the files; equal on nodes that read the same.
+    pub digest: String,
+    /// Milliseconds since it was put in force.
+    pub loaded_ms_ago: u64,
+    /// The last attempt to change it, if there was one.
+    pub last_reload: Option<ReloadStatus>,
+}
+
+/// One attempt to apply a changed configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadStatus {
+    /// It is in force.
+    pub ok: bool,
+    /// What was done, or the whole reason why nothing changed.
+    pub message: String,
+    /// Milliseconds since it ended.
+    pub ms_ago: u64,
+    /// Milliseconds it took.
+    pub took_ms: u64,
+}
+
+/// The proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyStatus {
+    /// It counts as fit to hold a VIP.
+    pub healthy: bool,
+    /// Why it is healthy or not.
+    pub why: String,
+    /// Milliseconds since that verdict.
+    pub for_ms: u64,
+    /// What the lifecycle is doing, such as `serving`, `starting`, `waiting 800 ms to start again`.
+    pub doing: String,
+    /// Process id of the master.
+    pub master_pid: Option<u32>,
+    /// Process id of the worker that answers.
+    pub worker_pid: Option<u32>,
+    /// Version as the proxy states it.
+    pub version: Option<String>,
+    /// Generation that answers.
+    pub generation: Option<String>,
+    /// Current and maximal connections.
+    pub connections: Option<(u64, u64)>,
+    /// Frontends with their state.
+    pub frontends: Vec<(String, String)>,
+    /// Backends with their state.
+    pub backends: Vec<(String, String)>,
+    /// How often it was started since this vipkeeper started.
+    pub starts: u64,
+}
+
+/// One VIP as this node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VipStatus {
+    /// Name.
+    pub name: String,
+    /// Virtual router identifier.
+    pub vrid: u8,
+    /// Interface on this node.
+    pub interface: String,
+    /// Addresses with prefix length.
+    pub addresses: Vec<String>,
+    /// `active`, `backup` or `fault`.
+    pub state: String,
+    /// Milliseconds in this state.
+    pub for_ms: u64,
+    /// Why it is in this state.
+    pub why: String,
+    /// Who holds the VIP as far as this node knows.
+    pub holder: Option<Holder>,
+    /// Priority now; none: the node abstains.
+    pub priority: Option<u8>,
+    /// Priority of the configuration.
+    pub base_priority: u8,
+    /// What lowers it, with its weight.
+    pub weights: Vec<(String, i32)>,
+    /// Which of the addresses are on the interface.
+    pub installed: Vec<String>,
+    /// The last transitions, newest first.
+    pub transitions: Vec<TransitionStatus>,
+    /// Adverts sent and accepted, hooks failed and the like.
+    pub counters: BTreeMap<String, u64>,
+    /// Packets for this VRID that were dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// Who holds a VIP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Name of the node, if its address is one of the configuration's.
+    pub node: Option<String>,
+    /// Its address.
+    pub address: String,
+    /// The priority it advertises.
+    pub priority: u8,
+}
+
+/// A change of state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitionStatus {
+    /// Before.
+    pub from: String,
+    /// After.
+    pub to: String,
+    /// Why.
+    pub why: String,
+    /// Milliseconds since then.
+    pub ms_ago: u64,
+}

@@ -1,0 +1,1 @@
+//! How the proxy is started, checked, reloaded and restarted.

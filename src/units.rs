@@ -1,0 +1,323 @@
+//! Values that cannot be wrong: each type is checked once, where it is made.
+//!
+//! Nothing here knows about files, packets or time sources.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU8;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A value outside its permitted range; the message names the range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {range}, not {got}")]
+pub struct OutOfRange {
+    /// What was being made, in the user's words.
+    pub what: &'static str,
+    /// The permitted range, for people.
+    pub range: &'static str,
+    /// What was given instead.
+    pub got: String,
+}
+
+/// Virtual router identifier, 1-255 (RFC 9568 section 5.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Vrid(NonZeroU8);
+
+impl Vrid {
+    /// Fails for anything outside 1-255.
+    pub fn new(id: i64) -> Result<Self, OutOfRange> {
+        u8::try_from(id).ok().and_then(NonZeroU8::new).map(Self).ok_or_else(|| OutOfRange {
+            what: "a vrid",
+            range: "1-255",
+            got: id.to_string(),
+        })
+    }
+
+    /// The byte on the wire.
+    pub fn get(self) -> u8 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Vrid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Priority of a router that takes part in the election, 1-254.
+///
+/// 0 (resign) and 255 (address owner) are not priorities but other claims (RFC 9568 section 5.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Priority(NonZeroU8);
+
+impl Priority {
+    /// The lowest priority that still takes part.
+    pub const MIN: Self = Self(NonZeroU8::MIN);
+    /// The highest priority of a router that does not own the address.
+    pub const MAX: Self = match NonZeroU8::new(254) {
+        Some(n) => Self(n),
+        None => Self::MIN,
+    };
+
+    /// Fails for anything outside 1-254.
+    pub fn new(value: i64) -> Result<Self, OutOfRange> {
+        u8::try_from(value).ok().filter(|v| *v != 255).and_then(NonZeroU8::new).map(Self).ok_or_else(|| OutOfRange {
+            what: "a priority",
+            range: "1-254 (255 is reserved for the address owner, 0 means resign)",
+            got: value.to_string(),
+        })
+    }
+
+    /// The byte on the wire.
+    pub fn get(self) -> u8 {
+        self.0.get()
+    }
+
+    /// This priority plus `weight`, held within 1-254.
+    #[must_use]
+    pub fn weighted(self, weight: i32) -> Self {
+        let sum = i32::from(self.get()).saturating_add(weight).clamp(1, 254);
+        Self::new(i64::from(sum)).unwrap_or(Self::MIN)
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An advertisement interval in centiseconds, 1-4095 (RFC 9568 section 5.2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Centis(u16);
+
+impl Centis {
+    /// One second, the default of the RFC.
+    pub const SECOND: Self = Self(100);
+
+    /// Fails outside 1-4095 centiseconds (10 ms to 40.95 s).
+    pub fn new(centis: u16) -> Result<Self, OutOfRange> {
+        if (1..=4095).contains(&centis) {
+            Ok(Self(centis))
+        } else {
+            Err(OutOfRange { what: "an advert interval", range: "10 ms to 40.95 s", got: format!("{centis} cs") })
+        }
+    }
+
+    /// Fails outside 10 ms - 40.95 s and for anything that is not a multiple of 10 ms.
+    pub fn from_duration(d: Duration) -> Result<Self, OutOfRange> {
+        let error = || OutOfRange {
+            what: "an advert interval",
+            range: "10 ms to 40.95 s in steps of 10 ms",
+            got: format!("{d:?}"),
+        };
+        if !d.as_micros().is_multiple_of(10_000) {
+            return Err(error());
+        }
+        u16::try_from(d.as_millis() / 10).ok().and_then(|c| Self::new(c).ok()).ok_or_else(error)
+    }
+
+    /// The 12-bit value on the wire.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+
+    /// The same as a [`Duration`].
+    pub fn duration(self) -> Duration {
+        Duration::from_millis(u64::from(self.0) * 10)
+    }
+
+    /// Skew time: `interval * (256 - priority) / 256` (RFC 9568 section 6.1), in whole microseconds.
+    pub fn skew(self, priority: Priority) -> Duration {
+        let micros = u64::from(self.0) * 10_000 * (256 - u64::from(priority.get())) / 256;
+        Duration::from_micros(micros)
+    }
+
+    /// Active down interval: three intervals and the skew (RFC 9568 section 6.1).
+    pub fn down(self, priority: Priority) -> Duration {
+        self.duration() * 3 + self.skew(priority)
+    }
+}
+
+/// A network interface name, 1-15 bytes without `/` or white space (Linux `IFNAMSIZ`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct IfName(String);
+
+impl IfName {
+    /// Fails for names the kernel would not accept.
+    pub fn new(name: &str) -> Result<Self, OutOfRange> {
+        let bad = name.is_empty()
+            || name.len() > 15
+            || matches!(name, "." | "..")
+            || name.bytes().any(|b| b == b'/' || b == b':' || b.is_ascii_whitespace() || b.is_ascii_control());
+        if bad {
+            return Err(OutOfRange {
+                what: "an interface name",
+                range: "1-15 bytes without '/', ':' or white space",
+                got: format!("{name:?}"),
+            });
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name as the kernel knows it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name given by the user to a node, VIP, frontend or backend: 1-63 of `[A-Za-z0-9_.-]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    /// Fails for empty and over-long names and for characters HAProxy would not take in a section name.
+    pub fn new(name: &str) -> Result<Self, OutOfRange> {
+        let good = (1..=63).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        if good {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(OutOfRange { what: "a name", range: "1-63 of A-Z a-z 0-9 _ . -", got: format!("{name:?}") })
+        }
+    }
+
+    /// The name as given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A virtual address with its prefix length, as it is put on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VipAddress {
+    ip: IpAddr,
+    prefix: u8,
+}
+
+impl VipAddress {
+    /// Fails for a prefix longer than the address.
+    pub fn new(ip: IpAddr, prefix: u8) -> Result<Self, OutOfRange> {
+        let max = if ip.is_ipv4() { 32 } else { 128 };
+        if prefix > max {
+            return Err(OutOfRange {
+                what: "a prefix length",
+                range: if ip.is_ipv4() { "0-32" } else { "0-128" },
+                got: prefix.to_string(),
+            });
+        }
+        Ok(Self { ip, prefix })
+    }
+
+    /// The address without its prefix length.
+    pub fn ip(self) -> IpAddr {
+        self.ip
+    }
+
+    /// The IPv4 address, if it is one.
+    pub fn ipv4(self) -> Option<Ipv4Addr> {
+        match self.ip {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    /// Prefix length in bits.
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+}
+
+impl fmt::Display for VipAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix)
+    }
+}
+
+impl Serialize for VipAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A digest of configuration or rendered text: the first 8 bytes of SHA-256, shown as 16 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub u64);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = OutOfRange;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Some(s)
+            .filter(|s| s.len() == 16 && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+            .and_then(|s| u64::from_str_radix(s, 16).ok())
+            .map(Self)
+            .ok_or_else(|| OutOfRange { what: "a digest", range: "16 lower-case hex digits", got: format!("{s:?}") })
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Whole seconds of a kernel address lease (`IFA_CACHEINFO.valid_lft`), at least 2.
+///
+/// The kernel counts leases in seconds, so one second could end at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct LeaseSecs(u32);
+
+impl LeaseSecs {
+    /// The lease for a router: as long as a backup with this interval waits, at least 2 s.
+    ///
+    /// A kernel that loses its vipkeeper thus drops the VIP about when the successor takes it.
+    pub fn for_interval(interval: Centis) -> Self {
+        let secs = interval.duration().saturating_mul(3).as_secs();
+        Self(u32::try_from(secs).unwrap_or(u32::MAX).clamp(2, 120))
+    }
+
+    /// Seconds.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// How often a holder renews it: a third, at most every second.
+    pub fn renew_every(self) -> Duration {
+        (Duration::from_secs(u64::from(self.0)) / 3).min(Duration::from_secs(1))
+    }
+}

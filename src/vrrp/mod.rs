@@ -1,0 +1,1 @@
+//! VRRP, sans-IO: packets, the state machine of one virtual router, and gratuitous ARP frames.
