@@ -1,1 +1,8 @@
-//! The command line: one file per subcommand.
+//! The command line: clap types, and one file per subcommand.
+//!
+//! Owns how people are talked to; decides nothing about VIPs or the proxy.
+
+pub mod args;
+pub mod outcome;
+pub mod status;
+pub mod terminal;
