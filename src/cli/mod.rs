@@ -3,6 +3,8 @@
 //! Owns how people are talked to; decides nothing about VIPs or the proxy.
 
 pub mod args;
+pub mod demo;
 pub mod outcome;
+pub mod programs;
 pub mod status;
 pub mod terminal;

@@ -21,18 +21,18 @@ fn write(stream: &mut impl Write, text: &str) {
 
 /// Colours for the standard output: on a terminal, unless `NO_COLOR` is set (no-color.org).
 pub fn stdout_colour() -> Colour {
-    colour(io::stdout().is_terminal())
+    colour(&io::stdout())
 }
 
 /// Colours for the standard error, likewise.
 pub fn stderr_colour() -> Colour {
-    colour(io::stderr().is_terminal())
+    colour(&io::stderr())
 }
 
-fn colour(terminal: bool) -> Colour {
+fn colour(stream: &impl IsTerminal) -> Colour {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
-    if terminal && !refused && !dumb { Colour::Ansi } else { Colour::None }
+    if stream.is_terminal() && !refused && !dumb { Colour::Ansi } else { Colour::None }
 }
 
 /// How a word is to be seen.
