@@ -4,11 +4,28 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::outcome::Exit;
-use crate::cli::terminal::{Tone, paint, span};
+use crate::cli::args::{Place, StatusArgs};
+use crate::cli::instance::{Instance, converse};
+use crate::cli::outcome::{Exit, Failure};
+use crate::cli::terminal::{Tone, paint, print, span, stdout_colour};
 use crate::config::Colour;
 use crate::node::Status;
 use crate::node::status::{ConfigStatus, ProxyStatus, VipStatus};
+
+/// Asks, and prints for people or programs.
+///
+/// # Errors
+/// 5 when vipkeeper is not running, 3 when we may not ask it.
+pub fn run(place: &Place, args: &StatusArgs) -> Result<Exit, Failure> {
+    let status = converse(async { Instance::at(place.runtime()).status().await })?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&status).map_err(|e| Failure::new(Exit::Unhealthy, e))?;
+        print(&format!("{json}\n"));
+    } else {
+        print(&human(&status, stdout_colour()));
+    }
+    Ok(exit(&status))
+}
 
 /// 1 when the proxy is unhealthy or a VIP is in fault, else 0.
 pub fn exit(status: &Status) -> Exit {
