@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-/// The service is up (once) and does this.
-pub fn status(ready: bool, status: &str) {
-    let ready = ready.then_some(NotifyState::Ready);
-    let states: Vec<_> = ready.into_iter().chain([NotifyState::Status(status)]).collect();
-    send(&states);
+/// The service is up; said once.
+pub fn ready() {
+    send(&[NotifyState::Ready]);
+}
+
+/// What the service is doing, for `systemctl status`.
+pub fn status(status: &str) {
+    send(&[NotifyState::Status(status)]);
 }
 
 /// The service is about to end on purpose.

@@ -95,14 +95,16 @@ impl VrrpSocket {
                 let at = stamp.map_or_else(clock::now, |stamp| clock::instant_of(stamp, self.empty_at));
                 Ok(Some(Received { interface: self.interface.clone(), bytes, truncated, at }))
             }
-            Err(Errno::EAGAIN) => {
-                self.empty_at = clock::now();
-                // Forget the reactor's cached readiness; a datagram that arrives from now on is a new edge.
-                match self.raw.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into())) {
-                    Ok(()) | Err(_) => Ok(None),
+            Err(error) => {
+                // Forget the reactor's cached readiness, or a lasting error would spin; what comes next is a new edge.
+                drop(self.raw.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into())));
+                if error == Errno::EAGAIN {
+                    self.empty_at = clock::now();
+                    Ok(None)
+                } else {
+                    Err(error.into())
                 }
             }
-            Err(error) => Err(error.into()),
         }
     }
 
