@@ -69,9 +69,8 @@ impl Alarm {
         }
         let (instant, kernel) = self.anchor;
         // An `it_value` of zero would disarm, hence the nanosecond.
-        let value = at.map_or(Duration::ZERO, |at| {
-            (kernel + at.saturating_duration_since(instant)).max(Duration::from_nanos(1))
-        });
+        let value = at
+            .map_or(Duration::ZERO, |at| (kernel + at.saturating_duration_since(instant)).max(Duration::from_nanos(1)));
         let spec = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
             it_value: Timespec {

@@ -343,11 +343,7 @@ impl Driver {
     }
 
     /// What a worker did not take has failed, and the node is told so as by the worker itself.
-    fn fail_unsent<T>(
-        &mut self,
-        sent: Result<(), TrySendError<T>>,
-        outcome: impl FnOnce(T, String) -> Option<Event>,
-    ) {
+    fn fail_unsent<T>(&mut self, sent: Result<(), TrySendError<T>>, outcome: impl FnOnce(T, String) -> Option<Event>) {
         let (op, why) = match sent {
             Ok(()) => return,
             Err(TrySendError::Full(op)) => (op, "too many operations are waiting already"),

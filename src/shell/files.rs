@@ -34,9 +34,6 @@ pub const TOTAL_BYTES_MAX: usize = 16 << 20;
 /// A load that takes longer than this has hit a dead file system; it fails, and its thread is left to its fate.
 const LOAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// Name of the template that a user's directory may hold.
-const TEMPLATE_NAME: &str = "haproxy.cfg.tera";
-
 /// What a file looked like when it was last looked at; none: it was not there.
 pub(crate) type Stamp = BTreeMap<PathBuf, Option<FileStamp>>;
 
@@ -143,7 +140,7 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
 #[derive(Debug, Clone)]
 pub struct Reading {
     /// The texts.
-    pub sources: Sources,
+    pub sources: Arc<Sources>,
     pub(crate) plan: Plan,
     /// Taken before the texts were read, so a change in between is noticed as one.
     pub(crate) stamp: Stamp,
@@ -158,9 +155,8 @@ pub fn read(main: &Path) -> Result<Reading, String> {
     let mut plan = Plan::new(&main);
     let before = plan.stamp();
     let source = read_file(&main)?;
-    let included = config::includes(&source).map_err(|problems| {
-        problems.report(&Sources { files: vec![source.clone()] }, Colour::None)
-    })?;
+    let included = config::includes(&source)
+        .map_err(|problems| problems.report(&Sources { files: vec![source.clone()] }, Colour::None))?;
     let directory = main.parent().unwrap_or(Path::new("/"));
     let escaped = glob::Pattern::escape(&directory.to_string_lossy());
     plan.patterns = included
@@ -185,7 +181,7 @@ pub fn read(main: &Path) -> Result<Reading, String> {
     if files.iter().map(|f| f.text.len()).sum::<usize>() > TOTAL_BYTES_MAX {
         return Err(format!("the configuration files together have more than {TOTAL_BYTES_MAX} bytes"));
     }
-    Ok(Reading { sources: Sources { files }, plan, stamp })
+    Ok(Reading { sources: Arc::new(Sources { files }), plan, stamp })
 }
 
 fn read_file(path: &Path) -> Result<Source, String> {
@@ -233,8 +229,8 @@ impl Target {
 ///
 /// # Errors
 /// The whole report of what is wrong.
-pub fn load(sources: &Sources, target: &Target) -> Result<Loaded, String> {
-    render_for(target, check(sources, target)?)
+pub fn load(sources: &Arc<Sources>, target: &Target) -> Result<Loaded, String> {
+    render_for(target, check(sources, target)?, sources)
 }
 
 fn check(sources: &Sources, target: &Target) -> Result<Config, String> {
@@ -251,11 +247,12 @@ fn check(sources: &Sources, target: &Target) -> Result<Config, String> {
     ))
 }
 
-fn render_for(target: &Target, config: Config) -> Result<Loaded, String> {
+fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result<Loaded, String> {
     let template = template_of(&config).map(|path| read_template(&path)).transpose()?.flatten();
     let node = target.find(&config).ok_or_else(|| "this host is none of the nodes".to_owned())?;
     let input = RenderInput {
         config: &config,
+        sources,
         node,
         stats_socket: &target.stats_socket,
         template: template.as_deref(),
@@ -266,7 +263,7 @@ fn render_for(target: &Target, config: Config) -> Result<Loaded, String> {
 
 /// Where the user's template would be.
 fn template_of(config: &Config) -> Option<PathBuf> {
-    config.proxy.templates.as_ref().map(|directory| directory.join(TEMPLATE_NAME))
+    config.proxy.templates.as_ref().map(|directory| directory.join(render::TEMPLATE_NAME))
 }
 
 /// A directory without that template is no mistake: ours is used.
@@ -290,7 +287,7 @@ pub fn read_and_load(main: &Path, target: &Target) -> (Option<Reading>, Result<L
             reading.stamp.insert(template.clone(), file_stamp(&template));
             reading.plan.template = Some(template);
         }
-        render_for(target, config)
+        render_for(target, config, &reading.sources)
     });
     (Some(reading), loaded)
 }
@@ -310,7 +307,7 @@ pub struct Files {
     main: PathBuf,
     state_dir: PathBuf,
     target: Target,
-    last_read: Option<Sources>,
+    last_read: Option<Arc<Sources>>,
     watcher: Option<watch::Watcher>,
 }
 
@@ -321,7 +318,7 @@ impl Files {
         main: PathBuf,
         state_dir: PathBuf,
         target: Target,
-        last_read: Option<Sources>,
+        last_read: Option<Arc<Sources>>,
         watcher: Option<watch::Watcher>,
     ) -> Self {
         Self { main, state_dir, target, last_read, watcher }

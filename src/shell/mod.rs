@@ -17,6 +17,9 @@ pub mod netlink;
 
 pub mod hook_runner;
 
+pub mod process;
+pub mod stats_socket;
+
 pub mod files;
 
 pub mod control;
@@ -95,7 +98,8 @@ pub fn run(setup: &Setup) -> anyhow::Result<u8> {
 
 async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let start::Started { lock, me, loaded, target, reading } = started;
-    let (workers, inlets, outlets) = workers::spawn(workers::Plan { setup, me: &me, loaded: &loaded, target, reading })?;
+    let (workers, inlets, outlets) =
+        workers::spawn(workers::Plan { setup, me: &me, loaded: &loaded, target, reading })?;
     schedule();
     let (node, effects) = node(loaded, me);
     let driver = driver::Driver::new(node, inlets, outlets).context("cannot set up the driver")?;

@@ -312,9 +312,9 @@ impl Netlink {
     fn keep_if_sound<T>(&mut self, result: &Result<T, NetlinkError>) {
         match result {
             Ok(_) | Err(NetlinkError::Refused { .. }) => {}
-            Err(
-                NetlinkError::Open(_) | NetlinkError::Silent | NetlinkError::Ended | NetlinkError::Restless,
-            ) => self.connection = None,
+            Err(NetlinkError::Open(_) | NetlinkError::Silent | NetlinkError::Ended | NetlinkError::Restless) => {
+                self.connection = None
+            }
         }
     }
 }
@@ -448,8 +448,7 @@ fn is_tagged(message: &AddressMessage) -> bool {
 ///
 /// Ends only when the socket does; then it is opened again after a pause, with a `changed` for what was missed.
 pub async fn monitor(changed: Arc<Notify>) {
-    const GROUPS: [MulticastGroup; 3] =
-        [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+    const GROUPS: [MulticastGroup; 3] = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
     loop {
         match rtnetlink::new_multicast_connection(&GROUPS) {
             Ok((mut connection, _handle, mut messages)) => {

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use nix::fcntl::{Flock, FlockArg};
@@ -47,7 +48,7 @@ pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
     }
     let lock = lock(&setup.runtime_dir)?;
     check_privileges()?;
-    let mut target = Target { names: own_names(setup)?, stats_socket: workers::stats_socket(&setup.runtime_dir) };
+    let mut target = Target { names: own_names(setup)?, stats_socket: workers::stats_socket_path(&setup.runtime_dir) };
     let (reading, result) = files::read_and_load(&setup.config, &target);
     let loaded = match result {
         Ok(loaded) => loaded,
@@ -83,10 +84,8 @@ fn lock(runtime_dir: &Path) -> Result<Flock<File>, Failure> {
         .with_context(|| format!("cannot open {}", path.display()))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut lock) => {
-            let written = lock
-                .set_len(0)
-                .and_then(|()| lock.rewind())
-                .and_then(|()| writeln!(lock, "{}", std::process::id()));
+            let written =
+                lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
             written.with_context(|| format!("cannot write {}", path.display()))?;
             Ok(lock)
         }
@@ -156,7 +155,7 @@ fn instead(state_dir: &Path, target: &Target, report: String) -> Result<Loaded, 
         tracing::warn!(%error, "the last good configuration cannot be read");
         None
     });
-    match kept.map(|sources| files::load(&sources, target)) {
+    match kept.map(|sources| files::load(&Arc::new(sources), target)) {
         Some(Ok(loaded)) => {
             tell(&report);
             tracing::warn!(

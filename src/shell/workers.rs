@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::control::{self, Server};
+use super::control::Server;
 use super::driver::{Inlets, Outlets};
 use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
-use super::{Setup, hook_runner, netlink};
+use super::process::{self, ProxyPaths};
+use super::{Setup, hook_runner, netlink, stats_socket};
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
 use crate::units::Name;
@@ -42,7 +43,7 @@ const LAST_TURNS: usize = 16;
 const STATS_SOCKET: &str = "stats.sock";
 
 /// Where the proxy answers probes.
-pub(crate) fn stats_socket(runtime_dir: &Path) -> PathBuf {
+pub(crate) fn stats_socket_path(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join(STATS_SOCKET)
 }
 
@@ -81,7 +82,8 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     queues.spawn(hook_runner::run(me.as_str().to_owned(), ops, events.clone()));
 
     let (probes, ops) = mpsc::channel(SINGLE_OPS);
-    queues.spawn(probe(target.stats_socket.clone(), ops, events.clone()));
+    let target_socket = target.stats_socket.clone();
+    queues.spawn(probe(target_socket.clone(), ops, events.clone()));
 
     let (files, ops) = mpsc::channel(SINGLE_OPS);
     let watcher = watch_files(setup, reading.as_ref(), Arc::clone(&config_touched));
@@ -97,6 +99,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
         state_dir: setup.state_dir.clone(),
         runtime_dir: setup.runtime_dir.clone(),
     };
+    debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
     queues.spawn(process::run(paths, ops, watched, events));
 
     let (calls, inlet_calls) = mpsc::channel(CALLS);

@@ -89,7 +89,11 @@ impl Client {
     pub async fn status(&self) -> Result<Status, ClientError> {
         let request = self.http.get("http://vipkeeper/v1/status").timeout(STATUS_WITHIN);
         let (code, body) = self.exchange(request).await?;
-        if code.is_success() { self.parse(&body) } else { Err(ClientError::Refused(self.parse::<Answer>(&body)?.message)) }
+        if code.is_success() {
+            self.parse(&body)
+        } else {
+            Err(ClientError::Refused(self.parse::<Answer>(&body)?.message))
+        }
     }
 
     /// Reads the files again and applies them; returns what was done.
@@ -137,7 +141,8 @@ impl Client {
     }
 
     fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, ClientError> {
-        serde_json::from_slice(body).map_err(|e| self.failed(format!("its answer is not what this version expects: {e}")))
+        serde_json::from_slice(body)
+            .map_err(|e| self.failed(format!("its answer is not what this version expects: {e}")))
     }
 
     fn failed(&self, why: String) -> ClientError {
