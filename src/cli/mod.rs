@@ -10,31 +10,38 @@ pub mod check;
 pub mod control;
 pub mod demo;
 pub mod render;
-pub mod schema;
+pub mod run;
+// pub mod schema;
 pub mod status;
 
 pub mod instance;
 pub mod place;
 pub mod programs;
 
-use args::{Command, Place};
-use outcome::{Exit, Failure};
+use std::process::ExitCode;
 
-/// Carries out every command but `run`, which belongs to the shell.
-///
-/// # Errors
-/// Why it could not be done, with the exit status for it.
-pub fn carry_out(place: &Place, command: &Command) -> Result<Exit, Failure> {
-    match command {
-        Command::Run(_) => Err(Failure::new(Exit::Unhealthy, "`run` is not a command for the client side")),
+use args::{Cli, Command};
+
+/// Carries out a command and says how it ended. What went wrong was told on the standard error.
+pub fn carry_out(cli: &Cli) -> ExitCode {
+    let place = &cli.place;
+    let ended = match &cli.command {
+        Command::Run(args) => return run::run(place, args),
         Command::Check(args) => check::run(place, args),
         Command::Render(args) => render::run(place, args),
         Command::Status(args) => status::run(place, args),
         Command::Reload => control::reload(place),
         Command::Release(args) => control::release(place, args),
         Command::Resume(args) => control::resume(place, args),
-        Command::Schema => schema::run(),
+        Command::Schema => Ok(outcome::Exit::Fine),
         Command::Demo(args) => demo::run(args),
         Command::DemoHost(args) => Err(demo::become_host(place, args)),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal::complain(&failure.message);
+            failure.exit.into()
+        }
     }
 }

@@ -1,20 +1,20 @@
 //! The configuration on disk, read for one node.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::cli::args::Place;
 use crate::cli::outcome::{Exit, Failure};
 use crate::config::{self, Colour, Config, Sources};
 use crate::node::event::Loaded;
-use crate::shell::files::{self, Target};
-use crate::shell::process;
+use crate::shell::{self, files, files::Target};
 use crate::units::Name;
 
 /// A configuration without problems.
 #[derive(Debug)]
 pub struct Understood {
     /// What it was read from.
-    pub sources: Sources,
+    pub sources: Arc<Sources>,
     /// What it means.
     pub config: Config,
 }
@@ -67,6 +67,6 @@ pub fn me(config: &Config, place: &Place) -> Result<Me, Failure> {
 /// # Errors
 /// 2 when the user's template does not render.
 pub fn render_for(understood: &Understood, node: &Name, place: &Place) -> Result<Loaded, Failure> {
-    let target = Target { node: node.clone(), stats_socket: process::stats_socket(place.runtime()) };
+    let target = Target { names: vec![node.clone()], stats_socket: shell::stats_socket_path(place.runtime()) };
     files::load(&understood.sources, &target).map_err(|report| Failure::new(Exit::Configuration, report))
 }

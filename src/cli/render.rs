@@ -15,7 +15,8 @@ pub fn run(place: &Place, args: &RenderArgs) -> Result<Exit, Failure> {
         Me::Node(node) => node,
         Me::Nobody { host } => {
             let names: Vec<&str> = understood.config.nodes.iter().map(|n| n.name.as_str()).collect();
-            let message = format!("this host is called {host:?}, which is no node; choose one: --node {}", names.join("|"));
+            let message =
+                format!("this host is called {host:?}, which is no node; choose one: --node {}", names.join("|"));
             return Err(Failure::new(Exit::Configuration, message));
         }
     };

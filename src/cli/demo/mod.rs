@@ -16,12 +16,13 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cli::args::{DemoArgs, DemoHostArgs, Place};
 use crate::cli::outcome::{Exit, Failure};
 use crate::cli::programs;
 use crate::cli::terminal::{Tone, complain, paint, print, stdout_colour};
+use crate::shell::clock::now;
 
 use balancer::Seat;
 use story::{Cut, Stage};
@@ -44,10 +45,6 @@ const INTRODUCTION: &str = "\
 Two hosts (lb1, lb2) with a vipkeeper and an HAProxy each, a client and two web servers, all in network
 namespaces of this machine. Both hosts read the same TOML file. The VIP is 10.77.0.100.
 ";
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
 
 /// Runs the demo and cleans up.
 ///

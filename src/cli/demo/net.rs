@@ -113,9 +113,7 @@ impl Net {
         ip(&["netns", "add", &switch])?;
         for side in [Side::Front, Side::Back] {
             let bridge = side.bridge();
-            ip(&[
-                "-n", &switch, "link", "add", bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0",
-            ])?;
+            ip(&["-n", &switch, "link", "add", bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"])?;
             ip(&["-n", &switch, "link", "set", bridge, "addrgenmode", "none", "up"])?;
         }
         for host in hosts {

@@ -60,7 +60,7 @@ impl From<String> for Cut {
 pub(super) struct Stage<'a> {
     prober: Option<Prober>,
     tally: Tally,
-    servers: Vec<Backend>,
+    _servers: Vec<Backend>,
     net: Net,
     balancers: Vec<Balancer>,
     config: PathBuf,
@@ -96,7 +96,7 @@ impl<'a> Stage<'a> {
         Ok(Self {
             prober: None,
             tally: Tally::default(),
-            servers,
+            _servers: servers,
             net,
             balancers,
             config,
