@@ -207,7 +207,7 @@ fn every_dependency_is_justified_and_used() {
         } else if section.ends_with("dependencies]") && !line.starts_with('#') && line.contains('=') {
             seen += 1;
             let name = line.split([' ', '=']).next().unwrap();
-            if line.split_once(" # ").is_none_or(|(_, why)| why.len() <= 10) {
+            if line.split_once(" # ").is_none_or(|(_, why)| why.len() < 8) {
                 findings.push(format!("{name}: a comment must say why it is there"));
             }
             let path = name.replace('-', "_");

@@ -160,6 +160,11 @@ impl Net {
         Ok(())
     }
 
+    /// The processes in a host.
+    pub fn processes(&self, host: &str) -> Vec<Pid> {
+        pids(&self.namespace(host))
+    }
+
     /// Runs `ip` with these arguments inside a host.
     ///
     /// # Errors
