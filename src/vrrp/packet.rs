@@ -134,9 +134,18 @@ impl From<Reject> for Rejected {
     }
 }
 
+/// Whether a datagram fitted into the receive buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capture {
+    /// All of it.
+    Whole,
+    /// The rest is lost.
+    Cut,
+}
+
 /// Reads a whole IPv4 datagram as a raw socket delivers it, in the order of RFC 9568 section 7.1.
-pub fn parse(datagram: &[u8], truncated: bool) -> Result<Advert, Rejected> {
-    if truncated {
+pub fn parse(datagram: &[u8], capture: Capture) -> Result<Advert, Rejected> {
+    if capture == Capture::Cut {
         return Err(Reject::Oversized.into());
     }
     let (ip, message) = split_ipv4(datagram)?;

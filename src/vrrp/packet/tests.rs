@@ -42,13 +42,13 @@ fn fix_vrrp(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 fn reason(bytes: &[u8]) -> Reject {
-    parse(bytes, false).unwrap_err().reason
+    parse(bytes, Capture::Whole).unwrap_err().reason
 }
 
 #[test]
 fn both_ipv4_checksums_are_accepted() {
     for checksum in [Checksum::PseudoHeader, Checksum::Rfc9568] {
-        let heard = parse(&build(&outgoing(checksum)), false).unwrap();
+        let heard = parse(&build(&outgoing(checksum)), Capture::Whole).unwrap();
         assert_eq!(heard.checksum, checksum);
         assert_eq!(heard.addresses, VIPS);
         assert_eq!(heard.source, SOURCE);
@@ -62,7 +62,7 @@ fn both_ipv4_checksums_are_accepted() {
 fn a_ttl_other_than_255_is_rejected() {
     let mut bytes = good();
     bytes[8] = 254;
-    let rejected = parse(&fix_ip(bytes), false).unwrap_err();
+    let rejected = parse(&fix_ip(bytes), Capture::Whole).unwrap_err();
     assert_eq!(rejected, Rejected { reason: Reject::Ttl, vrid: Vrid::new(51).ok() });
 }
 
@@ -91,14 +91,14 @@ fn every_broken_must_has_its_own_reason() {
     let mut fragment = good();
     fragment[6] = 0x20;
     assert_eq!(reason(&fix_ip(fragment)), Reject::IpHeader);
-    assert_eq!(parse(&good(), true).unwrap_err().reason, Reject::Oversized);
+    assert_eq!(parse(&good(), Capture::Cut).unwrap_err().reason, Reject::Oversized);
 }
 
 #[test]
 fn every_truncation_is_rejected() {
     let whole = good();
     for len in 0..whole.len() {
-        assert!(parse(&whole[..len], false).is_err(), "length {len}");
+        assert!(parse(&whole[..len], Capture::Whole).is_err(), "length {len}");
     }
 }
 
@@ -106,7 +106,7 @@ fn every_truncation_is_rejected() {
 fn reserved_bits_beside_the_interval_are_ignored() {
     let mut bytes = good();
     bytes[24] |= 0xf0;
-    assert_eq!(parse(&fix_vrrp(bytes), false).unwrap().interval, Centis::SECOND);
+    assert_eq!(parse(&fix_vrrp(bytes), Capture::Whole).unwrap().interval, Centis::SECOND);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn ip_options_are_skipped() {
     bytes.extend_from_slice(&[0x94, 4, 0, 0]); // router alert
     bytes.extend_from_slice(&plain[20..]);
     put(&mut bytes, 2, u16::try_from(plain.len() + 4).unwrap());
-    assert_eq!(parse(&fix_ip(bytes), false).unwrap().vrid.get(), 51);
+    assert_eq!(parse(&fix_ip(bytes), Capture::Whole).unwrap().vrid.get(), 51);
 }
 
 proptest! {
@@ -136,7 +136,7 @@ proptest! {
             checksum: if rfc { Checksum::Rfc9568 } else { Checksum::PseudoHeader },
             addresses: &addresses,
         };
-        let heard = parse(&build(&advert), false).unwrap();
+        let heard = parse(&build(&advert), Capture::Whole).unwrap();
         prop_assert_eq!(heard.vrid, advert.vrid);
         prop_assert_eq!(heard.claim.byte(), byte);
         prop_assert_eq!(heard.interval, advert.interval);
@@ -147,13 +147,13 @@ proptest! {
 
     #[test]
     fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200), truncated in any::<bool>()) {
-        let _answer = parse(&bytes, truncated);
+        let _answer = parse(&bytes, if truncated { Capture::Cut } else { Capture::Whole });
     }
 
     #[test]
     fn one_flipped_bit_is_never_accepted(at in 0usize..36, bit in 0u8..8) {
         let mut bytes = good();
         bytes[at] ^= 1 << bit;
-        prop_assert!(parse(&bytes, false).is_err());
+        prop_assert!(parse(&bytes, Capture::Whole).is_err());
     }
 }
