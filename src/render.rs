@@ -1,15 +1,42 @@
 //! [`Config`](crate::config::Config) to the proxy's configuration text: tera, deterministic, no disk.
+//!
+//! Owns the template's model, the generation, and the way back from a line of the text to the TOML. It must never
+//! depend on anything but its input: the same input gives the same bytes, so that an unchanged file is no reload.
+
+mod alerts;
+mod model;
+mod origins;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::config::{Config, Origin};
+use sha2::{Digest as _, Sha256};
+use tera::{Context, Tera};
+
+use crate::config::{Config, Origin, Sources};
 use crate::units::{Digest, Name};
+
+pub use alerts::{alert_lines, report_alerts};
+
+/// Name of the template, in messages and in a user's directory.
+pub const TEMPLATE_NAME: &str = "haproxy.cfg.tera";
+
+/// The template that is used where the user has none.
+pub const TEMPLATE: &str = include_str!("../templates/haproxy.cfg.tera");
+
+/// Names the generation in `description`, which `show info` repeats.
+pub const GENERATION_PREFIX: &str = "vipkeeper generation ";
+
+/// A longer text is refused: no proxy configuration of people is, and it must be written on every reload.
+const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// What the text depends on beside the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderInput<'a> {
     /// The configuration.
     pub config: &'a Config,
+    /// The texts it was read from, for messages about the rendered file.
+    pub sources: &'a Arc<Sources>,
     /// The node it is for.
     pub node: &'a Name,
     /// Path of the stats socket that vipkeeper probes.
@@ -27,6 +54,8 @@ pub struct Rendered {
     pub generation: Digest,
     /// Where each line came from, as far as known; index 0 is line 1.
     pub origins: Vec<Option<Origin>>,
+    /// What `origins` points into.
+    pub sources: Arc<Sources>,
 }
 
 /// The template did not render.
@@ -35,6 +64,68 @@ pub struct Rendered {
 pub struct RenderError(pub String);
 
 /// Renders the proxy's configuration.
-pub fn render(_input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
-    Err(RenderError(String::new()))
+///
+/// Fails when a user's template is wrong, or when a value would break out of its line.
+pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
+    let model = model::Model::new(input)?;
+    let mut tera = Tera::default();
+    tera.autoescape_on(Vec::<&str>::new());
+    tera.add_raw_template(TEMPLATE_NAME, &fold_tag_lines(input.template.unwrap_or(TEMPLATE)))
+        .map_err(|e| RenderError(e.to_string()))?;
+    let mut context = Context::from_serialize(&model).map_err(|e| RenderError(e.to_string()))?;
+
+    let unfilled = with_generation(&tera, &mut context, Digest(0))?;
+    let generation = digest(&unfilled);
+    let text = with_generation(&tera, &mut context, generation)?;
+
+    // Without this line no reload could ever be confirmed, and every start would be judged a failure.
+    let identity = format!("description \"{GENERATION_PREFIX}{generation}\"");
+    if !text.lines().any(|line| line.trim() == identity) {
+        return Err(RenderError(format!(
+            "its global section must have the line `description \"{GENERATION_PREFIX}{{{{ generation }}}}\"`, \
+             by which vipkeeper recognises the file that the proxy runs"
+        )));
+    }
+    let origins = origins::trace(&text, input.config);
+    Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources) })
+}
+
+fn with_generation(tera: &Tera, context: &mut Context, generation: Digest) -> Result<String, RenderError> {
+    context.insert("generation", &generation.to_string());
+    let mut text = tera.render(TEMPLATE_NAME, context).map_err(|e| RenderError(e.to_string()))?;
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(RenderError(format!("the text has {} bytes, more than {TEXT_BYTES_MAX}", text.len())));
+    }
+    // HAProxy refuses a file whose last line has no line feed.
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    Ok(text)
+}
+
+/// Moves the line feed of a line that holds one block tag or comment, and nothing else, into the tag. Such lines
+/// then leave no blank line behind, the template stays readable, and line numbers in Tera's messages stay right.
+fn fold_tag_lines(template: &str) -> String {
+    let mut folded = String::with_capacity(template.len());
+    for line in template.split_inclusive('\n') {
+        let tag = line.trim();
+        let close = [("{%", "%}"), ("{#", "#}")].into_iter().find_map(|(open, close)| {
+            let lone = tag.starts_with(open) && tag.ends_with(close) && tag.matches(open).count() == 1;
+            lone.then_some(close)
+        });
+        match close.and_then(|close| tag.strip_suffix(close).map(|head| (head, close))) {
+            // `-%}` stays together.
+            Some((head, close)) => match head.strip_suffix('-') {
+                Some(head) => folded.extend([head, "\n-", close]),
+                None => folded.extend([head, "\n", close]),
+            },
+            None => folded.push_str(line),
+        }
+    }
+    folded
+}
+
+/// The first 8 bytes of SHA-256.
+fn digest(text: &str) -> Digest {
+    let hash = Sha256::digest(text.as_bytes());
+    Digest(hash.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
 }

@@ -4,6 +4,7 @@
 
 pub mod health;
 pub mod lifecycle;
+pub mod master;
 pub mod stats;
 
 use std::net::SocketAddr;

@@ -1,7 +1,9 @@
 //! Reading HAProxy's stats socket: `show info` and `show stat` as text in, a [`Sample`] out.
 //!
-//! Bounded and tolerant of new columns; intolerant of anything that is not HAProxy's answer.
+//! Bounded and tolerant of new columns; intolerant of anything that is not HAProxy's answer. It must never fill a
+//! gap with a default: a fact that is missing makes the probe a failed one.
 
+use crate::render::GENERATION_PREFIX;
 use crate::units::Digest;
 
 /// The command of one probe: process facts, then frontends and backends (types 1 and 2) without servers.
@@ -29,8 +31,159 @@ pub struct Sample {
     pub connections_max: u64,
     /// Seconds since it started.
     pub uptime_secs: u64,
-    /// `(name, open)` of every frontend, in HAProxy's order.
+    /// `(name, status)` of every frontend, in HAProxy's order; a serving one is `OPEN`.
     pub frontends: Vec<(String, String)>,
-    /// `(name, status)` of every backend, in HAProxy's order.
+    /// `(name, status)` of every backend, in HAProxy's order; `UP` while a server is.
     pub backends: Vec<(String, String)>,
+}
+
+/// Why an answer is no [`Sample`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatsError {
+    /// The socket was closed without a word.
+    #[error("the stats socket gave an empty answer")]
+    Empty,
+    /// The empty line that ends every answer is missing: the process died while it wrote, or it is not HAProxy.
+    #[error("the answer of the stats socket is cut off after {0} bytes")]
+    CutOff(usize),
+    /// `show info` lacks a field.
+    #[error("`show info` answered without a usable {0}")]
+    Info(&'static str),
+    /// `show stat` has no header line, or the header lacks a column.
+    #[error("`show stat` answered without a {0} column")]
+    Column(&'static str),
+    /// A row of `show stat` is shorter than its header demands.
+    #[error("row {0} of `show stat` is incomplete")]
+    Row(usize),
+}
+
+impl Sample {
+    /// Reads the answer to [`PROBE_COMMAND`].
+    pub fn parse(answer: &str) -> Result<Self, StatsError> {
+        if answer.trim().is_empty() {
+            return Err(StatsError::Empty);
+        }
+        // Each of the two answers ends in an empty line (management guide, section 9.3).
+        if !answer.ends_with("\n\n") {
+            return Err(StatsError::CutOff(answer.len()));
+        }
+        // `description` holds any text, but no line feed, so that the first line with `# ` begins the table.
+        let table = answer.find("\n# ").map_or(answer.len(), |at| at + 1);
+        let (info, stat) = answer.split_at_checked(table).unwrap_or((answer, ""));
+        let info = Info::parse(info);
+        let (frontends, backends) = parse_stat(stat)?;
+        let version_text = info.version.ok_or(StatsError::Info("Version"))?;
+        Ok(Self {
+            pid: number(info.pid).and_then(|n| u32::try_from(n).ok()).ok_or(StatsError::Info("Pid"))?,
+            version: version(version_text).ok_or(StatsError::Info("Version"))?,
+            version_text: version_text.to_owned(),
+            generation: info.description.and_then(generation),
+            stopping: number(info.stopping).ok_or(StatsError::Info("Stopping"))? != 0,
+            connections: number(info.connections).ok_or(StatsError::Info("CurrConns"))?,
+            connections_max: number(info.connections_max).ok_or(StatsError::Info("Maxconn"))?,
+            uptime_secs: number(info.uptime).ok_or(StatsError::Info("Uptime_sec"))?,
+            frontends,
+            backends,
+        })
+    }
+}
+
+/// The fields of `show info` that count, as text. The first of equal names wins: what follows could only come
+/// from a value.
+#[derive(Default)]
+struct Info<'a> {
+    pid: Option<&'a str>,
+    version: Option<&'a str>,
+    description: Option<&'a str>,
+    stopping: Option<&'a str>,
+    connections: Option<&'a str>,
+    connections_max: Option<&'a str>,
+    uptime: Option<&'a str>,
+}
+
+impl<'a> Info<'a> {
+    fn parse(text: &'a str) -> Self {
+        let mut info = Self::default();
+        for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
+            let field = match name {
+                "Pid" => &mut info.pid,
+                "Version" => &mut info.version,
+                "description" => &mut info.description,
+                "Stopping" => &mut info.stopping,
+                "CurrConns" => &mut info.connections,
+                "Maxconn" => &mut info.connections_max,
+                "Uptime_sec" => &mut info.uptime,
+                _ => continue,
+            };
+            field.get_or_insert(value.trim());
+        }
+        info
+    }
+}
+
+fn number(text: Option<&str>) -> Option<u64> {
+    text.and_then(|t| t.parse().ok())
+}
+
+/// `2.6.12-1+deb12u4` and `3.4-dev5` to major and minor.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.splitn(3, ['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn generation(description: &str) -> Option<Digest> {
+    description.strip_prefix(GENERATION_PREFIX)?.parse().ok()
+}
+
+type Rows = Vec<(String, String)>;
+
+/// Frontends and backends with their status, by the names of the header's columns.
+fn parse_stat(text: &str) -> Result<(Rows, Rows), StatsError> {
+    let mut lines = text.lines();
+    let header = lines.next().and_then(|l| l.strip_prefix("# ")).ok_or(StatsError::Column("pxname"))?;
+    let column = |name: &'static str| header.split(',').position(|c| c == name).ok_or(StatsError::Column(name));
+    let (pxname, svname, status) = (column("pxname")?, column("svname")?, column("status")?);
+    let last = pxname.max(svname).max(status);
+
+    let (mut frontends, mut backends) = (Rows::new(), Rows::new());
+    for (index, line) in lines.take_while(|l| !l.is_empty()).enumerate() {
+        let fields = fields(line, last + 1);
+        let field = |at: usize| fields.get(at).ok_or(StatsError::Row(index + 1));
+        let (name, kind, status) = (field(pxname)?, field(svname)?, field(status)?);
+        let rows = match kind.as_str() {
+            // HAProxy's internal proxies, such as `<HTTPCLIENT>`, listen to nobody. (It lists neither the stats
+            // socket, GLOBAL, nor the master's, MASTER; those names are free for users.)
+            _ if name.starts_with('<') => continue,
+            "FRONTEND" => &mut frontends,
+            "BACKEND" => &mut backends,
+            _ => continue,
+        };
+        rows.push((name.clone(), status.clone()));
+    }
+    Ok((frontends, backends))
+}
+
+/// The first `count` fields of a CSV line; a quoted one may hold commas, and a doubled quote stands for one.
+fn fields(line: &str, count: usize) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut quoted = false;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        let Some(field) = fields.last_mut() else { break };
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                field.push('"');
+            }
+            '"' if quoted || field.is_empty() => quoted = !quoted,
+            ',' if !quoted => {
+                if fields.len() == count {
+                    return fields;
+                }
+                fields.push(String::new());
+            }
+            _ => field.push(c),
+        }
+    }
+    fields
 }

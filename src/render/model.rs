@@ -1,0 +1,303 @@
+//! What the template sees: the configuration in HAProxy's words, already quoted and with its durations spelt.
+//!
+//! The template's header documents these fields; the two must be changed together.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{RenderError, RenderInput};
+use crate::config::{
+    Backend, Bind, BindTarget, Check, CheckKind, Config, Frontend, Mode, ProxyConfig, RawLine, Server, Timeouts,
+};
+
+/// Old workers that may finish their connections beside the current one; the oldest is ended at the next reload.
+/// HAProxy's own default since 3.3; without a limit they can pile up until memory ends.
+const OLD_WORKERS_MAX: u32 = 50;
+
+/// Idle connections of an old worker are closed over this span instead of all at once, which is what makes
+/// clients with keep-alive survive a reload. Held below `hard-stop-after`.
+const CLOSE_SPREAD: Duration = Duration::from_secs(5);
+
+/// HAProxy keeps times in 32 bits of milliseconds.
+const TIME_MS_MAX: u128 = 0x7fff_ffff;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Model {
+    node: String,
+    global: Global,
+    defaults: Defaults,
+    frontends: Vec<FrontendModel>,
+    backends: Vec<BackendModel>,
+    raw_sections: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Global {
+    stats_socket: String,
+    hard_stop_after: String,
+    close_spread_time: String,
+    max_reloads: u32,
+    maxconn: Option<u32>,
+    nbthread: Option<u32>,
+    user: Option<String>,
+    group: Option<String>,
+    log: Option<String>,
+    raw: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Defaults {
+    connect: String,
+    client: String,
+    server: String,
+    raw: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FrontendModel {
+    name: String,
+    mode: &'static str,
+    log_option: Option<&'static str>,
+    maxconn: Option<u32>,
+    binds: Vec<BindModel>,
+    default_backend: String,
+    raw: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct BindModel {
+    address: String,
+    transparent: bool,
+    options: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct BackendModel {
+    name: String,
+    mode: &'static str,
+    balance: String,
+    check: Option<CheckModel>,
+    servers: Vec<ServerModel>,
+    raw: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckModel {
+    http: Option<HttpCheckModel>,
+    inter: String,
+    rise: u32,
+    fall: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct HttpCheckModel {
+    method: String,
+    uri: String,
+    host: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServerModel {
+    name: String,
+    address: String,
+    weight: u32,
+    backup: bool,
+    maxconn: Option<u32>,
+    options: Option<String>,
+}
+
+impl Model {
+    /// Fails for a value that holds a control character, since it could begin a line of its own.
+    pub(super) fn new(input: &RenderInput<'_>) -> Result<Self, RenderError> {
+        let Config { nodes: _, vips: _, proxy, frontends, backends, hooks: _, digest: _ } = input.config;
+        let stats_socket = input.stats_socket.to_str().ok_or_else(|| {
+            RenderError(format!("the stats socket {} is not UTF-8: choose another runtime directory", {
+                input.stats_socket.display()
+            }))
+        })?;
+        Ok(Self {
+            node: input.node.to_string(),
+            global: Global::new(proxy, stats_socket)?,
+            defaults: Defaults::new(&proxy.timeouts, &proxy.raw.defaults)?,
+            frontends: frontends.iter().map(|f| FrontendModel::new(input.config, f)).collect::<Result<_, _>>()?,
+            backends: backends.iter().map(BackendModel::new).collect::<Result<_, _>>()?,
+            raw_sections: raw(&proxy.raw.sections)?,
+        })
+    }
+}
+
+impl Global {
+    fn new(proxy: &ProxyConfig, stats_socket: &str) -> Result<Self, RenderError> {
+        let ProxyConfig {
+            engine: _,
+            binary: _,
+            templates: _,
+            on_stop: _,
+            maxconn,
+            nbthread,
+            user,
+            group,
+            timeouts: _,
+            hard_stop_after,
+            log,
+            raw: raw_sections,
+            health: _,
+            restart: _,
+            origin: _,
+        } = proxy;
+        let raw = raw(&raw_sections.global)?;
+        // A second `description` silently replaces ours, and with it the generation.
+        if raw.iter().any(|line| line.split_whitespace().next() == Some("description")) {
+            return Err(RenderError(
+                "a raw line of the global section sets `description`, which vipkeeper needs for its generation: \
+                 remove that line"
+                    .to_owned(),
+            ));
+        }
+        Ok(Self {
+            stats_socket: word(one_line("the stats socket", stats_socket)?),
+            hard_stop_after: time(*hard_stop_after),
+            close_spread_time: time(CLOSE_SPREAD.min(*hard_stop_after / 2)),
+            max_reloads: OLD_WORKERS_MAX,
+            maxconn: *maxconn,
+            nbthread: *nbthread,
+            user: user.as_ref().map(ToString::to_string),
+            group: group.as_ref().map(ToString::to_string),
+            log: passed_through("proxy.log", log.as_deref())?,
+            raw,
+        })
+    }
+}
+
+impl Defaults {
+    fn new(timeouts: &Timeouts, lines: &[RawLine]) -> Result<Self, RenderError> {
+        let Timeouts { connect, client, server } = timeouts;
+        Ok(Self { connect: time(*connect), client: time(*client), server: time(*server), raw: raw(lines)? })
+    }
+}
+
+impl FrontendModel {
+    fn new(config: &Config, frontend: &Frontend) -> Result<Self, RenderError> {
+        let Frontend { name, binds, mode, default_backend, maxconn, raw: lines, origin: _ } = frontend;
+        let mut listening = Vec::with_capacity(binds.len());
+        for bind in binds {
+            let options = passed_through("the options of a bind", bind.options.as_deref())?;
+            listening.extend(addresses(config, bind).into_iter().map(|(address, transparent)| BindModel {
+                address,
+                transparent,
+                options: options.clone(),
+            }));
+        }
+        Ok(Self {
+            name: name.to_string(),
+            mode: mode_word(*mode),
+            log_option: config.proxy.log.is_some().then_some(match mode {
+                Mode::Http => "httplog",
+                Mode::Tcp => "tcplog",
+            }),
+            maxconn: *maxconn,
+            binds: listening,
+            default_backend: default_backend.to_string(),
+            raw: raw(lines)?,
+        })
+    }
+}
+
+impl BackendModel {
+    fn new(backend: &Backend) -> Result<Self, RenderError> {
+        let Backend { name, mode, balance, check, servers, raw: lines, origin: _ } = backend;
+        Ok(Self {
+            name: name.to_string(),
+            mode: mode_word(*mode),
+            balance: one_line("backend.balance", balance)?.to_owned(),
+            check: check.as_ref().map(CheckModel::new).transpose()?,
+            servers: servers.iter().map(ServerModel::new).collect::<Result<_, _>>()?,
+            raw: raw(lines)?,
+        })
+    }
+}
+
+impl CheckModel {
+    fn new(check: &Check) -> Result<Self, RenderError> {
+        let Check { kind, interval, rise, fall } = check;
+        let http = match kind {
+            CheckKind::Tcp => None,
+            CheckKind::Http { method, path, host } => Some(HttpCheckModel {
+                method: word(one_line("the method of a check", method)?),
+                uri: word(one_line("the path of a check", path)?),
+                host: match host {
+                    None => None,
+                    // The value of `hdr` is a log-format string, where a percent sign begins a variable.
+                    Some(host) => Some(word(&one_line("the host of a check", host)?.replace('%', "%%"))),
+                },
+            }),
+        };
+        Ok(Self { http, inter: time(*interval), rise: *rise, fall: *fall })
+    }
+}
+
+impl ServerModel {
+    fn new(server: &Server) -> Result<Self, RenderError> {
+        let Server { name, address, weight, backup, maxconn, options, origin: _ } = server;
+        Ok(Self {
+            name: name.to_string(),
+            address: word(one_line("the address of a server", address)?),
+            weight: *weight,
+            backup: *backup,
+            maxconn: *maxconn,
+            options: passed_through("the options of a server", options.as_deref())?,
+        })
+    }
+}
+
+/// The addresses of a bind as HAProxy writes them, and whether each is bound although it may not be here.
+pub(super) fn addresses(config: &Config, bind: &Bind) -> Vec<(String, bool)> {
+    match &bind.target {
+        BindTarget::Any => vec![(format!("*:{}", bind.port), false)],
+        BindTarget::Address(_) | BindTarget::Vip(_) => config
+            .bind_addresses(bind)
+            .into_iter()
+            .map(|(address, transparent)| (address.to_string(), transparent))
+            .collect(),
+    }
+}
+
+fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Http => "http",
+        Mode::Tcp => "tcp",
+    }
+}
+
+/// A duration in HAProxy's syntax, rounded up to a millisecond and held within what HAProxy can keep.
+fn time(duration: Duration) -> String {
+    let ms = duration.as_nanos().div_ceil(1_000_000).min(TIME_MS_MAX);
+    if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
+}
+
+/// One argument of a HAProxy line, in single quotes where it would not be taken literally.
+fn word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/@!?&()[]*+,;=%".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    // Nothing is special within single quotes; a single quote itself is written outside of them.
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn passed_through(what: &str, text: Option<&str>) -> Result<Option<String>, RenderError> {
+    text.map(|text| one_line(what, text).map(str::to_owned)).transpose()
+}
+
+fn raw(lines: &[RawLine]) -> Result<Vec<String>, RenderError> {
+    lines.iter().map(|line| one_line("a raw line", &line.text).map(str::to_owned)).collect()
+}
+
+/// Refuses line breaks and other control characters, with which a value could begin a line of its own.
+fn one_line<'a>(what: &str, text: &'a str) -> Result<&'a str, RenderError> {
+    if text.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(RenderError(format!("{what} holds a control character: {text:?}; keep it on one line")));
+    }
+    Ok(text)
+}

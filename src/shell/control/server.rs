@@ -1,0 +1,240 @@
+//! The server side: bounded connections, bodies and times.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::sys::stat::{Mode, umask};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{Answer, Call, ReleaseBody, ResumeBody, socket_path};
+use crate::node::event::Request;
+use crate::units::Name;
+
+/// Connections at the same time; more wait in the listen queue.
+const CONNECTIONS_MAX: usize = 16;
+
+/// A longer body is answered 413.
+const BODY_BYTES_MAX: usize = 4096;
+
+/// Request line and headers have to be here by then.
+const HEADER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The rest of a request has to be here by then.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
+
+/// A reload may have to wait for the proxy; after this the client is told to look at the status.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+/// A connection is closed after this, whatever it does.
+const CONNECTION_WITHIN: Duration = Duration::from_secs(140);
+
+/// Pause when a connection could not be accepted (out of descriptors).
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// The listening socket; its file is removed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Server {
+    /// Binds the socket of a runtime directory with mode 0600, in place of a stale one.
+    ///
+    /// The caller holds the lock of the directory, so nobody else listens there.
+    ///
+    /// # Errors
+    /// Those of `bind`, in words for the operator.
+    pub fn bind(runtime_dir: &Path) -> Result<Self, String> {
+        let path = socket_path(runtime_dir);
+        let fail = |e: io::Error| format!("cannot listen on {}: {e}", path.display());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            Ok(()) | Err(_) => {}
+        }
+        // A later chmod would leave a moment in which others could connect.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let bound = StdListener::bind(&path);
+        umask(before);
+        let listener = bound.map_err(fail)?;
+        listener.set_nonblocking(true).map_err(fail)?;
+        let listener = UnixListener::from_std(listener).map_err(fail)?;
+        Ok(Self { listener, path: path.clone() })
+    }
+
+    /// Serves until the task is dropped.
+    pub async fn run(self, calls: mpsc::Sender<Call>) {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let calls = calls.clone();
+                    tokio::spawn(async move {
+                        serve(stream, calls).await;
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "cannot accept on the control socket");
+                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(%error, "the control socket was not removed");
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, calls: mpsc::Sender<Call>) {
+    let service = service_fn(move |request| {
+        let calls = calls.clone();
+        async move { Ok::<_, Infallible>(answer(request, &calls).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_WITHIN)
+        .keep_alive(false)
+        .max_buf_size(16 << 10)
+        .serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(CONNECTION_WITHIN, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a control connection ended early"),
+        Err(_) => tracing::debug!("a control connection took too long"),
+    }
+}
+
+async fn answer(request: hyper::Request<Incoming>, calls: &mpsc::Sender<Call>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let allowed = match parts.uri.path() {
+        "/v1/status" => Method::GET,
+        "/v1/reload" | "/v1/release" | "/v1/resume" => Method::POST,
+        other => {
+            let paths = "GET /v1/status, POST /v1/reload, POST /v1/release, POST /v1/resume";
+            return refuse(StatusCode::NOT_FOUND, format!("there is no {other}; there are {paths}"));
+        }
+    };
+    if parts.method != allowed {
+        let text = format!("{} takes {allowed}, not {}", parts.uri.path(), parts.method);
+        let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, text);
+        if let Ok(value) = HeaderValue::from_str(allowed.as_str()) {
+            response.headers_mut().insert(ALLOW, value);
+        }
+        return response;
+    }
+    if allowed == Method::GET {
+        return status(calls).await;
+    }
+    let body = match tokio::time::timeout(BODY_WITHIN, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("a body has at most {BODY_BYTES_MAX} bytes"));
+        }
+        Ok(Err(error)) => return refuse(StatusCode::BAD_REQUEST, format!("the body did not arrive: {error}")),
+        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {BODY_WITHIN:?}")),
+    };
+    match parse(parts.uri.path(), &body) {
+        Ok(request) => pass_on(request, calls).await,
+        Err(problem) => refuse(StatusCode::BAD_REQUEST, problem),
+    }
+}
+
+fn parse(path: &str, body: &[u8]) -> Result<Request, String> {
+    match path {
+        "/v1/release" => {
+            let body: ReleaseBody = parse_body(body, r#"{"vip": "www", "hold_ms": 0}"#)?;
+            Ok(Request::Release { vip: parse_vip(body.vip)?, hold: Duration::from_millis(body.hold_ms) })
+        }
+        "/v1/resume" => {
+            let body: ResumeBody = parse_body(body, r#"{"vip": "www"}"#)?;
+            Ok(Request::Resume { vip: parse_vip(body.vip)? })
+        }
+        _ => Ok(Request::Reload),
+    }
+}
+
+/// An empty body means all defaults.
+fn parse_body<T: DeserializeOwned + Default>(body: &[u8], example: &str) -> Result<T, String> {
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|e| format!("the body is not like {example}: {e}"))
+}
+
+fn parse_vip(vip: Option<String>) -> Result<Option<Name>, String> {
+    vip.map(|name| Name::new(&name)).transpose().map_err(|e| format!("vip: {e}"))
+}
+
+async fn status(calls: &mpsc::Sender<Call>) -> Response<Full<Bytes>> {
+    let (reply, status) = oneshot::channel();
+    match ask(Call::Status(reply), status, calls).await {
+        Ok(status) => json(StatusCode::OK, &*status),
+        Err(response) => response,
+    }
+}
+
+async fn pass_on(request: Request, calls: &mpsc::Sender<Call>) -> Response<Full<Bytes>> {
+    let (reply, result) = oneshot::channel();
+    match ask(Call::Request(request, reply), result, calls).await {
+        Ok(Ok(message)) => json(StatusCode::OK, &Answer { ok: true, message }),
+        // Refused by the node in the state it is in; the request itself was well-formed.
+        Ok(Err(message)) => json(StatusCode::CONFLICT, &Answer { ok: false, message }),
+        Err(response) => response,
+    }
+}
+
+async fn ask<T>(
+    call: Call,
+    reply: oneshot::Receiver<T>,
+    calls: &mpsc::Sender<Call>,
+) -> Result<T, Response<Full<Bytes>>> {
+    let stopping = || refuse(StatusCode::SERVICE_UNAVAILABLE, "vipkeeper is stopping".to_owned());
+    let asking = async {
+        calls.send(call).await.map_err(|_| stopping())?;
+        reply.await.map_err(|_| stopping())
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, asking).await {
+        Ok(result) => result,
+        Err(_) => {
+            let text = format!("no answer within {ANSWER_WITHIN:?}; see `vipkeeper status` for what became of it");
+            Err(refuse(StatusCode::GATEWAY_TIMEOUT, text))
+        }
+    }
+}
+
+fn refuse(code: StatusCode, message: String) -> Response<Full<Bytes>> {
+    json(code, &Answer { ok: false, message })
+}
+
+fn json<T: Serialize>(code: StatusCode, value: &T) -> Response<Full<Bytes>> {
+    let (code, mut bytes) = match serde_json::to_vec(value) {
+        Ok(bytes) => (code, bytes),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
+    };
+    bytes.push(b'\n');
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,364 @@
+//! The driver: owns the node, the VRRP sockets and the alarm, and turns the wheel.
+//!
+//! One turn: packets that are here, then events, then the deadline by the clock, then effects, then the watchdog.
+//! Packets come first, since a timer judged before the queued adverts would take over from a live router after a stall.
+//! It executes what may not wait (adverts, announcements, sockets) itself and hands the rest to workers over bounded
+//! queues. It holds no policy: a match on `Effect` and a match on readiness.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::clock::{self, Alarm};
+use super::control::Call;
+use super::files::FileOp;
+use super::netlink::AddressOp;
+use super::systemd::{self, Watchdog};
+use super::vrrp_socket::VrrpSocket;
+use crate::hooks::HookRun;
+use crate::node::event::{HookOutcome, OpId, RequestId, Signal};
+use crate::node::{Effect, Effects, Event, LogLevel, LogLine, Node};
+use crate::proxy::{ProxyOp, ProxyOutcome};
+use crate::units::IfName;
+
+/// Datagrams read from one socket in one turn; the rest waits for the next one, after events and deadlines.
+const PACKETS_PER_TURN: usize = 64;
+
+/// Events handled in one turn; the rest waits in the queue, which then holds the workers back.
+const EVENTS_PER_TURN: usize = 256;
+
+/// Deadlines that follow one another without a pause; a node that wants more gets them a millisecond later.
+const TICKS_PER_TURN: usize = 16;
+
+/// The pause before more ticks, so that not even a node that is always due can occupy the processor.
+const TICK_PAUSE: Duration = Duration::from_millis(1);
+
+/// Where effects go that the driver does not execute itself. A full queue fails the effect, and the node is told so.
+#[derive(Debug)]
+pub(crate) struct Outlets {
+    pub(crate) addresses: mpsc::Sender<AddressOp>,
+    pub(crate) observe: Arc<Notify>,
+    pub(crate) proxy: mpsc::Sender<(OpId, ProxyOp)>,
+    pub(crate) worker: watch::Sender<Option<u32>>,
+    pub(crate) probes: mpsc::Sender<(OpId, Duration)>,
+    pub(crate) hooks: mpsc::Sender<(OpId, HookRun)>,
+    pub(crate) files: mpsc::Sender<FileOp>,
+}
+
+/// Where events come from. `Notify` holds at most one signal, so a burst of changes is one event.
+#[derive(Debug)]
+pub(crate) struct Inlets {
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) network_changed: Arc<Notify>,
+    pub(crate) config_touched: Arc<Notify>,
+}
+
+/// The signals that mean something to a node.
+#[derive(Debug)]
+struct Signals {
+    terminate: Stream,
+    interrupt: Stream,
+    hangup: Stream,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        poll_fn(|context| {
+            if self.terminate.poll_recv(context).is_ready() {
+                Poll::Ready(Signal::Terminate)
+            } else if self.interrupt.poll_recv(context).is_ready() {
+                Poll::Ready(Signal::Interrupt)
+            } else if self.hangup.poll_recv(context).is_ready() {
+                Poll::Ready(Signal::Hangup)
+            } else {
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    node: Node,
+    sockets: Vec<VrrpSocket>,
+    alarm: Alarm,
+    watchdog: Option<Watchdog>,
+    signals: Signals,
+    inlets: Inlets,
+    outlets: Outlets,
+    /// Events that have arrived and outcomes of what the driver did itself, in order.
+    backlog: VecDeque<Event>,
+    replies: BTreeMap<RequestId, oneshot::Sender<Result<String, String>>>,
+    next_request: u64,
+}
+
+impl Driver {
+    /// A driver on the runtime of the calling thread.
+    ///
+    /// # Errors
+    /// When the timer or the signal handlers cannot be set up.
+    pub(crate) fn new(node: Node, inlets: Inlets, outlets: Outlets) -> io::Result<Self> {
+        Ok(Self {
+            node,
+            sockets: Vec::new(),
+            alarm: Alarm::new()?,
+            watchdog: Watchdog::from_environment(clock::now()),
+            signals: Signals::new()?,
+            inlets,
+            outlets,
+            backlog: VecDeque::new(),
+            replies: BTreeMap::new(),
+            next_request: 0,
+        })
+    }
+
+    /// Runs until the node asks for the exit; returns its status and the queue that the workers still write to.
+    ///
+    /// # Errors
+    /// When the reactor or the timer fails: nothing can be relied on then.
+    pub(crate) async fn run(mut self, first: Effects) -> io::Result<(u8, mpsc::Receiver<Event>)> {
+        let mut effects = first;
+        loop {
+            if let Some(code) = self.execute(effects) {
+                return Ok((code, self.inlets.events));
+            }
+            let now = clock::now();
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.pet(now);
+            }
+            if self.backlog.is_empty() {
+                self.alarm.arm(self.wake_at(now))?;
+                self.wait().await?;
+            } else {
+                // The workers must not starve while the driver talks to itself.
+                tokio::task::yield_now().await;
+            }
+            effects = self.turn();
+        }
+    }
+
+    /// When the driver has to wake without anything happening.
+    fn wake_at(&self, now: Instant) -> Option<Instant> {
+        let due = self.node.deadline().map(|deadline| {
+            // Ticked as often as one turn allows, and still due.
+            if deadline.at <= now { now + TICK_PAUSE } else { deadline.at }
+        });
+        due.into_iter().chain(self.watchdog.as_ref().map(Watchdog::next)).min()
+    }
+
+    /// Waits until there is something to do. Sockets come last: a flood of packets must not hide the rest.
+    async fn wait(&mut self) -> io::Result<()> {
+        let sockets = &self.sockets;
+        let readable = poll_fn(|context| {
+            // All are asked, so that each registers for its own wake-up.
+            sockets.iter().fold(Poll::Pending, |result, socket| match (result, socket.poll_readable(context)) {
+                (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+                (Poll::Ready(Ok(())), _) | (_, Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+                (Poll::Pending, Poll::Pending) => Poll::Pending,
+            })
+        });
+        tokio::select! {
+            biased;
+            signal = self.signals.next() => {
+                if signal != Signal::Hangup {
+                    systemd::stopping();
+                }
+                self.backlog.push_back(Event::Signalled(signal));
+            }
+            fired = self.alarm.fired() => fired?,
+            Some(event) = self.inlets.events.recv() => self.backlog.push_back(event),
+            () = self.inlets.network_changed.notified() => self.backlog.push_back(Event::NetworkChanged),
+            () = self.inlets.config_touched.notified() => self.backlog.push_back(Event::ConfigTouched),
+            Some(call) = self.inlets.calls.recv() => self.take(call),
+            ready = readable => ready?,
+        }
+        Ok(())
+    }
+
+    /// Status is answered at once: between two turns the node is at rest.
+    fn take(&mut self, call: Call) {
+        match call {
+            Call::Status(reply) => {
+                let mut status = self.node.status(clock::now());
+                status.pid = std::process::id();
+                // A client that went away needs no answer.
+                drop(reply.send(Box::new(status)));
+            }
+            Call::Request(request, reply) => {
+                self.replies.retain(|_, waiting| !waiting.is_closed());
+                let id = RequestId(self.next_request);
+                self.next_request = self.next_request.wrapping_add(1);
+                self.replies.insert(id, reply);
+                self.backlog.push_back(Event::Requested { id, request });
+            }
+        }
+    }
+
+    /// Packets, events, deadlines: what they ask for, in order.
+    fn turn(&mut self) -> Effects {
+        let mut effects = Effects::new();
+        for socket in &mut self.sockets {
+            for _ in 0..PACKETS_PER_TURN {
+                match socket.receive() {
+                    Ok(Some(received)) => {
+                        tracing::trace!(interface = %received.interface, bytes = received.bytes.len(), "received");
+                        effects.extend(self.node.handle(clock::now(), Event::PacketReceived(received)));
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        // The link itself is watched by the netlink monitor.
+                        tracing::debug!(interface = %socket.interface(), %error, "cannot receive");
+                        break;
+                    }
+                }
+            }
+        }
+        for _ in 0..EVENTS_PER_TURN {
+            let Some(event) = self.backlog.pop_front().or_else(|| self.inlets.events.try_recv().ok()) else { break };
+            effects.extend(self.node.handle(clock::now(), event));
+        }
+        for _ in 0..TICKS_PER_TURN {
+            let now = clock::now();
+            if self.node.deadline().is_none_or(|deadline| deadline.at > now) {
+                break;
+            }
+            effects.extend(self.node.handle(now, Event::Tick));
+        }
+        effects
+    }
+
+    /// Executes or hands on, in order; the status with which to end, if that was among them.
+    fn execute(&mut self, effects: Effects) -> Option<u8> {
+        for effect in effects {
+            match effect {
+                Effect::Transmit { interface, to, datagram } => self.transmit(interface, to, &datagram),
+                Effect::Announce { interface, frame } => self.announce(interface, &frame),
+                Effect::OpenInterface { interface, index, groups } => self.open(interface, index, &groups),
+                Effect::CloseInterface { interface } => self.sockets.retain(|s| *s.interface() != interface),
+                Effect::ObserveNetwork => self.outlets.observe.notify_one(),
+                Effect::Install { op, index, address, lease } => {
+                    self.change_address(AddressOp::Install { op, index, address, lease });
+                }
+                Effect::Withdraw { op, index, address } => {
+                    self.change_address(AddressOp::Withdraw { op, index, address });
+                }
+                Effect::Proxy { op, what } => {
+                    let sent = self.outlets.proxy.try_send((op, what));
+                    self.fail_unsent(sent, |(op, _), why| {
+                        Some(Event::ProxyDone { op, outcome: ProxyOutcome::Failed(why) })
+                    });
+                }
+                Effect::WatchWorker { pid } => {
+                    self.outlets.worker.send_replace(Some(pid));
+                }
+                Effect::Probe { op, timeout } => {
+                    let sent = self.outlets.probes.try_send((op, timeout));
+                    self.fail_unsent(sent, |(op, _), why| Some(Event::Probed { op, result: Err(why) }));
+                }
+                Effect::RunHook { op, run } => {
+                    let sent = self.outlets.hooks.try_send((op, run));
+                    self.fail_unsent(sent, |(op, _), why| {
+                        Some(Event::HookFinished { op, outcome: HookOutcome::Failed(why) })
+                    });
+                }
+                Effect::LoadConfig { op } => self.file_op(FileOp::Load(op)),
+                Effect::KeepConfig => self.file_op(FileOp::Keep),
+                Effect::Reply { request, result } => {
+                    if let Some(reply) = self.replies.remove(&request) {
+                        // A client that went away needs no answer.
+                        drop(reply.send(result));
+                    }
+                }
+                Effect::Notify { ready, status } => {
+                    if ready {
+                        systemd::ready();
+                    }
+                    systemd::status(&status);
+                }
+                Effect::Log(line) => log(&line),
+                Effect::Exit { code } => return Some(code),
+            }
+        }
+        None
+    }
+
+    fn transmit(&mut self, interface: IfName, to: Ipv4Addr, datagram: &[u8]) {
+        self.send(interface, |socket| socket.transmit(to, datagram));
+    }
+
+    fn announce(&mut self, interface: IfName, frame: &[u8]) {
+        self.send(interface, |socket| socket.announce(frame));
+    }
+
+    fn send(&mut self, interface: IfName, send: impl Fn(&VrrpSocket) -> io::Result<()>) {
+        let result = match self.sockets.iter().find(|s| *s.interface() == interface) {
+            Some(socket) => send(socket).map_err(|e| e.to_string()),
+            None => Err("its sockets are not open".to_owned()),
+        };
+        match result {
+            Ok(()) => tracing::trace!(%interface, "sent"),
+            Err(error) => self.backlog.push_back(Event::TransmitFailed { interface, error }),
+        }
+    }
+
+    fn open(&mut self, interface: IfName, index: u32, groups: &[Ipv4Addr]) {
+        self.sockets.retain(|s| *s.interface() != interface);
+        let result = VrrpSocket::open(&interface, index, groups).map(|socket| self.sockets.push(socket));
+        self.backlog.push_back(Event::InterfaceOpened { interface, result });
+    }
+
+    fn change_address(&mut self, op: AddressOp) {
+        let sent = self.outlets.addresses.try_send(op);
+        self.fail_unsent(sent, |op, why| Some(op.outcome(Err(why))));
+    }
+
+    fn file_op(&mut self, op: FileOp) {
+        let sent = self.outlets.files.try_send(op);
+        self.fail_unsent(sent, |op, why| match op {
+            FileOp::Load(op) => Some(Event::ConfigLoaded { op, result: Err(why) }),
+            FileOp::Keep => {
+                tracing::warn!(why, "the configuration is not kept as last good");
+                None
+            }
+        });
+    }
+
+    /// What a worker did not take has failed, and the node is told so as by the worker itself.
+    fn fail_unsent<T>(&mut self, sent: Result<(), TrySendError<T>>, outcome: impl FnOnce(T, String) -> Option<Event>) {
+        let (op, why) = match sent {
+            Ok(()) => return,
+            Err(TrySendError::Full(op)) => (op, "too many operations are waiting already"),
+            Err(TrySendError::Closed(op)) => (op, "the worker for it has ended"),
+        };
+        self.backlog.extend(outcome(op, why.to_owned()));
+    }
+}
+
+fn log(line: &LogLine) {
+    let LogLine { level, vip, message } = line;
+    let vip = vip.as_deref();
+    match level {
+        LogLevel::Debug => tracing::debug!(vip, "{message}"),
+        LogLevel::Info => tracing::info!(vip, "{message}"),
+        LogLevel::Warn => tracing::warn!(vip, "{message}"),
+    }
+}

@@ -1,0 +1,343 @@
+//! The proxy's processes and files: carries out [`ProxyOp`]s one at a time and tells at once when a process ends.
+//!
+//! Owns `haproxy.cfg` and its two siblings in the state directory, and the master process. It must never decide
+//! anything: which operation follows which is `proxy::lifecycle`'s. It must never end the proxy because vipkeeper
+//! ends: the proxy goes on, and the next vipkeeper adopts it.
+
+mod check;
+mod files;
+mod group;
+mod master;
+mod preflight;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::node::Event;
+use crate::node::event::OpId;
+use crate::proxy::master::{ANSWER_BYTES_MAX, ReloadAnswer};
+use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod};
+use crate::render::{Rendered, report_alerts};
+use crate::shell::stats_socket;
+use crate::units::Name;
+
+use check::Checked;
+use master::Master;
+
+/// Disk and `/proc` work that takes longer has failed: the disk hangs.
+const DISK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A synchronous reload includes the start of the new worker, with 2 s of bind retries at worst.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a master may take to end after SIGTERM before its group is killed.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the killed workers of a dead master may take to be gone. With much memory that is some 100 ms.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Between two looks at whether they are gone.
+const SETTLE_PAUSE: Duration = Duration::from_millis(5);
+
+/// How often the size of the proxy's log is looked at.
+const LOG_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Where the proxy's files and sockets are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyPaths {
+    /// The program: a path, or a name looked up in `PATH`.
+    pub binary: PathBuf,
+    /// This node's name: the proxy finds it as `VIPKEEPER_NODE` in its environment.
+    pub node: Name,
+    /// An existing directory for what outlives a reboot.
+    pub state_dir: PathBuf,
+    /// An existing directory for sockets and the record of the running master.
+    pub runtime_dir: PathBuf,
+}
+
+impl ProxyPaths {
+    /// The installed configuration.
+    pub fn config(&self) -> PathBuf {
+        self.state_dir.join("haproxy.cfg")
+    }
+
+    /// The configuration that is being checked; a refused one is left here to be read.
+    pub fn candidate(&self) -> PathBuf {
+        self.state_dir.join("haproxy.cfg.candidate")
+    }
+
+    /// The configuration before the installed one.
+    pub fn last_good(&self) -> PathBuf {
+        self.state_dir.join("haproxy.cfg.last-good")
+    }
+
+    /// The stats socket that vipkeeper probes.
+    pub fn stats_socket(&self) -> PathBuf {
+        self.runtime_dir.join("stats.sock")
+    }
+
+    /// The master CLI.
+    pub fn master_socket(&self) -> PathBuf {
+        self.runtime_dir.join("master.sock")
+    }
+
+    /// What the proxy prints on its standard error.
+    pub fn log(&self) -> PathBuf {
+        self.runtime_dir.join("haproxy.log")
+    }
+
+    /// The record of the running master.
+    pub fn record(&self) -> PathBuf {
+        self.runtime_dir.join("proxy.json")
+    }
+}
+
+/// Carries out operations in their order, each bounded in time, until `ops` is closed; the proxy then goes on.
+///
+/// Answers every operation with [`Event::ProxyDone`]. The end of the master and of the worker named last in
+/// `workers` are told as soon as the kernel tells, whatever operation is in flight. Needs a runtime with IO and time.
+pub async fn run(
+    paths: ProxyPaths,
+    mut ops: mpsc::Receiver<(OpId, ProxyOp)>,
+    workers: watch::Receiver<Option<u32>>,
+    events: mpsc::Sender<Event>,
+) {
+    // Watching tasks end with this set, that is, when this future ends or is dropped.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(master::watch_workers(workers, events.clone()));
+    let mut worker = Worker {
+        paths,
+        candidate: None,
+        installed: None,
+        previous: None,
+        master: None,
+        watching: None,
+        tasks,
+        events: events.clone(),
+    };
+    let mut log_check = tokio::time::interval(LOG_CHECK_INTERVAL);
+    log_check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let (op, what) = tokio::select! {
+            next = ops.recv() => match next {
+                Some(next) => next,
+                None => return,
+            },
+            _ = log_check.tick() => {
+                worker.bound_log().await;
+                continue;
+            }
+        };
+        let outcome = worker.perform(what).await;
+        if events.send(Event::ProxyDone { op, outcome }).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Worker {
+    paths: ProxyPaths,
+    /// Accepted by the last check, not yet installed.
+    candidate: Option<Arc<Rendered>>,
+    /// What the installed file was rendered from, as far as this vipkeeper installed it.
+    installed: Option<Arc<Rendered>>,
+    /// The same for the last good file.
+    previous: Option<Arc<Rendered>>,
+    /// The master started or adopted last, dead or alive.
+    master: Option<Master>,
+    /// The task that tells of its end.
+    watching: Option<AbortHandle>,
+    tasks: JoinSet<()>,
+    events: mpsc::Sender<Event>,
+}
+
+impl Worker {
+    async fn perform(&mut self, op: ProxyOp) -> ProxyOutcome {
+        while self.tasks.try_join_next().is_some() {}
+        let done = match op {
+            ProxyOp::Adopt => self.adopt().await,
+            ProxyOp::Check(rendered) => self.check(rendered).await,
+            ProxyOp::Preflight(probes) => self.preflight(probes).await,
+            ProxyOp::Install => self.install().await,
+            ProxyOp::Restore => self.restore().await,
+            ProxyOp::Start => self.start().await,
+            ProxyOp::Reload(ReloadMethod::Signal) => self.reload_by_signal(),
+            ProxyOp::Reload(ReloadMethod::MasterCli) => self.reload_by_cli().await,
+            ProxyOp::Stop => self.stop(),
+            ProxyOp::Kill => self.kill(),
+        };
+        done.unwrap_or_else(ProxyOutcome::Failed)
+    }
+
+    async fn adopt(&mut self) -> Result<ProxyOutcome, String> {
+        if let Some(master) = self.live_master() {
+            return Ok(ProxyOutcome::Adopted { pid: master.pid() });
+        }
+        let paths = self.paths.clone();
+        let found = blocking(move || master::find(&paths)).await?;
+        let Some(master) = found else {
+            // Workers outlive a killed master by up to two seconds, and would share our ports with their old file.
+            let paths = self.paths.clone();
+            let ended = blocking(move || Ok(group::end_orphans(&paths))).await?;
+            group::until_gone(&ended).await;
+            return Ok(ProxyOutcome::NothingToAdopt);
+        };
+        let pid = master.pid();
+        self.watch(master);
+        Ok(ProxyOutcome::Adopted { pid })
+    }
+
+    async fn check(&mut self, rendered: Arc<Rendered>) -> Result<ProxyOutcome, String> {
+        self.candidate = None;
+        let (paths, text) = (self.paths.clone(), Arc::clone(&rendered));
+        blocking(move || files::write_candidate(&paths, &text.text)).await?;
+        Ok(match check::run(&self.paths).await? {
+            Checked::Accepted => {
+                self.candidate = Some(rendered);
+                ProxyOutcome::Accepted
+            }
+            Checked::Refused { stderr } => ProxyOutcome::Refused(report_alerts(&stderr, &rendered)),
+        })
+    }
+
+    async fn preflight(&mut self, probes: Vec<BindProbe>) -> Result<ProxyOutcome, String> {
+        self.settle().await?;
+        let ours = self.live_master().map(Master::pid);
+        let refusals = blocking(move || Ok(preflight::try_all(&probes, ours))).await?;
+        Ok(if refusals.is_empty() { ProxyOutcome::Bindable } else { ProxyOutcome::Unbindable(refusals.join("\n")) })
+    }
+
+    async fn install(&mut self) -> Result<ProxyOutcome, String> {
+        let Some(candidate) = self.candidate.take() else {
+            return Err("no checked configuration to install".to_owned());
+        };
+        let paths = self.paths.clone();
+        blocking(move || files::install(&paths)).await?;
+        self.previous = self.installed.replace(candidate);
+        Ok(ProxyOutcome::Installed)
+    }
+
+    async fn restore(&mut self) -> Result<ProxyOutcome, String> {
+        let paths = self.paths.clone();
+        blocking(move || files::restore(&paths)).await?;
+        self.installed = self.previous.clone();
+        Ok(ProxyOutcome::Installed)
+    }
+
+    async fn start(&mut self) -> Result<ProxyOutcome, String> {
+        if let Some(master) = self.live_master() {
+            return Err(format!("the proxy runs already, as process {}", master.pid()));
+        }
+        self.settle().await?;
+        let paths = self.paths.clone();
+        let log = blocking(move || files::open_log(&paths)).await?;
+        let master = master::spawn(&self.paths, log)?;
+        let pid = master.pid();
+        let record = master.record();
+        self.watch(master);
+        let paths = self.paths.clone();
+        // A start without a record is still a start: the next vipkeeper then finds the master by its socket.
+        if let Err(error) = blocking(move || files::write_record(&paths, &record)).await {
+            tracing::warn!(%error, "the running proxy is not recorded");
+        }
+        Ok(ProxyOutcome::Started { pid })
+    }
+
+    fn reload_by_signal(&self) -> Result<ProxyOutcome, String> {
+        let master = self.live_master().ok_or("no proxy runs that could reload")?;
+        master.reload().map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
+        Ok(ProxyOutcome::Reloaded)
+    }
+
+    async fn reload_by_cli(&self) -> Result<ProxyOutcome, String> {
+        let socket = self.paths.master_socket();
+        let answer = stats_socket::ask(&socket, "reload\n", ANSWER_BYTES_MAX, RELOAD_TIMEOUT).await?;
+        let answer = String::from_utf8_lossy(&answer);
+        match ReloadAnswer::parse(&answer) {
+            // Up to 2.6 the master closes the connection and reloads; only the probes tell how that ends.
+            Some(ReloadAnswer::Succeeded | ReloadAnswer::Unanswered) => Ok(ProxyOutcome::Reloaded),
+            Some(ReloadAnswer::Failed { log }) => Ok(ProxyOutcome::ReloadRefused(self.explain(&log))),
+            None => Err(format!(
+                "the master CLI {} answers `reload` with something else: {}",
+                socket.display(),
+                answer.lines().next().unwrap_or_default()
+            )),
+        }
+    }
+
+    fn stop(&mut self) -> Result<ProxyOutcome, String> {
+        let master = self.master.as_ref().ok_or("no proxy runs that could be stopped")?;
+        if master.is_alive() {
+            master.terminate().map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
+            let master = master.clone();
+            self.tasks.spawn(async move {
+                if tokio::time::timeout(STOP_GRACE, master.exited()).await.is_err() {
+                    master.kill_group();
+                }
+            });
+        }
+        Ok(ProxyOutcome::Stopped)
+    }
+
+    fn kill(&self) -> Result<ProxyOutcome, String> {
+        let master = self.master.as_ref().ok_or("no proxy runs that could be killed")?;
+        if master.is_alive() {
+            master.kill_group();
+        }
+        Ok(ProxyOutcome::Stopped)
+    }
+
+    fn live_master(&self) -> Option<&Master> {
+        self.master.as_ref().filter(|master| master.is_alive())
+    }
+
+    fn watch(&mut self, master: Master) {
+        let told =
+            master::Told { log: self.paths.log(), installed: self.installed.clone(), events: self.events.clone() };
+        self.watching = Some(self.tasks.spawn(master::watch(master.clone(), told)));
+        self.master = Some(master);
+    }
+
+    /// Waits until the end of a dead master is told and nothing of its process group runs any more: its ports are
+    /// free then, and no news of it can overtake those of the next.
+    async fn settle(&self) -> Result<(), String> {
+        let Some(master) = self.master.as_ref().filter(|master| !master.is_alive()) else {
+            return Ok(());
+        };
+        let pid = master.pid();
+        let told = || self.watching.as_ref().is_none_or(AbortHandle::is_finished);
+        let waiting = async {
+            while !told() || blocking(move || Ok(group::runs(pid))).await? {
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(SETTLE_TIMEOUT, waiting)
+            .await
+            .unwrap_or_else(|_| Err(format!("processes of the dead master {pid} still run although they were killed")))
+    }
+
+    fn explain(&self, log: &str) -> String {
+        self.installed.as_ref().map_or_else(|| log.to_owned(), |rendered| report_alerts(log, rendered))
+    }
+
+    async fn bound_log(&self) {
+        let paths = self.paths.clone();
+        if let Err(error) = blocking(move || files::bound_log(&paths)).await {
+            tracing::debug!(%error, "the proxy's log could not be bounded");
+        }
+    }
+}
+
+/// Runs disk work where it cannot delay an advert, and gives up on a disk that hangs.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    match tokio::time::timeout(DISK_TIMEOUT, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(e)) => Err(format!("an internal task failed: {e}")),
+        Err(_) => Err(format!("the disk did not answer within {DISK_TIMEOUT:?}")),
+    }
+}

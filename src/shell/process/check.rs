@@ -1,0 +1,99 @@
+//! `haproxy -c` on the candidate, bounded in time and output.
+
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use super::ProxyPaths;
+
+/// A check that takes longer is killed: name resolution can hang it.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a killed check may take to be gone.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Output that is kept; the rest is read and dropped, so that the check can end.
+const OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+pub(super) enum Checked {
+    Accepted,
+    Refused { stderr: String },
+}
+
+pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
+    let mut child = Command::new(&paths.binary)
+        .args(["-c", "-f"])
+        .arg(paths.candidate())
+        .env("VIPKEEPER_NODE", paths.node.as_str())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        // Of its own, so that it can be killed with whatever it started, and a terminal's signals do not reach it.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| not_started(&paths.binary, &e))?;
+    let finished = tokio::time::timeout(CHECK_TIMEOUT, finish(&mut child)).await;
+    let (status, stderr) = match finished {
+        Ok(result) => result.map_err(|e| format!("the check by {} broke off: {e}", paths.binary.display()))?,
+        Err(_) => {
+            kill(&mut child).await;
+            return Err(format!(
+                "`{} -c` did not end within {CHECK_TIMEOUT:?} and was killed; does a name in the file not resolve?",
+                paths.binary.display()
+            ));
+        }
+    };
+    // Versions differ in what they print; the exit status is the verdict.
+    Ok(if status.success() { Checked::Accepted } else { Checked::Refused { stderr } })
+}
+
+async fn finish(child: &mut Child) -> io::Result<(std::process::ExitStatus, String)> {
+    let output = match child.stderr.take() {
+        Some(stderr) => drain(stderr).await?,
+        None => Vec::new(),
+    };
+    Ok((child.wait().await?, String::from_utf8_lossy(&output).into_owned()))
+}
+
+async fn drain(mut stream: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    let mut chunk = Vec::with_capacity(8 << 10);
+    loop {
+        chunk.clear();
+        if stream.read_buf(&mut chunk).await? == 0 {
+            return Ok(kept);
+        }
+        let room = OUTPUT_BYTES_MAX.saturating_sub(kept.len());
+        kept.extend(chunk.iter().take(room));
+    }
+}
+
+async fn kill(child: &mut Child) {
+    if let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+        && let Err(error) = kill_process_group(group, Signal::KILL)
+    {
+        tracing::debug!(%error, "the check could not be killed");
+    }
+    if tokio::time::timeout(KILL_TIMEOUT, child.wait()).await.is_err() {
+        tracing::warn!("a killed check of the proxy's configuration does not end");
+    }
+}
+
+/// Why the proxy's program could not be started, and what to do about it.
+pub(super) fn not_started(binary: &Path, error: &io::Error) -> String {
+    let name = binary.display();
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => format!(
+            "{name}: not found; install it with `apt-get install haproxy`, or set `proxy.binary` to where it is"
+        ),
+        Some(Errno::ACCESS | Errno::PERM) => format!("{name}: {error}; it must be executable by vipkeeper's user"),
+        _ => format!("{name} does not start: {error}"),
+    }
+}

@@ -1,0 +1,116 @@
+//! Processes by way of `/proc`: the members of the proxy's process group, and leftovers of a dead master.
+//!
+//! Blocking apart from [`until_gone`]. It must never signal a process that is not certainly the proxy's: a number
+//! may have been given to somebody else.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal,
+    test_kill_process_group, waitid,
+};
+
+use super::ProxyPaths;
+use super::master::{Record, exit_of};
+
+/// Processes looked at in one walk through `/proc`; those beyond are not seen.
+const PROCESSES_MAX: usize = 1 << 16;
+
+/// How long killed leftovers may take to be gone.
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What `/proc/<pid>/stat` says of a process.
+pub(super) struct Stat {
+    pub(super) zombie: bool,
+    pub(super) group: u32,
+    /// Clock ticks from boot to its start: with the number it names a process for good.
+    pub(super) start_ticks: u64,
+}
+
+impl Stat {
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may hold anything, parentheses too. After it: state, ppid, pgrp, ..., and the
+        // start time as field 22 of the line (proc_pid_stat(5)), which is the 20th after the name.
+        let (_, fields) = text.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace();
+        let zombie = matches!(fields.next()?, "Z" | "X");
+        Some(Self { zombie, group: fields.nth(1)?.parse().ok()?, start_ticks: fields.nth(16)?.parse().ok()? })
+    }
+}
+
+pub(super) fn raw_pid(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
+/// Kills a whole process group. The caller knows that its number cannot belong to anybody else.
+pub(super) fn kill(leader: u32) {
+    // 1 would be everybody (`kill(2)`), and no group of ours.
+    let Some(group) = raw_pid(leader).filter(|pid| !pid.is_init()) else { return };
+    match kill_process_group(group, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => tracing::warn!(leader, %error, "the proxy's process group could not be killed"),
+    }
+}
+
+/// Whether a process of that group still runs. Where orphans become our own children (vipkeeper as process 1 of a
+/// container), it takes leave of those that have ended.
+pub(super) fn runs(leader: u32) -> bool {
+    let Some(group) = raw_pid(leader) else { return false };
+    while let Ok(Some(_)) = waitid(WaitId::Pgid(Some(group)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {}
+    if test_kill_process_group(group) == Err(Errno::SRCH) {
+        return false;
+    }
+    // Zombies that nobody takes leave of keep the group's number alive, but no port.
+    all().any(|pid| Stat::of(pid).is_some_and(|stat| stat.group == leader && !stat.zombie))
+}
+
+/// Ends the workers that a dead master of the record left behind, and returns what was signalled.
+pub(super) fn end_orphans(paths: &ProxyPaths) -> Vec<OwnedFd> {
+    let Some(record) = Record::read(paths) else { return Vec::new() };
+    let socket = paths.master_socket();
+    let mut ended = Vec::new();
+    for pid in all() {
+        // First the descriptor, then the questions: the answers then hold for what the descriptor names.
+        let Some(process) = raw_pid(pid) else { continue };
+        let Ok(pidfd) = pidfd_open(process, PidfdFlags::empty()) else { continue };
+        let member = Stat::of(pid).is_some_and(|stat| stat.group == record.pid && !stat.zombie);
+        if member && has_argument(pid, socket.as_os_str().as_bytes()) {
+            tracing::warn!(pid, master = record.pid, "ending a worker that outlived its master");
+            match pidfd_send_signal(&pidfd, Signal::KILL) {
+                Ok(()) => ended.push(pidfd),
+                Err(error) => tracing::warn!(pid, %error, "it cannot be killed"),
+            }
+        }
+    }
+    ended
+}
+
+/// Waits until these processes have ended, for a bounded time.
+pub(super) async fn until_gone(processes: &[OwnedFd]) {
+    let waiting = async {
+        for pidfd in processes {
+            exit_of(pidfd).await;
+        }
+    };
+    if tokio::time::timeout(ORPHAN_TIMEOUT, waiting).await.is_err() {
+        tracing::warn!("killed workers of a dead master still run");
+    }
+}
+
+/// All process ids, bounded.
+pub(super) fn all() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(PROCESSES_MAX)
+}
+
+/// Whether an argument of the process begins with `prefix`, followed by a comma or its end.
+fn has_argument(pid: u32, prefix: &[u8]) -> bool {
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    line.split(|byte| *byte == 0)
+        .filter_map(|argument| argument.strip_prefix(prefix))
+        .any(|rest| matches!(rest.first(), None | Some(b',')))
+}

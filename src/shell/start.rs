@@ -1,0 +1,173 @@
+//! What happens once, before anything runs: directories, the lock, privileges, and a configuration to start with.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use nix::fcntl::{Flock, FlockArg};
+use rustix::thread::CapabilitySet;
+
+use super::files::{self, Reading, Target, last_good};
+use super::{EXIT_CONFIG, EXIT_MISSING, EXIT_RUNNING, Setup, workers};
+use crate::node::event::Loaded;
+use crate::units::Name;
+
+/// Why it does not start.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// With an exit status of its own and a text for the operator.
+    Foreseen { status: u8, report: String },
+    /// Anything else.
+    Unexpected(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Unexpected(error)
+    }
+}
+
+/// Ready to run.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Held for as long as this node runs.
+    pub(crate) lock: Flock<File>,
+    pub(crate) me: Name,
+    pub(crate) loaded: Loaded,
+    pub(crate) target: Target,
+    /// What is on the disk, to be watched; none: it could not even be read.
+    pub(crate) reading: Option<Reading>,
+}
+
+pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
+    for directory in [&setup.runtime_dir, &setup.state_dir] {
+        make_directory(directory).with_context(|| format!("cannot make the directory {}", directory.display()))?;
+    }
+    let lock = lock(&setup.runtime_dir)?;
+    check_privileges()?;
+    let mut target = Target { names: own_names(setup)?, stats_socket: workers::stats_socket_path(&setup.runtime_dir) };
+    let (reading, result) = files::read_and_load(&setup.config, &target);
+    let loaded = match result {
+        Ok(loaded) => loaded,
+        Err(report) => instead(&setup.state_dir, &target, report)?,
+    };
+    let me = target.find(&loaded.config).cloned().ok_or_else(|| anyhow!("the configuration lost this node"))?;
+    // A host that is renamed while this runs stays the node that it was.
+    target.names = vec![me.clone()];
+    Ok(Started { lock, me, loaded, target, reading })
+}
+
+/// Writes a report of several lines as it is: the log would squeeze it into one.
+pub(crate) fn tell(report: &str) {
+    let mut stderr = io::stderr().lock();
+    // Nobody reads it: there is no other place to say so.
+    drop(writeln!(stderr, "{}", report.trim_end()));
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o750).create(path)
+}
+
+/// One vipkeeper per runtime directory. The kernel drops the lock with the process, however that ends.
+fn lock(runtime_dir: &Path) -> Result<Flock<File>, Failure> {
+    let path = runtime_dir.join("lock");
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            let written =
+                lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(lock)
+        }
+        Err((file, nix::errno::Errno::EWOULDBLOCK)) => Err(Failure::Foreseen {
+            status: EXIT_RUNNING,
+            report: format!(
+                "vipkeeper is already running here, as process {} (it holds {}); stop it first, or use another \
+                 --runtime-dir for another node",
+                holder(file),
+                path.display(),
+            ),
+        }),
+        Err((_, error)) => Err(anyhow!("cannot lock {}: {error}", path.display()).into()),
+    }
+}
+
+fn holder(file: File) -> String {
+    const PID_BYTES_MAX: u64 = 20;
+    let mut text = String::new();
+    match file.take(PID_BYTES_MAX).read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        Ok(_) | Err(_) => "of unknown id".to_owned(),
+    }
+}
+
+/// Named up front: the errors of later system calls come when it is too late for a clear start.
+fn check_privileges() -> Result<(), Failure> {
+    let held = rustix::thread::capabilities(None).context("cannot read the capabilities of this process")?.effective;
+    let needed = [
+        (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN (to put addresses on interfaces)"),
+        (CapabilitySet::NET_RAW, "CAP_NET_RAW (to speak VRRP and announce addresses)"),
+    ];
+    let missing: Vec<_> =
+        needed.iter().filter(|(capability, _)| !held.contains(*capability)).map(|(_, name)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Foreseen {
+        status: EXIT_MISSING,
+        report: format!(
+            "vipkeeper lacks {}; run it as root, or with AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
+            missing.join(" and ")
+        ),
+    })
+}
+
+/// `--node`, or the host name in full, then up to its first dot.
+fn own_names(setup: &Setup) -> Result<Vec<Name>, Failure> {
+    let wrong = |report| Failure::Foreseen { status: EXIT_CONFIG, report };
+    if let Some(node) = &setup.node {
+        return Ok(vec![Name::new(node).map_err(|e| wrong(format!("--node: {e}")))?]);
+    }
+    let host = nix::unistd::gethostname().context("cannot read the host name")?;
+    let host = host.to_string_lossy();
+    let short = host.split('.').next().unwrap_or_default();
+    let mut names: Vec<_> = [&*host, short].into_iter().filter_map(|name| Name::new(name).ok()).collect();
+    names.dedup();
+    if names.is_empty() {
+        return Err(wrong(format!("the host name {host:?} cannot be the name of a node; say which one with --node")));
+    }
+    Ok(names)
+}
+
+/// With a broken file the last good one runs, so that a reboot after a bad edit does not end the service.
+fn instead(state_dir: &Path, target: &Target, report: String) -> Result<Loaded, Failure> {
+    let kept = last_good::load(state_dir).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the last good configuration cannot be read");
+        None
+    });
+    match kept.map(|sources| files::load(&Arc::new(sources), target)) {
+        Some(Ok(loaded)) => {
+            tell(&report);
+            tracing::warn!(
+                kept = %state_dir.join(last_good::FILE_NAME).display(),
+                "the configuration is wrong (see above): starting with the last good one; correct the file"
+            );
+            Ok(loaded)
+        }
+        Some(Err(outdated)) => {
+            tracing::warn!(error = outdated, "the last good configuration is of no use either");
+            Err(Failure::Foreseen { status: EXIT_CONFIG, report })
+        }
+        None => Err(Failure::Foreseen { status: EXIT_CONFIG, report }),
+    }
+}

@@ -1,0 +1,46 @@
+//! One probe of the stats socket: one short-lived connection, bounded in time and bytes.
+//!
+//! It must never keep a connection: HAProxy accepts some ten of them and then none.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::proxy::Sample;
+use crate::proxy::stats::{ANSWER_BYTES_MAX, PROBE_COMMAND};
+
+/// Room for the answer of a proxy with some ten sections; it grows where that is not enough.
+const ANSWER_BYTES_USUAL: usize = 8 << 10;
+
+/// Asks the proxy what it says of itself. The error is for people and names the socket.
+pub async fn probe(path: &Path, timeout: Duration) -> Result<Sample, String> {
+    let answer = ask(path, PROBE_COMMAND, ANSWER_BYTES_MAX, timeout).await?;
+    let text = std::str::from_utf8(&answer)
+        .map_err(|_| format!("the stats socket {} answers something that is not text", path.display()))?;
+    Sample::parse(text).map_err(|e| format!("{e} ({})", path.display()))
+}
+
+/// Sends `command` to a HAProxy socket and reads until it is closed, at most `bytes_max` and for at most `timeout`.
+pub(crate) async fn ask(path: &Path, command: &str, bytes_max: usize, timeout: Duration) -> Result<Vec<u8>, String> {
+    tokio::time::timeout(timeout, converse(path, command, bytes_max))
+        .await
+        .unwrap_or_else(|_| Err(format!("the socket {} did not answer within {timeout:?}", path.display())))
+}
+
+async fn converse(path: &Path, command: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let failed = |what: &str, e: std::io::Error| format!("cannot {what} the socket {}: {e}", path.display());
+    let mut stream = UnixStream::connect(path).await.map_err(|e| failed("connect to", e))?;
+    stream.write_all(command.as_bytes()).await.map_err(|e| failed("write to", e))?;
+    let mut answer = Vec::with_capacity(ANSWER_BYTES_USUAL);
+    loop {
+        let read = stream.read_buf(&mut answer).await.map_err(|e| failed("read from", e))?;
+        if read == 0 {
+            return Ok(answer);
+        }
+        if answer.len() > bytes_max {
+            return Err(format!("the socket {} answers without end (over {bytes_max} bytes)", path.display()));
+        }
+    }
+}

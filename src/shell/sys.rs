@@ -1,0 +1,85 @@
+//! The system calls that no crate offers safely: the only file of vipkeeper with `unsafe`.
+//!
+//! Each block carries its proof. Nothing here decides anything or keeps state.
+#![allow(unsafe_code, reason = "the one place for it: every block states why it is sound")]
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use nix::libc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// An IO object that owns exactly one descriptor, always the same, until it is dropped.
+///
+/// Implemented here alone, so that [`async_fd`] can rely on it.
+pub(crate) trait OwnsFd: AsRawFd {}
+
+impl OwnsFd for OwnedFd {}
+impl OwnsFd for socket2::Socket {}
+
+/// Registers a descriptor with the runtime of the calling thread.
+///
+/// # Errors
+/// Those of `epoll_ctl`. The object must be non-blocking for its reads not to block.
+pub(crate) fn async_fd<T: OwnsFd>(io: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    // SAFETY: `OwnsFd` is implemented above only for types that own their descriptor, return that one from every
+    // `as_raw_fd` and close it on drop. The `AsyncFd` owns the object, so the descriptor stays open and the same for
+    // as long as it is registered; nobody in this crate calls `get_mut` to put another object in its place.
+    unsafe { AsyncFd::register_with_interest(io, interest) }.map_err(io::Error::from)
+}
+
+/// A packet socket for sending whole Ethernet frames on one interface with plain `send`.
+///
+/// It is bound with protocol 0, so the kernel delivers nothing to it.
+///
+/// # Errors
+/// `EPERM` without `CAP_NET_RAW`; `ENODEV` or `ENXIO` when there is no such interface.
+pub(crate) fn packet_socket(index: u32) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: `socket` takes integers only and touches no memory of ours.
+    let raw = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so `raw` is an open descriptor, and nothing else knows it yet.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    // SAFETY: `sockaddr_ll` consists of integers and arrays of integers, for which all bits zero is a valid value.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
+    address.sll_ifindex = i32::try_from(index).map_err(io::Error::other)?;
+    let len = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
+    // SAFETY: the pointer is to a live, initialised `sockaddr_ll` and `len` is its size; `bind` only reads it.
+    let bound = unsafe { libc::bind(socket.as_raw_fd(), std::ptr::from_ref(&address).cast(), len) };
+    if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
+}
+
+/// What became of the wish for real-time scheduling.
+#[derive(Debug)]
+pub(crate) enum Scheduling {
+    /// This thread runs under `SCHED_RR` from now on; its children do not.
+    RealTime,
+    /// Somebody (the service manager, `chrt`) had already chosen a real-time policy; it was left alone.
+    AlreadyRealTime,
+    /// Not permitted; everything works, with later wake-ups under load.
+    Refused(io::Error),
+}
+
+/// The priority asked for: above ordinary work, below the kernel's own real-time threads (50).
+const REAL_TIME_PRIORITY: libc::c_int = 10;
+
+/// Puts the calling thread under `SCHED_RR`, reset on fork so that neither the proxy nor a hook inherits it.
+pub(crate) fn schedule_real_time() -> Scheduling {
+    // SAFETY: takes an integer (0: the calling thread) and touches no memory.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    if matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_RR | libc::SCHED_FIFO) {
+        return Scheduling::AlreadyRealTime;
+    }
+    // SAFETY: `sched_param` is one integer (on some targets with padding), for which zero is a valid value.
+    let mut param: libc::sched_param = unsafe { std::mem::zeroed() };
+    param.sched_priority = REAL_TIME_PRIORITY;
+    // SAFETY: the pointer is to a live, initialised `sched_param` that the kernel only reads; 0 is the calling thread.
+    let set =
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, std::ptr::from_ref(&param)) };
+    if set == 0 { Scheduling::RealTime } else { Scheduling::Refused(io::Error::last_os_error()) }
+}

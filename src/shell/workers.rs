@@ -1,0 +1,158 @@
+//! The worker tasks, each of which owns one kernel resource, and the queues between them and the driver.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::control::Server;
+use super::driver::{Inlets, Outlets};
+use super::files::watch::Watcher;
+use super::files::{Files, Reading, Target};
+use super::process::{self, ProxyPaths};
+use super::{Setup, hook_runner, netlink, stats_socket};
+use crate::node::Event;
+use crate::node::event::{Loaded, OpId};
+use crate::units::Name;
+
+/// Outcomes on their way to the driver. Full: the workers wait, and nothing is lost.
+const EVENTS: usize = 256;
+
+/// Changes of addresses that wait: every VIP of a large file, twice over. Full: the change fails.
+const ADDRESS_OPS: usize = 1024;
+
+/// Hooks that wait behind the 64 that run. Full: the hook fails.
+const HOOKS: usize = 256;
+
+/// The node has one of these in flight; the rest is for those it gave up.
+const SINGLE_OPS: usize = 8;
+
+/// Control requests that wait; their connections are fewer.
+const CALLS: usize = 16;
+
+/// Workers finish what was asked of them before the exit for at most this long.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// Turns of the runtime for the last answers to leave; each runs all that is ready.
+const LAST_TURNS: usize = 16;
+
+/// Name of the stats socket in the runtime directory.
+const STATS_SOCKET: &str = "stats.sock";
+
+/// Where the proxy answers probes.
+pub(crate) fn stats_socket_path(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join(STATS_SOCKET)
+}
+
+/// What the workers are started with.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) setup: &'a Setup,
+    pub(crate) me: &'a Name,
+    pub(crate) loaded: &'a Loaded,
+    pub(crate) target: Target,
+    pub(crate) reading: Option<Reading>,
+}
+
+/// The running workers.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    /// End by themselves when their queue is closed.
+    queues: JoinSet<()>,
+    control: AbortHandle,
+}
+
+/// Starts all workers on the runtime of the calling thread.
+pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)> {
+    let Plan { setup, me, loaded, target, reading } = plan;
+    let (events, inlet) = mpsc::channel(EVENTS);
+    let observe = Arc::new(Notify::new());
+    let network_changed = Arc::new(Notify::new());
+    let config_touched = Arc::new(Notify::new());
+    let mut queues = JoinSet::new();
+
+    let (addresses, ops) = mpsc::channel(ADDRESS_OPS);
+    queues.spawn(netlink::run(ops, Arc::clone(&observe), events.clone()));
+    tokio::spawn(netlink::monitor(Arc::clone(&network_changed)));
+
+    let (hooks, ops) = mpsc::channel(HOOKS);
+    queues.spawn(hook_runner::run(me.as_str().to_owned(), ops, events.clone()));
+
+    let (probes, ops) = mpsc::channel(SINGLE_OPS);
+    let target_socket = target.stats_socket.clone();
+    queues.spawn(probe(target_socket.clone(), ops, events.clone()));
+
+    let (files, ops) = mpsc::channel(SINGLE_OPS);
+    let watcher = watch_files(setup, reading.as_ref(), Arc::clone(&config_touched));
+    let sources = reading.map(|reading| reading.sources);
+    let worker = Files::new(setup.config.clone(), setup.state_dir.clone(), target, sources, watcher);
+    queues.spawn(worker.run(ops, events.clone()));
+
+    let (proxy, ops) = mpsc::channel(SINGLE_OPS);
+    let (worker, watched) = watch::channel(None);
+    let paths = ProxyPaths {
+        binary: loaded.config.proxy.binary.clone(),
+        node: me.clone(),
+        state_dir: setup.state_dir.clone(),
+        runtime_dir: setup.runtime_dir.clone(),
+    };
+    debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
+    queues.spawn(process::run(paths, ops, watched, events));
+
+    let (calls, inlet_calls) = mpsc::channel(CALLS);
+    let server = Server::bind(&setup.runtime_dir).map_err(|e| anyhow!(e))?;
+    let control = tokio::spawn(server.run(calls)).abort_handle();
+
+    Ok((
+        Workers { queues, control },
+        Inlets { events: inlet, calls: inlet_calls, network_changed, config_touched },
+        Outlets { addresses, observe, proxy, worker, probes, hooks, files },
+    ))
+}
+
+/// Without a watcher a reload takes SIGHUP or `vipkeeper reload`; that is no reason not to start.
+fn watch_files(setup: &Setup, reading: Option<&Reading>, touched: Arc<Notify>) -> Option<Watcher> {
+    let watcher = match reading {
+        Some(reading) => Watcher::start(reading, touched),
+        None => Watcher::start_unread(&setup.config, touched),
+    };
+    watcher.inspect_err(|error| tracing::warn!(%error, "the configuration files are not watched")).ok()
+}
+
+/// Asks the stats socket, one probe at a time.
+async fn probe(socket: PathBuf, mut ops: mpsc::Receiver<(OpId, Duration)>, events: mpsc::Sender<Event>) {
+    while let Some((op, timeout)) = ops.recv().await {
+        let result = stats_socket::probe(&socket, timeout).await;
+        if events.send(Event::Probed { op, result }).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Workers {
+    /// Lets the workers finish what they were asked for, within bounds. Their queues are closed already.
+    ///
+    /// Nobody acts on the outcomes any more, but a full queue must not hold up the rest.
+    pub(crate) async fn end(mut self, mut events: mpsc::Receiver<Event>) {
+        let finish = async {
+            loop {
+                tokio::select! {
+                    ended = self.queues.join_next() => if ended.is_none() { break },
+                    Some(_) = events.recv() => {}
+                }
+            }
+        };
+        if tokio::time::timeout(END_WITHIN, finish).await.is_err() {
+            tracing::debug!("ending although a worker is still busy");
+        }
+        // The last replies leave through their connections.
+        for _ in 0..LAST_TURNS {
+            tokio::task::yield_now().await;
+        }
+        self.control.abort();
+        tokio::task::yield_now().await;
+    }
+}
