@@ -87,7 +87,7 @@ impl Proxying {
     }
 
     pub(super) fn apply(&mut self, now: Instant, loaded: &Loaded, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
-        let actions = self.lifecycle.apply(now, candidate(loaded), ops.next());
+        let actions = self.lifecycle.apply(candidate(loaded), ops.next());
         self.take(now, actions, out)
     }
 

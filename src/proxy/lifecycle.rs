@@ -70,11 +70,11 @@ enum State {
     /// Running what it should.
     Serving { master: u32, since: Instant },
     /// Running, and applying a change.
-    Reloading { op: OpId, stage: Stage, master: u32, since: Instant, candidate: Candidate, started: Instant },
+    Reloading { op: OpId, stage: Stage, master: u32, since: Instant, candidate: Candidate },
     /// Killed because it hung; waits for the end of the master.
-    Killing { op: OpId, master: u32, again_at: Instant },
-    /// Terminated on purpose.
-    Stopping { master: u32, until: Instant },
+    Killing { master: u32, again_at: Instant },
+    /// Terminated on purpose; `told` once the operation is under way.
+    Stopping { master: Option<u32>, until: Instant, told: bool },
     /// Over, on purpose.
     Stopped,
 }
@@ -123,6 +123,8 @@ pub struct Lifecycle {
     /// One slot for a change that arrived during a transaction.
     pending: Option<Candidate>,
     version: (u32, u32),
+    /// The operation in flight: there is never more than one.
+    busy: Option<OpId>,
 }
 
 impl Lifecycle {
@@ -138,6 +140,7 @@ impl Lifecycle {
             installed: None,
             pending: None,
             version: (0, 0),
+            busy: Some(op),
         };
         (lifecycle, vec![Action::Do(op, ProxyOp::Adopt)])
     }
@@ -146,12 +149,11 @@ impl Lifecycle {
     pub fn master(&self) -> Option<u32> {
         match &self.state {
             State::Adopting { .. } | State::Down { .. } | State::Stopped => None,
-            State::Starting { master, .. } => *master,
+            State::Starting { master, .. } | State::Stopping { master, .. } => *master,
             State::Proving { master, .. }
             | State::Serving { master, .. }
             | State::Reloading { master, .. }
-            | State::Killing { master, .. }
-            | State::Stopping { master, .. } => Some(*master),
+            | State::Killing { master, .. } => Some(*master),
         }
     }
 
@@ -206,7 +208,8 @@ impl Lifecycle {
     /// When [`Lifecycle::tick`] has something to do, given since when every probe has failed.
     pub fn deadline(&self, failed_since: Option<Instant>) -> Option<Instant> {
         match &self.state {
-            State::Down { start_at, .. } => Some(*start_at),
+            // What is in flight must end first; its outcome looks here again.
+            State::Down { start_at, .. } => Some(*start_at).filter(|_| self.busy.is_none()),
             State::Proving { until, .. } | State::Stopping { until, .. } => Some(*until),
             State::Killing { again_at, .. } => Some(*again_at),
             State::Starting { stage, .. } => stage.deadline(),
@@ -217,7 +220,7 @@ impl Lifecycle {
     }
 
     /// A new target. Answered by `Applied` or `Refused`, at once when it is what runs already.
-    pub fn apply(&mut self, now: Instant, candidate: Candidate, op: OpId) -> Vec<Action> {
+    pub fn apply(&mut self, candidate: Candidate, op: OpId) -> Vec<Action> {
         match &self.state {
             State::Serving { master, since } => {
                 let (master, since) = (*master, *since);
@@ -229,8 +232,12 @@ impl Lifecycle {
                     return vec![Action::Applied(candidate.rendered)];
                 }
                 let check = ProxyOp::Check(Arc::clone(&candidate.rendered));
-                self.state = State::Reloading { op, stage: Stage::Checking, master, since, candidate, started: now };
-                vec![Action::Do(op, check)]
+                self.state = State::Reloading { op, stage: Stage::Checking, master, since, candidate };
+                self.request(op, check)
+            }
+            State::Down { .. } if self.busy.is_some() => {
+                self.target = candidate;
+                Vec::new()
             }
             State::Down { .. } => self.begin_start(candidate, op),
             State::Stopping { .. } | State::Stopped => vec![Action::Refused("vipkeeper is stopping".to_owned())],
@@ -251,16 +258,21 @@ impl Lifecycle {
     /// End the proxy on purpose.
     pub fn stop(&mut self, now: Instant, op: OpId) -> Vec<Action> {
         self.pending = None;
-        match self.master() {
-            Some(master) => {
-                self.state = State::Stopping { master, until: now + STOP_WITHIN };
-                vec![Action::Do(op, ProxyOp::Stop)]
-            }
-            None => {
-                self.state = State::Stopped;
-                vec![Action::Ended]
-            }
+        let master = self.master();
+        if master.is_none() && self.busy.is_none() {
+            self.state = State::Stopped;
+            return vec![Action::Ended];
         }
+        // What is in flight may be a start: then there will be something to stop.
+        let told = self.busy.is_none();
+        self.state = State::Stopping { master, until: now + STOP_WITHIN, told };
+        if told { self.request(op, ProxyOp::Stop) } else { Vec::new() }
+    }
+
+    fn request(&mut self, op: OpId, what: ProxyOp) -> Vec<Action> {
+        debug_assert!(self.busy.is_none(), "two operations on one proxy: {what:?}");
+        self.busy = Some(op);
+        vec![Action::Do(op, what)]
     }
 
     /// The deadline may have passed.
@@ -274,8 +286,8 @@ impl Lifecycle {
             State::Serving { .. } => self.kill(now, op, "the proxy's process lives but does not answer"),
             State::Killing { master, .. } => {
                 let master = *master;
-                self.state = State::Killing { op, master, again_at: now + WEDGED_AFTER };
-                vec![Action::Do(op, ProxyOp::Kill)]
+                self.state = State::Killing { master, again_at: now + WEDGED_AFTER };
+                if self.busy.is_some() { Vec::new() } else { self.request(op, ProxyOp::Kill) }
             }
             State::Stopping { .. } => {
                 self.state = State::Stopped;
@@ -308,7 +320,9 @@ impl Lifecycle {
 
     /// The outcome of an operation; `next` numbers the one that follows.
     pub fn done(&mut self, now: Instant, op: OpId, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        self.busy.take_if(|busy| *busy == op);
         match &self.state {
+            State::Stopping { told: false, .. } => self.stop_at_last(outcome, next),
             State::Adopting { op: ours } if *ours == op => self.adopted(now, outcome, next),
             State::Starting { op: ours, .. } if *ours == op => self.start_went_on(now, outcome, next),
             State::Reloading { op: ours, .. } if *ours == op => self.reload_went_on(now, outcome, next),
@@ -388,7 +402,7 @@ impl Lifecycle {
                     self.running = Some(candidate.clone());
                     actions.push(Action::Applied(candidate.rendered));
                 }
-                actions.extend(self.take_pending(now, op));
+                actions.extend(self.take_pending(op));
                 actions
             }
             State::Reloading { stage, master, since, candidate, .. } => {
@@ -404,7 +418,7 @@ impl Lifecycle {
                         self.target = candidate.clone();
                         self.running = Some(candidate.clone());
                         let mut actions = vec![Action::Applied(candidate.rendered)];
-                        actions.extend(self.take_pending(now, op));
+                        actions.extend(self.take_pending(op));
                         actions
                     }
                     Stage::Reconfirming { why, .. } => {
@@ -416,7 +430,7 @@ impl Lifecycle {
                         self.state = State::Serving { master, since };
                         let mut actions =
                             vec![Action::Refused(format!("{why}; the last good configuration serves again"))];
-                        actions.extend(self.take_pending(now, op));
+                        actions.extend(self.take_pending(op));
                         actions
                     }
                     Stage::Checking
@@ -435,6 +449,20 @@ impl Lifecycle {
             | State::Stopping { .. }
             | State::Stopped => Vec::new(),
         }
+    }
+
+    /// The operation that was in flight when the proxy was to stop has ended.
+    fn stop_at_last(&mut self, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        let State::Stopping { master, told, .. } = &mut self.state else { return Vec::new() };
+        if let ProxyOutcome::Started { pid } | ProxyOutcome::Adopted { pid } = outcome {
+            *master = Some(pid);
+        }
+        *told = true;
+        if master.is_none() {
+            self.state = State::Stopped;
+            return vec![Action::Ended];
+        }
+        self.request(next, ProxyOp::Stop)
     }
 
     fn adopted(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
@@ -468,12 +496,12 @@ impl Lifecycle {
             self.running = Some(self.target.clone());
             self.installed = Some(self.target.rendered.generation);
             let mut actions = vec![Action::Applied(Arc::clone(&self.target.rendered))];
-            actions.extend(self.take_pending(now, op));
+            actions.extend(self.take_pending(op));
             return actions;
         }
         let candidate = self.pending.take().unwrap_or_else(|| self.target.clone());
         let mut actions = vec![Action::Note("the adopted proxy runs another configuration".to_owned())];
-        actions.extend(self.apply(now, candidate, op));
+        actions.extend(self.apply(candidate, op));
         actions
     }
 
@@ -486,7 +514,7 @@ impl Lifecycle {
             (Stage::Checking, ProxyOp::Check(Arc::clone(&candidate.rendered)))
         };
         self.state = State::Starting { op, stage, master: None, candidate, expect: Expect::Candidate };
-        vec![Action::Do(op, what)]
+        self.request(op, what)
     }
 
     fn start_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
@@ -517,13 +545,15 @@ impl Lifecycle {
                 *expect = Expect::AnyOfOurs;
                 *stage = Stage::Launching;
                 *op = next;
-                return vec![Action::Refused(why), Action::Do(next, ProxyOp::Start)];
+                let mut actions = vec![Action::Refused(why)];
+                actions.extend(self.request(next, ProxyOp::Start));
+                return actions;
             }
             (_, ProxyOutcome::Failed(why) | ProxyOutcome::Unbindable(why)) => return self.start_failed(now, why),
             (_, unexpected) => return self.start_failed(now, format!("unexpected outcome {unexpected:?}")),
         };
         *op = next;
-        vec![Action::Do(next, what)]
+        self.request(next, what)
     }
 
     fn start_failed(&mut self, now: Instant, why: String) -> Vec<Action> {
@@ -573,25 +603,25 @@ impl Lifecycle {
             }
             (Stage::Restoring { why }, other) => {
                 let both = format!("{why}; and the last good file cannot be restored: {other:?}");
-                return self.reload_refused(now, both, next);
+                return self.reload_refused(both, next);
             }
             // Nothing was touched yet.
             (_, ProxyOutcome::Refused(why) | ProxyOutcome::Unbindable(why) | ProxyOutcome::Failed(why)) => {
-                return self.reload_refused(now, why, next);
+                return self.reload_refused(why, next);
             }
-            (_, unexpected) => return self.reload_refused(now, format!("unexpected outcome {unexpected:?}"), next),
+            (_, unexpected) => return self.reload_refused(format!("unexpected outcome {unexpected:?}"), next),
         };
         *op = next;
-        vec![Action::Do(next, what)]
+        self.request(next, what)
     }
 
     /// Back to serving what ran before.
-    fn reload_refused(&mut self, now: Instant, why: String, next: OpId) -> Vec<Action> {
+    fn reload_refused(&mut self, why: String, next: OpId) -> Vec<Action> {
         let mut actions = vec![Action::Refused(why)];
         if let State::Reloading { master, since, .. } = &self.state {
             self.state = State::Serving { master: *master, since: *since };
         }
-        actions.extend(self.take_pending(now, next));
+        actions.extend(self.take_pending(next));
         actions
     }
 
@@ -600,7 +630,7 @@ impl Lifecycle {
             *op = next;
             *stage = Stage::Restoring { why };
         }
-        vec![Action::Do(next, ProxyOp::Restore)]
+        self.request(next, ProxyOp::Restore)
     }
 
     /// The proxy died of a reload: what ran before is started, the candidate is refused.
@@ -614,17 +644,19 @@ impl Lifecycle {
         vec![Action::Refused(format!("{why} during the reload; the configuration before it is started"))]
     }
 
-    fn take_pending(&mut self, now: Instant, op: OpId) -> Vec<Action> {
+    fn take_pending(&mut self, op: OpId) -> Vec<Action> {
         match self.pending.take() {
-            Some(candidate) => self.apply(now, candidate, op),
+            Some(candidate) => self.apply(candidate, op),
             None => Vec::new(),
         }
     }
 
     fn kill(&mut self, now: Instant, op: OpId, why: &str) -> Vec<Action> {
         let Some(master) = self.master() else { return Vec::new() };
-        self.state = State::Killing { op, master, again_at: now + WEDGED_AFTER };
-        vec![Action::Note(format!("{why}: killing it (pid {master})")), Action::Do(op, ProxyOp::Kill)]
+        self.state = State::Killing { master, again_at: now + WEDGED_AFTER };
+        let mut actions = vec![Action::Note(format!("{why}: killing it (pid {master})"))];
+        actions.extend(self.request(op, ProxyOp::Kill));
+        actions
     }
 
     fn go_down(&mut self, now: Instant, pause: Duration, why: String) {
