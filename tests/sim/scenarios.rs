@@ -37,7 +37,9 @@ fn two_nodes_boot_together_and_the_preferred_one_holds_the_vip() {
     let mut world = World::new(standard(), 1);
     world.trace = Some(String::new());
     world.run(secs(5)).unwrap();
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
              34.14 ms  lb1 proxy starts with 0000000000000001
              36.80 ms  lb1: the proxy is healthy
              36.80 ms  lb1 vip0: fault -> backup: fit to take part
@@ -52,7 +54,8 @@ fn two_nodes_boot_together_and_the_preferred_one_holds_the_vip() {
            3045.37 ms  lb1 + 10.0.0.100
            3054.41 ms  lb1 vip0: notify_master exited 0: /hooks/master
            3080.41 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -63,7 +66,9 @@ fn the_proxy_dies() {
     world.run(ms(400)).unwrap();
     assert_eq!(world.holders(0), [1]);
     assert_eq!(world.arp[0], Some(1));
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 proxy dies
               0.10 ms  lb1: the proxy has failed: the proxy's worker (pid 1002) ended
               0.10 ms  lb1 vip0: active -> fault: proxy failed: the proxy's worker (pid 1002) ended
@@ -77,7 +82,8 @@ fn the_proxy_dies() {
              55.10 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
             109.95 ms  lb1 proxy starts with 0000000000000001
             313.39 ms  lb1 proxy starts with 0000000000000001
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -86,7 +92,9 @@ fn the_proxy_freezes() {
     world.hosts[0].proxy.as_mut().unwrap().frozen = true;
     world.run(ms(1000)).unwrap();
     assert_eq!(world.holders(0), [1]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
             548.22 ms  lb1: the proxy has failed: the stats socket was silent for 250 ms (2 times in a row)
             548.22 ms  lb1 vip0: active -> fault: proxy failed: the stats socket was silent for 250 ms (2 times in a row)
             548.96 ms  lb1 - 10.0.0.100
@@ -96,7 +104,8 @@ fn the_proxy_freezes() {
             573.47 ms  lb2 vip0: notify_master exited 0: /hooks/master
             576.22 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
             587.47 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -116,7 +125,9 @@ fn vipkeeper_is_stopped() {
     assert_eq!(world.hosts[0].exit_code, Some(0));
     assert!(world.hosts[0].is_serving(), "the proxy survives its supervisor");
     assert_eq!(world.holders(0), [1]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 gets Terminate
               0.02 ms  lb1: stopping: giving up all VIPs
               0.02 ms  lb1 vip0: active -> fault: vipkeeper stops
@@ -128,7 +139,8 @@ fn vipkeeper_is_stopped() {
              26.02 ms  lb1 vipkeeper exits 0
              35.64 ms  lb2 vip0: notify_master exited 0: /hooks/master
              60.64 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -146,14 +158,17 @@ fn vipkeeper_is_killed_and_nobody_restarts_it() {
     world.kill(0);
     world.run(secs(6)).unwrap();
     assert_eq!(world.holders(0), [1], "the lease has ended and the other node holds the VIP");
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 vipkeeper is killed
            2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
            2057.30 ms  lb2 + 10.0.0.100
            2077.31 ms  lb2 vip0: notify_master exited 0: /hooks/master
            2090.31 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
            2150.04 ms  lb1 lease of 10.0.0.100 ends
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -164,7 +179,9 @@ fn vipkeeper_is_killed_and_restarted() {
     world.run(secs(6)).unwrap();
     assert_eq!(world.holders(0), [0]);
     assert_eq!(world.hosts[0].proxy.as_ref().unwrap().master, 1001, "the proxy was adopted, not started again");
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 vipkeeper is killed
             100.00 ms  lb1 vipkeeper starts
             101.01 ms  lb1: found a running proxy (pid 1001)
@@ -172,7 +189,8 @@ fn vipkeeper_is_killed_and_restarted() {
             101.33 ms  lb1 vip0: fault -> active: resumes the lease of its predecessor
             124.33 ms  lb1 vip0: notify_master exited 0: /hooks/master
             125.33 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -185,7 +203,9 @@ fn the_cable_is_pulled_and_put_back() {
     world.run(secs(5)).unwrap();
     assert_eq!(world.holders(0), [0]);
     assert_eq!(world.arp[0], Some(0));
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 link down
               0.30 ms  lb1 vip0: active -> fault: interface eth0 is down or has no carrier
               0.64 ms  lb1 - 10.0.0.100
@@ -207,7 +227,8 @@ fn the_cable_is_pulled_and_put_back() {
            8019.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
            8022.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
            8039.52 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -233,7 +254,9 @@ fn a_host_hangs_and_comes_back() {
     assert_eq!(world.holders(0), [1], "it listens before it speaks");
     world.run(secs(5)).unwrap();
     assert_eq!(world.holders(0), [0]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 hangs for 8000 ms
            2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
            2057.30 ms  lb2 + 10.0.0.100
@@ -251,7 +274,8 @@ fn a_host_hangs_and_comes_back() {
           11022.50 ms  lb1 vip0: notify_master exited 0: /hooks/master
           11024.03 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
           11041.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -260,11 +284,14 @@ fn somebody_deletes_the_vip_and_it_is_put_back() {
     world.delete_address(0, 0);
     world.run(ms(100)).unwrap();
     assert_eq!(world.holders(0), [0]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 somebody deletes vip0
               0.25 ms  lb1 vip0: 10.0.0.100/24 was removed by somebody else: putting it back
               0.59 ms  lb1 + 10.0.0.100
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -274,10 +301,13 @@ fn a_reload_is_applied_when_the_new_worker_answers() {
     world.run(secs(3)).unwrap();
     assert_eq!(world.hosts[0].proxy.as_ref().unwrap().generation, Digest(2));
     assert_eq!(world.holders(0), [0]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 configuration 2 is written
             284.30 ms  lb1: configuration 0000000000000002 applied; the proxy was reloaded
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -310,10 +340,13 @@ fn a_reload_that_serves_nothing_is_rolled_back() {
     assert_eq!(world.hosts[0].proxy.as_ref().unwrap().generation, Digest(1));
     assert_eq!(world.hosts[0].disk.0, Some(Digest(1)));
     assert_eq!(world.holders(0), [0]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 configuration 2 is written
           10244.84 ms  lb1: nothing changes: the reloaded proxy has not proven itself within 10 s; the last good configuration serves again
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -324,7 +357,9 @@ fn a_reload_that_kills_the_proxy_brings_back_what_ran_before() {
     world.run(secs(10)).unwrap();
     assert_eq!(world.hosts[0].proxy.as_ref().unwrap().generation, Digest(1));
     assert_eq!(world.holders(0), [0]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1 configuration 2 is written
             262.51 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: exit status 1
             262.51 ms  lb1: nothing changes: the proxy (pid 1001) ended: exit status 1 during the reload; the configuration before it is started
@@ -349,7 +384,8 @@ fn a_reload_that_kills_the_proxy_brings_back_what_ran_before() {
            3323.51 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
            3326.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
            3343.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -360,7 +396,9 @@ fn an_operator_releases_the_vip_and_takes_it_back() {
     assert_eq!(world.holders(0), [1]);
     world.run(secs(8)).unwrap();
     assert_eq!(world.holders(0), [0]);
-    told(&mut world, expect![[r#"
+    told(
+        &mut world,
+        expect![[r#"
               0.00 ms  lb1: an operator asked: released: vip0
               0.00 ms  lb1 answers Ok("released: vip0")
               0.00 ms  lb1 vip0: active -> fault: released by an operator
@@ -382,7 +420,8 @@ fn an_operator_releases_the_vip_and_takes_it_back() {
            7013.77 ms  lb1 vip0: notify_master exited 0: /hooks/master
            7029.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
            7032.77 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
