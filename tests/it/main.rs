@@ -1,1 +1,22 @@
-fn main() {}
+//! Everything that needs files, processes or a kernel, but no second host: one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::let_underscore_must_use,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod namespace;
+
+mod shell_clock;
+mod shell_control;
+mod shell_files;
+mod shell_hooks;
+mod shell_netlink;
+mod shell_vrrp_socket;
