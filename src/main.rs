@@ -1,3 +1,10 @@
-//! The process edge: arguments, logging, runtime, exit codes.
+//! The process edge: arguments in, exit status out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use vipkeeper::cli::{self, args::Cli};
+
+fn main() -> ExitCode {
+    cli::carry_out(&Cli::parse())
+}

@@ -1,3 +1,47 @@
-//! The command line: one file per subcommand.
+//! The command line: clap types, and one file per subcommand.
+//!
+//! Owns how people are talked to; decides nothing about VIPs or the proxy.
 
+pub mod args;
+pub mod outcome;
+pub mod terminal;
+
+pub mod check;
+pub mod control;
+pub mod demo;
+pub mod render;
 pub mod run;
+// pub mod schema;
+pub mod status;
+
+pub mod instance;
+pub mod place;
+pub mod programs;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+
+/// Carries out a command and says how it ended. What went wrong was told on the standard error.
+pub fn carry_out(cli: &Cli) -> ExitCode {
+    let place = &cli.place;
+    let ended = match &cli.command {
+        Command::Run(args) => return run::run(place, args),
+        Command::Check(args) => check::run(place, args),
+        Command::Render(args) => render::run(place, args),
+        Command::Status(args) => status::run(place, args),
+        Command::Reload => control::reload(place),
+        Command::Release(args) => control::release(place, args),
+        Command::Resume(args) => control::resume(place, args),
+        Command::Schema => Ok(outcome::Exit::Fine),
+        Command::Demo(args) => demo::run(args),
+        Command::DemoHost(args) => Err(demo::become_host(place, args)),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal::complain(&failure.message);
+            failure.exit.into()
+        }
+    }
+}

@@ -1,19 +1,43 @@
-//! `vipkeeper run`: the process edge around [`shell::run`](crate::shell::run).
+//! `run`: the process edge around [`shell::run`](crate::shell::run).
 
 use std::process::ExitCode;
 
 use tracing::Level;
 
+use crate::cli::args::{LogFormat, LogLevel, Place, RunArgs};
 use crate::shell::{self, Setup, logging};
 
 /// Sets up the log, runs the node and turns its end into an exit status (see [`shell`]).
-pub fn run(setup: &Setup, level: Level, format: logging::Format) -> ExitCode {
-    logging::init(level, format);
-    match shell::run(setup) {
+pub fn run(place: &Place, args: &RunArgs) -> ExitCode {
+    logging::init(level(args.log_level), format(args.log_format));
+    let setup = Setup {
+        config: place.config.clone(),
+        node: place.node.clone(),
+        runtime_dir: place.runtime().to_owned(),
+        state_dir: place.state().to_owned(),
+    };
+    match shell::run(&setup) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "vipkeeper cannot go on");
             ExitCode::from(shell::EXIT_INTERNAL)
         }
+    }
+}
+
+fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    }
+}
+
+fn format(format: LogFormat) -> logging::Format {
+    match format {
+        LogFormat::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
     }
 }

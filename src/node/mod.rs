@@ -1,17 +1,47 @@
 //! The whole policy of one host, pure: an [`Event`] in, [`Effects`] out.
+//!
+//! [`Node::handle`] is the only mutator. Each turn first takes in what happened, then settles everything that follows
+//! from it: the verdict about the proxy, who may hold which VIP, what that means for routers, addresses and hooks.
+//! Nothing here reads a clock, a file or a socket.
 
+mod change;
 pub mod effect;
+mod entitlement;
 pub mod event;
+mod outbox;
+mod proxying;
+mod report;
 pub mod status;
+mod vip;
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
 
 pub use effect::{Effect, Effects, LogLevel, LogLine};
 pub use event::Event;
 pub use status::Status;
 
-use crate::node::event::Loaded;
-use crate::units::Name;
+use crate::config::{NodeConfig, Transport};
+use crate::node::change::Changes;
+use crate::node::entitlement::{Facts, entitlement};
+use crate::node::event::{HookOutcome, Loaded, Network, OpId, Received, Request, RequestId, Signal};
+use crate::node::outbox::{Ops, Outbox};
+use crate::node::proxying::Proxying;
+use crate::node::vip::{Host, Released, Seen, Vip};
+use crate::units::{IfName, Name};
+use crate::vrrp::packet::{Capture, Reject, parse};
+
+/// Dumps of links and addresses are not closer together than this, however often the kernel reports changes.
+const OBSERVE_SPACING: Duration = Duration::from_millis(20);
+/// A socket that could not be opened is tried again after this long.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// A predecessor's lease is not kept undecided for longer than this.
+const INHERIT_WITHIN: Duration = Duration::from_secs(5);
+/// When vipkeeper stops, addresses have this long to be removed ...
+const WITHDRAW_WITHIN: Duration = Duration::from_secs(1);
+/// ... and everything, hooks and proxy included, this long. systemd kills after 90 s by default.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
 
 /// When to send [`Event::Tick`], and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,57 +52,459 @@ pub struct Deadline {
     pub why: &'static str,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Stopping { addresses_until: Option<Instant>, until: Instant, proxy: ProxyOnExit },
+    Exited,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ProxyOnExit {
+    Keep,
+    Stop,
+    /// It was told to stop.
+    Stopping,
+}
+
+/// The raw sockets of one interface.
+#[derive(Debug, Clone)]
+struct Interface {
+    index: u32,
+    groups: Vec<Ipv4Addr>,
+    socket: Socket,
+}
+
+#[derive(Debug, Clone)]
+enum Socket {
+    Opening,
+    Open,
+    Failed { why: String, retry_at: Instant },
+}
+
+/// What is known of links and addresses, and how fresh it is.
+#[derive(Debug, Default)]
+struct Observation {
+    network: Network,
+    seen: bool,
+    asked_at: Option<Instant>,
+    stale: bool,
+    not_before: Option<Instant>,
+}
+
 /// One host.
 #[derive(Debug)]
 pub struct Node {
-    loaded: Loaded,
     me: Name,
+    loaded: Loaded,
+    loaded_at: Instant,
     started_at: Instant,
+    phase: Phase,
+    ops: Ops,
+    observation: Observation,
+    interfaces: BTreeMap<IfName, Interface>,
+    proxying: Proxying,
+    vips: Vec<Vip>,
+    changes: Changes,
+    dropped: BTreeMap<IfName, BTreeMap<Reject, u64>>,
+    ready: bool,
+    notified: String,
 }
 
 impl Node {
-    /// A node that starts at `now`. `me` is one of the configuration's nodes.
+    /// A node that starts at `now`. `me` is one of the configuration's nodes; any other takes part in no VIP.
     pub fn new(loaded: Loaded, me: Name, now: Instant) -> (Self, Effects) {
-        (Self { loaded, me, started_at: now }, Vec::new())
+        let mut ops = Ops::default();
+        let mut out = Outbox::default();
+        let proxying = Proxying::new(&loaded, now, &mut ops, &mut out);
+        let vips = loaded.config.vips.iter().filter_map(|v| Vip::new(v, &loaded.config, &me, now)).collect();
+        let mut node = Self {
+            me,
+            loaded,
+            loaded_at: now,
+            started_at: now,
+            phase: Phase::Running,
+            ops,
+            observation: Observation { stale: true, ..Observation::default() },
+            interfaces: BTreeMap::new(),
+            proxying,
+            vips,
+            changes: Changes::default(),
+            dropped: BTreeMap::new(),
+            ready: false,
+            notified: String::new(),
+        };
+        node.settle(now, &mut out);
+        (node, out.into_effects())
     }
 
     /// The only way to change a node.
     #[must_use]
-    pub fn handle(&mut self, _now: Instant, _event: Event) -> Effects {
-        Vec::new()
+    pub fn handle(&mut self, now: Instant, event: Event) -> Effects {
+        let mut out = Outbox::default();
+        if self.phase == Phase::Exited {
+            return Effects::new();
+        }
+        self.take(now, event, &mut out);
+        self.settle(now, &mut out);
+        out.into_effects()
     }
 
     /// When to send [`Event::Tick`].
     pub fn deadline(&self) -> Option<Deadline> {
-        None
+        if self.phase == Phase::Exited {
+            return None;
+        }
+        let vips = self.vips.iter().flat_map(|v| v.deadlines(self.observation.network.link(&v.interface)));
+        let observe =
+            self.observation.not_before.filter(|_| self.observation.stale && self.observation.asked_at.is_none());
+        let reopen = self.interfaces.values().filter_map(|i| match &i.socket {
+            Socket::Failed { retry_at, .. } => Some((*retry_at, "a socket is to be opened again")),
+            Socket::Opening | Socket::Open => None,
+        });
+        let stop = match self.phase {
+            Phase::Stopping { addresses_until, until, .. } => Some(addresses_until.unwrap_or(until)),
+            Phase::Running | Phase::Exited => None,
+        };
+        let inherit = self.vips.iter().any(Vip::is_undecided).then_some(self.started_at + INHERIT_WITHIN);
+        vips.chain(self.proxying.deadlines())
+            .chain(self.changes.deadline().map(|at| (at, "the configuration is to be read")))
+            .chain(observe.map(|at| (at, "links and addresses are to be looked at")))
+            .chain(reopen)
+            .chain(stop.map(|at| (at, "the time to stop is over")))
+            .chain(inherit.map(|at| (at, "a predecessor's lease is given up")))
+            .min()
+            .map(|(at, why)| Deadline { at, why })
     }
 
-    /// What an operator sees.
-    pub fn status(&self, now: Instant) -> Status {
-        let _unused = (&self.loaded, &self.me, now, self.started_at);
-        Status {
-            node: String::new(),
-            version: String::new(),
-            pid: 0,
-            up_ms: 0,
-            phase: String::new(),
-            config: status::ConfigStatus { digest: String::new(), loaded_ms_ago: 0, last_reload: None },
-            proxy: status::ProxyStatus {
-                healthy: false,
-                why: String::new(),
-                for_ms: 0,
-                doing: String::new(),
-                master_pid: None,
-                worker_pid: None,
-                version: None,
-                generation: None,
-                connections: None,
-                frontends: Vec::new(),
-                backends: Vec::new(),
-                starts: 0,
-            },
-            vips: Vec::new(),
-            dropped: std::collections::BTreeMap::new(),
+    fn take(&mut self, now: Instant, event: Event, out: &mut Outbox) {
+        match event {
+            Event::Tick => {}
+            Event::PacketReceived(received) => self.hear(now, &received, out),
+            Event::NetworkObserved(network) => self.observed(now, network, out),
+            Event::NetworkChanged => self.observation.stale = true,
+            Event::InterfaceOpened { interface, result } => self.opened(now, &interface, result, out),
+            Event::AddressInstalled { op, result } => {
+                for vip in &mut self.vips {
+                    vip.installed(now, op, &result, out);
+                }
+            }
+            Event::AddressWithdrawn { op, result } => {
+                for vip in &mut self.vips {
+                    vip.withdrawn(now, op, &result, out);
+                }
+            }
+            Event::TransmitFailed { interface, error } => self.transmit_failed(&interface, &error, out),
+            Event::ProxyDone { op, outcome } => {
+                let news = self.proxying.done(now, op, outcome, &mut self.ops, out);
+                self.proxy_news(now, news, out);
+            }
+            Event::ProxyExited { pid, status } => {
+                let news = self.proxying.exited(now, pid, &status, out);
+                self.proxy_news(now, news, out);
+            }
+            Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid, out),
+            Event::Probed { op, result } => {
+                let news = self.proxying.probed(now, op, result, &self.loaded, &mut self.ops, out);
+                self.proxy_news(now, news, out);
+            }
+            Event::HookFinished { op, outcome } => self.hook_finished(op, outcome, out),
+            Event::ConfigTouched => self.changes.touched(now),
+            Event::ConfigLoaded { op, result } => self.config_loaded(now, op, result, out),
+            Event::Requested { id, request } => self.requested(now, id, request, out),
+            Event::Signalled(signal) => self.signalled(now, signal, out),
+        }
+    }
+
+    /// Everything that follows from the facts, computed from scratch.
+    fn settle(&mut self, now: Instant, out: &mut Outbox) {
+        let news = self.proxying.tick(now, &mut self.ops, out);
+        self.proxy_news(now, news, out);
+        self.settle_interfaces(now, out);
+        self.settle_vips(now, out);
+        if let Some(op) = self.changes.due(now, &mut self.ops) {
+            out.push(Effect::LoadConfig { op });
+        }
+        self.observe(now, out);
+        self.notify(out);
+        self.settle_stop(now, out);
+    }
+
+    fn settle_vips(&mut self, now: Instant, out: &mut Outbox) {
+        let stopping = matches!(self.phase, Phase::Stopping { .. });
+        let undecided = self.proxying.may_be_adopting() && now < self.started_at + INHERIT_WITHIN;
+        for vip in &mut self.vips {
+            let link = self.observation.network.link(&vip.interface);
+            let host = Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+            vip.forget(now);
+            vip.weights = self.proxying.weights(&vip.config.track);
+            let socket = match self.interfaces.get(&vip.interface).map(|i| &i.socket) {
+                Some(Socket::Open) => Ok(true),
+                Some(Socket::Failed { why, .. }) => Err(why.as_str()),
+                Some(Socket::Opening) | None => Ok(false),
+            };
+            let facts = Facts {
+                leaving: if stopping { Some("vipkeeper stops") } else { vip.farewell.as_deref() },
+                released: vip.released.as_ref().map(|_| "released by an operator"),
+                observed: self.observation.seen,
+                interface: &vip.interface,
+                link,
+                has_source: vip.has_source(),
+                socket,
+                refused: vip.refused(),
+                proxy: self.proxying.verdict(),
+                base: vip.base,
+                weights: &vip.weights,
+            };
+            let answer = entitlement(&facts);
+            vip.entitle(&host, answer, out);
+            // Not entitled although the search for a proxy is over: what a predecessor left here must go.
+            if stopping || (!undecided && self.observation.seen) || now >= self.started_at + INHERIT_WITHIN {
+                vip.settle_inheritance();
+            }
+            vip.tick(&host, out);
+            vip.act(&host, &mut self.ops, out);
+        }
+        self.vips.retain(|vip| vip.farewell.is_none() || !vip.is_gone());
+    }
+
+    /// Sockets for the interfaces of our VIPs, and no others.
+    fn settle_interfaces(&mut self, now: Instant, out: &mut Outbox) {
+        let mut needed: BTreeMap<IfName, Vec<Ipv4Addr>> = BTreeMap::new();
+        for vip in &self.vips {
+            let groups = needed.entry(vip.interface.clone()).or_default();
+            if let Transport::Multicast(group) = vip.config.transport
+                && !groups.contains(&group)
+            {
+                groups.push(group);
+            }
+        }
+        let network = &self.observation.network;
+        let stale = self.interfaces.iter().filter(|(name, known)| {
+            !needed.contains_key(*name) || network.link(name).is_none_or(|link| link.index != known.index)
+        });
+        let stale: Vec<IfName> = stale.map(|(name, _)| name.clone()).collect();
+        for interface in stale {
+            self.interfaces.remove(&interface);
+            out.push(Effect::CloseInterface { interface });
+        }
+        for (name, groups) in needed {
+            let Some(link) = network.link(&name) else { continue };
+            let wanted = self.interfaces.get(&name).is_none_or(|known| match &known.socket {
+                Socket::Failed { retry_at, .. } => now >= *retry_at,
+                Socket::Opening | Socket::Open => known.groups != groups,
+            });
+            if wanted {
+                out.push(Effect::OpenInterface { interface: name.clone(), index: link.index, groups: groups.clone() });
+                self.interfaces.insert(name, Interface { index: link.index, groups, socket: Socket::Opening });
+            }
+        }
+    }
+
+    fn opened(&mut self, now: Instant, interface: &IfName, result: Result<(), String>, out: &mut Outbox) {
+        let Some(known) = self.interfaces.get_mut(interface) else { return };
+        known.socket = match result {
+            Ok(()) => Socket::Open,
+            Err(why) => {
+                out.log(LogLevel::Warn, None, format!("no VRRP socket on {interface}: {why}"));
+                Socket::Failed { why, retry_at: now + REOPEN_AFTER }
+            }
+        };
+    }
+
+    /// A send that fails because the link is gone shows in the next dump; anything else is worth a line.
+    fn transmit_failed(&mut self, interface: &IfName, error: &str, out: &mut Outbox) {
+        self.observation.stale = true;
+        for vip in self.vips.iter_mut().filter(|v| v.interface == *interface) {
+            vip.count("transmits-failed");
+        }
+        out.log(LogLevel::Debug, None, format!("cannot send on {interface}: {error}"));
+    }
+
+    fn observe(&mut self, now: Instant, out: &mut Outbox) {
+        let observation = &mut self.observation;
+        let soon = observation.not_before.is_none_or(|at| now >= at);
+        if observation.stale && observation.asked_at.is_none() && soon {
+            observation.stale = false;
+            observation.asked_at = Some(now);
+            observation.not_before = Some(now + OBSERVE_SPACING);
+            out.push(Effect::ObserveNetwork);
+        }
+    }
+
+    fn observed(&mut self, now: Instant, network: Network, out: &mut Outbox) {
+        let asked_at = self.observation.asked_at.take().unwrap_or(now);
+        self.observation.seen = true;
+        let own = self.own_address();
+        let vips: Vec<IpAddr> = self.loaded.config.vips.iter().flat_map(|v| &v.addresses).map(|a| a.ip()).collect();
+        for vip in &mut self.vips {
+            let index = network.link(&vip.interface).map(|l| l.index);
+            let candidates: Vec<Ipv4Addr> =
+                index.map(|i| network.ipv4(i).map(|(ip, _)| ip).collect()).unwrap_or_default();
+            vip.choose_source(now, &candidates, own, &vips);
+            let here = |address: &crate::addrs::LeasedAddress| {
+                let mut all = network.addresses.iter();
+                let found = all.find(|a| Some(a.index) == index && a.ip == address.address().ip());
+                found.map(|a| Seen { ours: a.ours, valid_secs: a.valid_secs })
+            };
+            vip.observe(now, asked_at, &here, out);
+        }
+        self.observation.network = network;
+    }
+
+    fn own_address(&self) -> IpAddr {
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.loaded.config.node(&self.me).map_or(unknown, |n: &NodeConfig| n.address)
+    }
+
+    fn hear(&mut self, now: Instant, received: &Received, out: &mut Outbox) {
+        let advert = match parse(&received.bytes, if received.truncated { Capture::Cut } else { Capture::Whole }) {
+            Ok(advert) => advert,
+            Err(rejected) => {
+                let ours = |v: &&mut Vip| v.interface == received.interface && Some(v.config.vrid) == rejected.vrid;
+                let counters = match self.vips.iter_mut().find(ours) {
+                    Some(vip) => &mut vip.dropped,
+                    None => self.dropped.entry(received.interface.clone()).or_default(),
+                };
+                *counters.entry(rejected.reason).or_default() += 1;
+                return;
+            }
+        };
+        let stopping = matches!(self.phase, Phase::Stopping { .. });
+        let ours = |v: &&mut Vip| v.interface == received.interface && v.config.vrid == advert.vrid;
+        let Some(vip) = self.vips.iter_mut().find(ours) else {
+            let counters = self.dropped.entry(received.interface.clone()).or_default();
+            *counters.entry(Reject::Vrid).or_default() += 1;
+            return;
+        };
+        let link = self.observation.network.link(&vip.interface);
+        let host = Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        vip.hear(&host, received.at.min(now), &advert, out);
+    }
+
+    fn hook_finished(&mut self, op: OpId, outcome: HookOutcome, out: &mut Outbox) {
+        for vip in &mut self.vips {
+            let Some(run) = vip.hook_finished(op) else { continue };
+            let name = vip.config.name.to_string();
+            let line = run.argv.join(" ");
+            match outcome {
+                HookOutcome::Succeeded => {
+                    out.log(LogLevel::Info, Some(&name), format!("{} exited 0: {line}", run.hook));
+                }
+                HookOutcome::Failed(why) => {
+                    vip.count("hooks-failed");
+                    out.log(LogLevel::Warn, Some(&name), format!("{} failed: {why}: {line}", run.hook));
+                }
+                HookOutcome::TimedOut => {
+                    vip.count("hooks-failed");
+                    let secs = run.timeout.as_secs();
+                    out.log(LogLevel::Warn, Some(&name), format!("{} was killed after {secs} s: {line}", run.hook));
+                }
+            }
+            return;
+        }
+    }
+
+    fn requested(&mut self, now: Instant, id: RequestId, request: Request, out: &mut Outbox) {
+        if self.phase != Phase::Running {
+            out.push(Effect::Reply { request: id, result: Err("vipkeeper is stopping".to_owned()) });
+            return;
+        }
+        let (name, released) = match request {
+            Request::Reload => {
+                if let Err(why) = self.changes.asked(id) {
+                    out.push(Effect::Reply { request: id, result: Err(why) });
+                }
+                return;
+            }
+            Request::Release { vip, hold } => {
+                let until = (!hold.is_zero()).then_some(now + hold);
+                (vip, Some(Released { until }))
+            }
+            Request::Resume { vip } => (vip, None),
+        };
+        let matching = self.vips.iter_mut().filter(|v| v.farewell.is_none());
+        let matching = matching.filter(|v| name.as_ref().is_none_or(|n| v.config.name == *n));
+        let mut names = Vec::new();
+        for vip in matching {
+            vip.released.clone_from(&released);
+            names.push(vip.config.name.to_string());
+        }
+        let result = match (names.is_empty(), &released) {
+            (true, _) => Err(match name {
+                Some(name) => format!("this node takes part in no VIP {name:?}", name = name.as_str()),
+                None => "this node takes part in no VIP".to_owned(),
+            }),
+            (false, None) => Ok(format!("taking part again: {}", names.join(", "))),
+            (false, Some(_)) => Ok(format!("released: {}", names.join(", "))),
+        };
+        if let Ok(message) = &result {
+            out.log(LogLevel::Info, None, format!("an operator asked: {message}"));
+        }
+        out.push(Effect::Reply { request: id, result });
+    }
+
+    fn signalled(&mut self, now: Instant, signal: Signal, out: &mut Outbox) {
+        use crate::config::OnStop;
+        let proxy = match (signal, self.loaded.config.proxy.on_stop) {
+            (Signal::Hangup, _) => {
+                self.changes.now();
+                return;
+            }
+            (Signal::Terminate, OnStop::Keep) => ProxyOnExit::Keep,
+            (Signal::Terminate, OnStop::Stop) | (Signal::Interrupt, OnStop::Keep | OnStop::Stop) => ProxyOnExit::Stop,
+        };
+        if matches!(self.phase, Phase::Stopping { .. }) {
+            out.log(LogLevel::Warn, None, "a second signal: leaving at once");
+            self.exit(1, out);
+            return;
+        }
+        out.log(LogLevel::Info, None, "stopping: giving up all VIPs");
+        self.phase = Phase::Stopping { addresses_until: Some(now + WITHDRAW_WITHIN), until: now + STOP_WITHIN, proxy };
+    }
+
+    /// First the addresses, then the proxy, then the hooks: nobody may be sent to a proxy that is gone.
+    fn settle_stop(&mut self, now: Instant, out: &mut Outbox) {
+        let Phase::Stopping { addresses_until, until, proxy } = self.phase else { return };
+        let waiting = addresses_until.is_some_and(|at| now < at) && self.vips.iter().any(Vip::may_hold_addresses);
+        if waiting {
+            return;
+        }
+        if proxy == ProxyOnExit::Stop {
+            self.proxying.stop(now, &mut self.ops, out);
+        }
+        let (proxy, stopped) = match proxy {
+            ProxyOnExit::Keep => (ProxyOnExit::Keep, true),
+            ProxyOnExit::Stop | ProxyOnExit::Stopping => (ProxyOnExit::Stopping, self.proxying.has_ended()),
+        };
+        self.phase = Phase::Stopping { addresses_until: None, until, proxy };
+        if now >= until || (stopped && self.vips.iter().all(Vip::hooks_idle)) {
+            self.exit(0, out);
+        }
+    }
+
+    fn exit(&mut self, code: u8, out: &mut Outbox) {
+        self.phase = Phase::Exited;
+        out.push(Effect::Exit { code });
+    }
+
+    /// What must hold after every turn; the simulation asks after each.
+    pub fn check_invariants(&self, now: Instant) -> Result<(), String> {
+        for vip in &self.vips {
+            let link = self.observation.network.link(&vip.interface);
+            let stopping = matches!(self.phase, Phase::Stopping { .. });
+            vip.check(&Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me })?;
+            let active = vip.router.role() == crate::vrrp::router::Role::Active;
+            if active && stopping {
+                return Err(format!("{} is active while vipkeeper stops", vip.config.name));
+            }
+            if active && self.proxying.verdict() != &crate::proxy::health::Verdict::Healthy {
+                return Err(format!("{} is active although the proxy has failed", vip.config.name));
+            }
+        }
+        match self.deadline() {
+            Some(deadline) if deadline.at <= now => Err(format!("overdue after a turn: {}", deadline.why)),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -1,1 +1,708 @@
-//! How the proxy is started, checked, reloaded and restarted.
+//! How the proxy is started, checked, reloaded and restarted: one transaction at a time.
+//!
+//! A candidate becomes what runs only when the new worker answers with its generation and every frontend is open
+//! (`proxies.md` in the field: a reload can report success and serve nothing). Any failure on the way leaves or
+//! restores the last good file. Nothing here touches a process: operations go out, outcomes come back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Backoff;
+use crate::node::event::OpId;
+use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod, Sample, backoff_pause};
+use crate::render::Rendered;
+use crate::units::Digest;
+
+/// How long a started or reloaded proxy may take to prove itself. Stock HAProxy retries a failing bind for 2 s.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+/// Pause between probes while a start or reload is being confirmed.
+pub const CONFIRM_POLL: Duration = Duration::from_millis(10);
+/// Consecutive answers of the new generation after a reload: the old and the new worker both answer for a while.
+const CONFIRM_ANSWERS: u32 = 5;
+/// A proxy that served this long starts again without a pause.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// A proxy whose process lives but that fails every probe for this long is killed and started again.
+const WEDGED_AFTER: Duration = Duration::from_secs(5);
+/// A stopped proxy that has not ended by then is left behind.
+const STOP_WITHIN: Duration = Duration::from_secs(4);
+
+/// What to run: the text, and the addresses that it binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The text.
+    pub rendered: Arc<Rendered>,
+    /// Its listening addresses.
+    pub binds: BTreeSet<BindProbe>,
+}
+
+/// Where a transaction stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    /// The binary reads the candidate.
+    Checking,
+    /// Its new addresses are tried.
+    Preflighting,
+    /// It is renamed into place.
+    Installing,
+    /// The master is started, or told to reload.
+    Launching,
+    /// The new worker must prove itself.
+    Confirming { until: Instant, answers: u32 },
+    /// The last good file is put back.
+    Restoring { why: String },
+    /// The master loads the last good file.
+    Returning { why: String },
+    /// The last good generation must answer again.
+    Reconfirming { why: String, until: Instant },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// Looking for a predecessor's proxy.
+    Adopting { op: OpId },
+    /// Found one: it must prove itself.
+    Proving { master: u32, until: Instant },
+    /// Nothing runs until then.
+    Down { start_at: Instant, why: String },
+    /// Starting; `master` once it runs.
+    Starting { op: OpId, stage: Stage, master: Option<u32>, candidate: Candidate, expect: Expect },
+    /// Running what it should.
+    Serving { master: u32, since: Instant },
+    /// Running, and applying a change.
+    Reloading { op: OpId, stage: Stage, master: u32, since: Instant, candidate: Candidate },
+    /// Killed because it hung; waits for the end of the master.
+    Killing { master: u32, again_at: Instant },
+    /// Terminated on purpose; `told` once the operation is under way.
+    Stopping { master: Option<u32>, until: Instant, told: bool },
+    /// Over, on purpose.
+    Stopped,
+}
+
+/// Which generation counts as success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    /// The candidate's.
+    Candidate,
+    /// Any of ours: the candidate was refused, and an older installed file is started instead.
+    AnyOfOurs,
+}
+
+/// What the node must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Carry out an operation.
+    Do(OpId, ProxyOp),
+    /// The proxy process may answer from now on: probe it.
+    Probe,
+    /// There is no process: stop probing; the proxy is dead for this reason.
+    Dead(String),
+    /// The candidate is what runs.
+    Applied(Arc<Rendered>),
+    /// The candidate is not what runs; the reason, and what was done about it.
+    Refused(String),
+    /// Something for the log.
+    Note(String),
+    /// A stop on purpose is complete.
+    Ended,
+}
+
+/// The proxy process and the transactions on it.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    state: State,
+    backoff: Backoff,
+    failures: u32,
+    starts: u64,
+    /// What should run.
+    target: Candidate,
+    /// What runs, as far as it was confirmed.
+    running: Option<Candidate>,
+    /// The target passed its check and is installed: a restart needs no new check.
+    installed: Option<Digest>,
+    /// One slot for a change that arrived during a transaction.
+    pending: Option<Candidate>,
+    version: (u32, u32),
+    /// The operation in flight: there is never more than one.
+    busy: Option<OpId>,
+}
+
+impl Lifecycle {
+    /// Begins by looking for a proxy that a predecessor left.
+    pub fn new(target: Candidate, backoff: Backoff, op: OpId) -> (Self, Vec<Action>) {
+        let lifecycle = Self {
+            state: State::Adopting { op },
+            backoff,
+            failures: 0,
+            starts: 0,
+            target,
+            running: None,
+            installed: None,
+            pending: None,
+            version: (0, 0),
+            busy: Some(op),
+        };
+        (lifecycle, vec![Action::Do(op, ProxyOp::Adopt)])
+    }
+
+    /// Process id of the master, if one runs.
+    pub fn master(&self) -> Option<u32> {
+        match &self.state {
+            State::Adopting { .. } | State::Down { .. } | State::Stopped => None,
+            State::Starting { master, .. } | State::Stopping { master, .. } => *master,
+            State::Proving { master, .. }
+            | State::Serving { master, .. }
+            | State::Reloading { master, .. }
+            | State::Killing { master, .. } => Some(*master),
+        }
+    }
+
+    /// How often it was started.
+    pub fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// A start or reload waits for its proof: probe quickly.
+    pub fn is_confirming(&self) -> bool {
+        match &self.state {
+            State::Proving { .. } => true,
+            State::Starting { stage, .. } | State::Reloading { stage, .. } => {
+                matches!(stage, Stage::Confirming { .. } | Stage::Reconfirming { .. })
+            }
+            State::Adopting { .. }
+            | State::Down { .. }
+            | State::Serving { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => false,
+        }
+    }
+
+    /// A reload is being carried out: an old worker may end.
+    pub fn is_reloading(&self) -> bool {
+        matches!(self.state, State::Reloading { .. })
+    }
+
+    /// A predecessor's proxy may still turn out to serve.
+    pub fn may_be_adopting(&self) -> bool {
+        matches!(self.state, State::Adopting { .. } | State::Proving { .. })
+    }
+
+    /// For people.
+    pub fn doing(&self, now: Instant) -> String {
+        match &self.state {
+            State::Adopting { .. } => "looking for a running proxy".to_owned(),
+            State::Proving { .. } => "adopting a running proxy".to_owned(),
+            State::Down { start_at, why } => {
+                format!("down ({why}); starts again in {} ms", start_at.saturating_duration_since(now).as_millis())
+            }
+            State::Starting { stage, .. } => format!("starting: {}", stage.doing()),
+            State::Serving { .. } => "serving".to_owned(),
+            State::Reloading { stage, .. } => format!("serving; reloading: {}", stage.doing()),
+            State::Killing { .. } => "killing a hung proxy".to_owned(),
+            State::Stopping { .. } => "stopping".to_owned(),
+            State::Stopped => "stopped".to_owned(),
+        }
+    }
+
+    /// When [`Lifecycle::tick`] has something to do, given since when every probe has failed.
+    pub fn deadline(&self, failed_since: Option<Instant>) -> Option<Instant> {
+        match &self.state {
+            // What is in flight must end first; its outcome looks here again.
+            State::Down { start_at, .. } => Some(*start_at).filter(|_| self.busy.is_none()),
+            State::Proving { until, .. } | State::Stopping { until, .. } => Some(*until),
+            State::Killing { again_at, .. } => Some(*again_at),
+            State::Starting { stage, .. } => stage.deadline(),
+            State::Reloading { stage, .. } => stage.deadline(),
+            State::Serving { since, .. } => failed_since.map(|failed| failed.max(*since) + WEDGED_AFTER),
+            State::Adopting { .. } | State::Stopped => None,
+        }
+    }
+
+    /// A new target. Answered by `Applied` or `Refused`, at once when it is what runs already.
+    pub fn apply(&mut self, candidate: Candidate, op: OpId) -> Vec<Action> {
+        match &self.state {
+            State::Serving { master, since } => {
+                let (master, since) = (*master, *since);
+                let same =
+                    self.running.as_ref().is_some_and(|r| r.rendered.generation == candidate.rendered.generation);
+                if same {
+                    self.target = candidate.clone();
+                    self.running = Some(candidate.clone());
+                    return vec![Action::Applied(candidate.rendered)];
+                }
+                let check = ProxyOp::Check(Arc::clone(&candidate.rendered));
+                self.state = State::Reloading { op, stage: Stage::Checking, master, since, candidate };
+                self.request(op, check)
+            }
+            State::Down { .. } if self.busy.is_some() => {
+                self.target = candidate;
+                Vec::new()
+            }
+            State::Down { .. } => self.begin_start(candidate, op),
+            State::Stopping { .. } | State::Stopped => vec![Action::Refused("vipkeeper is stopping".to_owned())],
+            State::Adopting { .. }
+            | State::Proving { .. }
+            | State::Starting { .. }
+            | State::Reloading { .. }
+            | State::Killing { .. } => {
+                let replaced = self.pending.replace(candidate);
+                replaced
+                    .map(|_| Action::Note("an unfinished change was replaced by a newer one".to_owned()))
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+
+    /// End the proxy on purpose.
+    pub fn stop(&mut self, now: Instant, op: OpId) -> Vec<Action> {
+        self.pending = None;
+        let master = self.master();
+        if master.is_none() && self.busy.is_none() {
+            self.state = State::Stopped;
+            return vec![Action::Ended];
+        }
+        // What is in flight may be a start: then there will be something to stop.
+        let told = self.busy.is_none();
+        self.state = State::Stopping { master, until: now + STOP_WITHIN, told };
+        if told { self.request(op, ProxyOp::Stop) } else { Vec::new() }
+    }
+
+    fn request(&mut self, op: OpId, what: ProxyOp) -> Vec<Action> {
+        debug_assert!(self.busy.is_none(), "two operations on one proxy: {what:?}");
+        self.busy = Some(op);
+        vec![Action::Do(op, what)]
+    }
+
+    /// The deadline may have passed.
+    pub fn tick(&mut self, now: Instant, op: OpId, failed_since: Option<Instant>) -> Vec<Action> {
+        if self.deadline(failed_since).is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        match &self.state {
+            State::Down { .. } => self.begin_start(self.target.clone(), op),
+            State::Proving { .. } => self.kill(now, op, "the adopted proxy does not answer"),
+            State::Serving { .. } => self.kill(now, op, "the proxy's process lives but does not answer"),
+            State::Killing { master, .. } => {
+                let master = *master;
+                self.state = State::Killing { master, again_at: now + WEDGED_AFTER };
+                if self.busy.is_some() { Vec::new() } else { self.request(op, ProxyOp::Kill) }
+            }
+            State::Stopping { .. } => {
+                self.state = State::Stopped;
+                vec![Action::Note("the proxy did not stop in time".to_owned()), Action::Ended]
+            }
+            State::Starting { .. } => {
+                let seconds = CONFIRM_WITHIN.as_secs();
+                self.kill(now, op, &format!("the started proxy has not proven itself within {seconds} s"))
+            }
+            State::Reloading { stage, .. } => match stage.clone() {
+                Stage::Confirming { .. } => self.roll_back(
+                    op,
+                    format!("the reloaded proxy has not proven itself within {} s", CONFIRM_WITHIN.as_secs()),
+                ),
+                Stage::Reconfirming { why, .. } => {
+                    let mut actions = vec![Action::Refused(format!("{why}; the last good file does not serve either"))];
+                    actions.extend(self.kill(now, op, "neither the new nor the last good configuration serves"));
+                    actions
+                }
+                Stage::Checking
+                | Stage::Preflighting
+                | Stage::Installing
+                | Stage::Launching
+                | Stage::Restoring { .. }
+                | Stage::Returning { .. } => Vec::new(),
+            },
+            State::Adopting { .. } | State::Stopped => Vec::new(),
+        }
+    }
+
+    /// The outcome of an operation; `next` numbers the one that follows.
+    pub fn done(&mut self, now: Instant, op: OpId, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        self.busy.take_if(|busy| *busy == op);
+        match &self.state {
+            State::Stopping { told: false, .. } => self.stop_at_last(outcome, next),
+            State::Adopting { op: ours } if *ours == op => self.adopted(now, outcome, next),
+            State::Starting { op: ours, .. } if *ours == op => self.start_went_on(now, outcome, next),
+            State::Reloading { op: ours, .. } if *ours == op => self.reload_went_on(now, outcome, next),
+            State::Adopting { .. }
+            | State::Starting { .. }
+            | State::Reloading { .. }
+            | State::Proving { .. }
+            | State::Down { .. }
+            | State::Serving { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => Vec::new(),
+        }
+    }
+
+    /// The master ended.
+    pub fn exited(&mut self, now: Instant, pid: u32, status: &str) -> Vec<Action> {
+        if self.master() != Some(pid) {
+            return Vec::new();
+        }
+        let served = match &self.state {
+            State::Serving { since, .. } | State::Reloading { since, .. } => now.saturating_duration_since(*since),
+            State::Adopting { .. }
+            | State::Proving { .. }
+            | State::Down { .. }
+            | State::Starting { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => Duration::ZERO,
+        };
+        let why = format!("the proxy (pid {pid}) ended: {status}");
+        match &self.state {
+            State::Stopping { .. } => {
+                self.state = State::Stopped;
+                return vec![Action::Dead("stopped".to_owned()), Action::Ended];
+            }
+            State::Down { .. } | State::Stopped | State::Adopting { .. } => return Vec::new(),
+            State::Proving { .. }
+            | State::Starting { .. }
+            | State::Serving { .. }
+            | State::Reloading { .. }
+            | State::Killing { .. } => {}
+        }
+        let mut actions = vec![Action::Dead(why.clone())];
+        actions.extend(self.abandon_reload(&why));
+        let pause = if served >= STABLE_AFTER {
+            self.failures = 0;
+            Duration::ZERO
+        } else {
+            self.next_pause()
+        };
+        self.go_down(now, pause, why);
+        actions
+    }
+
+    /// An answer of the stats socket that passed every other check.
+    pub fn sampled(&mut self, now: Instant, sample: &Sample, op: OpId) -> Vec<Action> {
+        self.version = sample.version;
+        match &mut self.state {
+            State::Proving { master, .. } => {
+                let master = *master;
+                self.adopt(now, master, sample, op)
+            }
+            State::Starting { stage: Stage::Confirming { .. }, master: Some(master), candidate, expect, .. } => {
+                let ours = sample.generation == Some(candidate.rendered.generation);
+                let enough = match expect {
+                    Expect::Candidate => ours,
+                    Expect::AnyOfOurs => sample.generation.is_some(),
+                };
+                if !enough {
+                    return Vec::new();
+                }
+                let (master, candidate) = (*master, candidate.clone());
+                self.state = State::Serving { master, since: now };
+                let mut actions = Vec::new();
+                if ours {
+                    self.running = Some(candidate.clone());
+                    actions.push(Action::Applied(candidate.rendered));
+                }
+                actions.extend(self.take_pending(op));
+                actions
+            }
+            State::Reloading { stage, master, since, candidate, .. } => {
+                let generation = sample.generation;
+                match stage {
+                    Stage::Confirming { answers, .. } => {
+                        *answers = if generation == Some(candidate.rendered.generation) { *answers + 1 } else { 0 };
+                        if *answers < CONFIRM_ANSWERS {
+                            return Vec::new();
+                        }
+                        let (candidate, master, since) = (candidate.clone(), *master, *since);
+                        self.state = State::Serving { master, since };
+                        self.target = candidate.clone();
+                        self.running = Some(candidate.clone());
+                        let mut actions = vec![Action::Applied(candidate.rendered)];
+                        actions.extend(self.take_pending(op));
+                        actions
+                    }
+                    Stage::Reconfirming { why, .. } => {
+                        let good = self.running.as_ref().map(|r| r.rendered.generation);
+                        if generation.is_none() || (good.is_some() && generation != good) {
+                            return Vec::new();
+                        }
+                        let (why, master, since) = (why.clone(), *master, *since);
+                        self.state = State::Serving { master, since };
+                        let mut actions =
+                            vec![Action::Refused(format!("{why}; the last good configuration serves again"))];
+                        actions.extend(self.take_pending(op));
+                        actions
+                    }
+                    Stage::Checking
+                    | Stage::Preflighting
+                    | Stage::Installing
+                    | Stage::Launching
+                    | Stage::Restoring { .. }
+                    | Stage::Returning { .. } => Vec::new(),
+                }
+            }
+            State::Starting { .. }
+            | State::Adopting { .. }
+            | State::Down { .. }
+            | State::Serving { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => Vec::new(),
+        }
+    }
+
+    /// The operation that was in flight when the proxy was to stop has ended.
+    fn stop_at_last(&mut self, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        let State::Stopping { master, told, .. } = &mut self.state else { return Vec::new() };
+        if let ProxyOutcome::Started { pid } | ProxyOutcome::Adopted { pid } = outcome {
+            *master = Some(pid);
+        }
+        *told = true;
+        if master.is_none() {
+            self.state = State::Stopped;
+            return vec![Action::Ended];
+        }
+        self.request(next, ProxyOp::Stop)
+    }
+
+    fn adopted(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        match outcome {
+            ProxyOutcome::Adopted { pid } => {
+                self.state = State::Proving { master: pid, until: now + CONFIRM_WITHIN };
+                vec![Action::Note(format!("found a running proxy (pid {pid})")), Action::Probe]
+            }
+            ProxyOutcome::NothingToAdopt => self.begin_start(self.target.clone(), next),
+            ProxyOutcome::Failed(why) => {
+                let mut actions = vec![Action::Note(format!("cannot look for a running proxy: {why}"))];
+                actions.extend(self.begin_start(self.target.clone(), next));
+                actions
+            }
+            ProxyOutcome::Accepted
+            | ProxyOutcome::Refused(_)
+            | ProxyOutcome::Bindable
+            | ProxyOutcome::Unbindable(_)
+            | ProxyOutcome::Installed
+            | ProxyOutcome::Started { .. }
+            | ProxyOutcome::Reloaded
+            | ProxyOutcome::ReloadRefused(_)
+            | ProxyOutcome::Stopped => Vec::new(),
+        }
+    }
+
+    /// An adopted proxy that answers serves; if it runs something else, the target is applied like any change.
+    fn adopt(&mut self, now: Instant, master: u32, sample: &Sample, op: OpId) -> Vec<Action> {
+        self.state = State::Serving { master, since: now };
+        if sample.generation == Some(self.target.rendered.generation) {
+            self.running = Some(self.target.clone());
+            self.installed = Some(self.target.rendered.generation);
+            let mut actions = vec![Action::Applied(Arc::clone(&self.target.rendered))];
+            actions.extend(self.take_pending(op));
+            return actions;
+        }
+        let candidate = self.pending.take().unwrap_or_else(|| self.target.clone());
+        let mut actions = vec![Action::Note("the adopted proxy runs another configuration".to_owned())];
+        actions.extend(self.apply(candidate, op));
+        actions
+    }
+
+    fn begin_start(&mut self, candidate: Candidate, op: OpId) -> Vec<Action> {
+        let generation = candidate.rendered.generation;
+        let ready = self.installed == Some(generation);
+        let (stage, what) = if ready {
+            (Stage::Launching, ProxyOp::Start)
+        } else {
+            (Stage::Checking, ProxyOp::Check(Arc::clone(&candidate.rendered)))
+        };
+        self.state = State::Starting { op, stage, master: None, candidate, expect: Expect::Candidate };
+        self.request(op, what)
+    }
+
+    fn start_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        let State::Starting { op, stage, master, candidate, expect } = &mut self.state else { return Vec::new() };
+        let what = match (&*stage, outcome) {
+            (Stage::Checking, ProxyOutcome::Accepted) => {
+                *stage = Stage::Preflighting;
+                ProxyOp::Preflight(candidate.binds.iter().cloned().collect())
+            }
+            (Stage::Preflighting, ProxyOutcome::Bindable) => {
+                *stage = Stage::Installing;
+                ProxyOp::Install
+            }
+            (Stage::Installing, ProxyOutcome::Installed) => {
+                self.installed = Some(candidate.rendered.generation);
+                self.target = candidate.clone();
+                *stage = Stage::Launching;
+                ProxyOp::Start
+            }
+            (Stage::Launching, ProxyOutcome::Started { pid }) => {
+                *master = Some(pid);
+                *stage = Stage::Confirming { until: now + CONFIRM_WITHIN, answers: 0 };
+                self.starts += 1;
+                return vec![Action::Probe];
+            }
+            // The candidate is unusable, but an older installed file may serve: the last good state keeps running.
+            (Stage::Checking, ProxyOutcome::Refused(why)) => {
+                *expect = Expect::AnyOfOurs;
+                *stage = Stage::Launching;
+                *op = next;
+                let mut actions = vec![Action::Refused(why)];
+                actions.extend(self.request(next, ProxyOp::Start));
+                return actions;
+            }
+            (_, ProxyOutcome::Failed(why) | ProxyOutcome::Unbindable(why)) => return self.start_failed(now, why),
+            (_, unexpected) => return self.start_failed(now, format!("unexpected outcome {unexpected:?}")),
+        };
+        *op = next;
+        self.request(next, what)
+    }
+
+    fn start_failed(&mut self, now: Instant, why: String) -> Vec<Action> {
+        let pause = self.next_pause();
+        self.go_down(now, pause, why.clone());
+        vec![Action::Dead(why.clone()), Action::Refused(why)]
+    }
+
+    fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        let method = if self.version >= (2, 7) { ReloadMethod::MasterCli } else { ReloadMethod::Signal };
+        let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
+        let what = match (stage.clone(), outcome) {
+            (Stage::Checking, ProxyOutcome::Accepted) => {
+                *stage = Stage::Preflighting;
+                // What runs already holds its own addresses.
+                let held = self.running.as_ref().map(|r| r.binds.clone());
+                let fresh = held.map(|held| candidate.binds.difference(&held).cloned().collect());
+                ProxyOp::Preflight(fresh.unwrap_or_default())
+            }
+            (Stage::Preflighting, ProxyOutcome::Bindable) => {
+                *stage = Stage::Installing;
+                ProxyOp::Install
+            }
+            (Stage::Installing, ProxyOutcome::Installed) => {
+                self.installed = Some(candidate.rendered.generation);
+                *stage = Stage::Launching;
+                ProxyOp::Reload(method)
+            }
+            (Stage::Launching, ProxyOutcome::Reloaded) => {
+                *stage = Stage::Confirming { until: now + CONFIRM_WITHIN, answers: 0 };
+                return vec![Action::Probe];
+            }
+            (Stage::Launching, ProxyOutcome::ReloadRefused(why) | ProxyOutcome::Failed(why)) => {
+                return self.roll_back(next, why);
+            }
+            (Stage::Restoring { why }, ProxyOutcome::Installed) => {
+                self.installed = self.running.as_ref().map(|r| r.rendered.generation);
+                *stage = Stage::Returning { why };
+                ProxyOp::Reload(method)
+            }
+            (
+                Stage::Returning { why },
+                ProxyOutcome::Reloaded | ProxyOutcome::ReloadRefused(_) | ProxyOutcome::Failed(_),
+            ) => {
+                *stage = Stage::Reconfirming { why, until: now + CONFIRM_WITHIN };
+                return vec![Action::Probe];
+            }
+            (Stage::Restoring { why }, other) => {
+                let both = format!("{why}; and the last good file cannot be restored: {other:?}");
+                return self.reload_refused(both, next);
+            }
+            // Nothing was touched yet.
+            (_, ProxyOutcome::Refused(why) | ProxyOutcome::Unbindable(why) | ProxyOutcome::Failed(why)) => {
+                return self.reload_refused(why, next);
+            }
+            (_, unexpected) => return self.reload_refused(format!("unexpected outcome {unexpected:?}"), next),
+        };
+        *op = next;
+        self.request(next, what)
+    }
+
+    /// Back to serving what ran before.
+    fn reload_refused(&mut self, why: String, next: OpId) -> Vec<Action> {
+        let mut actions = vec![Action::Refused(why)];
+        if let State::Reloading { master, since, .. } = &self.state {
+            self.state = State::Serving { master: *master, since: *since };
+        }
+        actions.extend(self.take_pending(next));
+        actions
+    }
+
+    fn roll_back(&mut self, next: OpId, why: String) -> Vec<Action> {
+        if let State::Reloading { op, stage, .. } = &mut self.state {
+            *op = next;
+            *stage = Stage::Restoring { why };
+        }
+        self.request(next, ProxyOp::Restore)
+    }
+
+    /// The proxy died of a reload: what ran before is started, the candidate is refused.
+    fn abandon_reload(&mut self, why: &str) -> Vec<Action> {
+        let State::Reloading { .. } = &self.state else { return Vec::new() };
+        // The installed file may be the candidate: `installed` unset makes the next start check and install anew.
+        self.installed = None;
+        if let Some(running) = &self.running {
+            self.target = running.clone();
+        }
+        vec![Action::Refused(format!("{why} during the reload; the configuration before it is started"))]
+    }
+
+    fn take_pending(&mut self, op: OpId) -> Vec<Action> {
+        match self.pending.take() {
+            Some(candidate) => self.apply(candidate, op),
+            None => Vec::new(),
+        }
+    }
+
+    fn kill(&mut self, now: Instant, op: OpId, why: &str) -> Vec<Action> {
+        let Some(master) = self.master() else { return Vec::new() };
+        self.state = State::Killing { master, again_at: now + WEDGED_AFTER };
+        let mut actions = vec![Action::Note(format!("{why}: killing it (pid {master})"))];
+        actions.extend(self.request(op, ProxyOp::Kill));
+        actions
+    }
+
+    fn go_down(&mut self, now: Instant, pause: Duration, why: String) {
+        if let Some(pending) = self.pending.take() {
+            self.target = pending;
+        }
+        self.state = State::Down { start_at: now + pause, why };
+    }
+
+    fn next_pause(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        backoff_pause(self.backoff, self.failures)
+    }
+
+    /// Changed pauses.
+    pub fn configure(&mut self, backoff: Backoff) {
+        self.backoff = backoff;
+    }
+}
+
+impl Stage {
+    fn doing(&self) -> &'static str {
+        match self {
+            Self::Checking => "checking the configuration",
+            Self::Preflighting => "trying its addresses",
+            Self::Installing => "installing the file",
+            Self::Launching => "launching",
+            Self::Confirming { .. } => "waiting for the new worker to prove itself",
+            Self::Restoring { .. } => "restoring the last good file",
+            Self::Returning { .. } => "loading the last good file",
+            Self::Reconfirming { .. } => "waiting for the last good configuration to serve",
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Confirming { until, .. } | Self::Reconfirming { until, .. } => Some(*until),
+            Self::Checking
+            | Self::Preflighting
+            | Self::Installing
+            | Self::Launching
+            | Self::Restoring { .. }
+            | Self::Returning { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

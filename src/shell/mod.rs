@@ -42,6 +42,8 @@ use crate::node::Node;
 use crate::node::event::Loaded;
 use crate::units::Name;
 
+pub(crate) use workers::stats_socket_path;
+
 /// Stopped as asked.
 pub const EXIT_OK: u8 = 0;
 /// Something unexpected.

@@ -1,4 +1,4 @@
-//! Everything that needs files, processes or a kernel, but no second host: one binary.
+//! Everything that needs at most files, processes and a kernel, but no second host: one binary.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,14 +9,14 @@
     clippy::print_stderr,
     missing_docs,
     unreachable_pub,
-    reason = "tests"
+    reason = "a test that cannot go on must fail"
 )]
 
 mod namespace;
-
 mod shell_clock;
 mod shell_control;
 mod shell_files;
 mod shell_hooks;
 mod shell_netlink;
 mod shell_vrrp_socket;
+mod tidy;

@@ -1,1 +1,21 @@
-fn main() {}
+//! The whole program on the real kernel: two hosts in network namespaces, real HAProxy, real packets.
+//!
+//! Needs root, HAProxy and iproute2; without them each test says `SKIPPED: <name>: <why>`. At most two networks exist
+//! at a time. Nothing of a test is left behind, also when it fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test that cannot go on must fail"
+)]
+
+mod lab;
+
+mod failover;
+mod faults;
+mod hooks;
+mod interop;
+mod packets;
+mod reload;

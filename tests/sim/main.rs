@@ -1,1 +1,26 @@
-fn main() {}
+//! The deterministic simulation: real `Node`s, a virtual clock, and every fault we could think of.
+//!
+//! `SIM_SEED=7 cargo test --test sim -- --nocapture one_seed` replays one seed with a trace;
+//! `SIM_SEEDS=10000 cargo test --release --test sim sweep` widens the sweep.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test: it may fail loudly, and prints what it did"
+)]
+
+mod faults;
+mod host;
+mod net;
+mod rng;
+mod scenarios;
+mod setup;
+mod sweep;
+mod world;

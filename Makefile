@@ -1,0 +1,82 @@
+# What a newcomer needs:  make demo   a failover on this machine, shown live
+#                         make test   every test, with what they need
+# For contributors:       make check  formatting, lints and documentation, then the tests
+#
+# Programs that are missing are installed by apt-get (through sudo when not root), and it is said which.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+# Debian keeps haproxy, ip and keepalived where the PATH of a user does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# The variable by which cargo learns a wrapper for test binaries.
+RUNNER := CARGO_TARGET_$(shell echo '$(HOST)' | tr 'a-z-' 'A-Z_')_RUNNER
+
+# program:package
+DEMO_NEEDS := cc:build-essential haproxy:haproxy ip:iproute2
+TEST_NEEDS := $(DEMO_NEEDS) keepalived:keepalived
+
+.PHONY: help demo test check fmt lint doc demo-needs test-needs cargo-present
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+cargo-present:
+	@command -v $(CARGO) >/dev/null || { echo "make: Rust is missing: install it from https://rustup.rs"; exit 3; }
+
+define install_missing
+	@missing=(); \
+	for need in $(1); do command -v "$${need%%:*}" >/dev/null || missing+=("$${need##*:}"); done; \
+	if (( $${#missing[@]} )); then \
+	  echo "make: installing $${missing[*]} by apt-get$(if $(SUDO), (with sudo))"; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
+	fi
+endef
+
+demo-needs: cargo-present
+	$(call install_missing,$(DEMO_NEEDS))
+
+test-needs: cargo-present
+	$(call install_missing,$(TEST_NEEDS))
+
+demo: demo-needs
+	$(CARGO) build --release --locked
+	@$(if $(SUDO),echo "make: the demo builds network namespaces, therefore sudo")
+	$(SUDO) target/release/vipkeeper demo
+
+# The tests in network namespaces need root: built as the user, run by sudo.
+test: test-needs
+	@mkdir -p target; log=target/test.log; : >"$$log"; status=0; \
+	run() { echo "+ $$*" | tee -a "$$log"; "$$@" 2>&1 | tee -a "$$log" || status=1; }; \
+	$(CARGO) test --locked --no-run; \
+	run $(CARGO) test --locked --no-fail-fast --lib --bins --test it --test sim; \
+	run $(CARGO) test --locked --doc; \
+	if [ -n "$(SUDO)" ]; then \
+	  echo "make: the tests in network namespaces need root, therefore sudo"; \
+	  run env $(RUNNER)="sudo -E" $(CARGO) test --locked --no-fail-fast --test netns; \
+	else \
+	  run $(CARGO) test --locked --no-fail-fast --test netns; \
+	fi; \
+	skipped=$$(grep -c 'SKIPPED: ' "$$log" || true); \
+	echo; \
+	if (( skipped )); then echo "WARNING: $$skipped SKIPPED"; grep 'SKIPPED: ' "$$log" | sed 's/^.*SKIPPED: /  /' | sort -u; \
+	else echo "0 skipped"; fi; \
+	if (( status )); then echo "make: TESTS FAILED"; else echo "make: all tests passed"; fi; \
+	exit $$status
+
+check: fmt lint doc test
+
+fmt: cargo-present
+	$(CARGO) fmt --check
+
+lint: cargo-present
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+doc: cargo-present
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items

@@ -1,0 +1,215 @@
+//! What the user typed: clap types only, no behaviour.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Shown below every long help, and in the README.
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  fine
+  1  unhealthy (proxy failed, a VIP in fault), or something unexpected
+  2  wrong configuration or wrong usage
+  3  a privilege or a program is missing
+  4  this node is already running
+  5  vipkeeper is not running";
+
+/// A virtual IP lives only where a healthy proxy lives.
+///
+/// One TOML file, the same on every host, describes nodes, VIPs and the proxy. vipkeeper renders the proxy's
+/// configuration, runs the proxy, watches it, and moves the VIPs by VRRP to the host whose proxy really serves.
+#[derive(Debug, Parser)]
+#[command(name = "vipkeeper", version, after_help = EXIT_STATUS, max_term_width = 100)]
+pub struct Cli {
+    /// Which instance.
+    #[command(flatten)]
+    pub place: Place,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which instance of vipkeeper a command is about.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which instance")]
+pub struct Place {
+    /// The configuration, the same file on every host
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "VIPKEEPER_CONFIG",
+        default_value = "/etc/vipkeeper/vipkeeper.toml"
+    )]
+    pub config: PathBuf,
+    /// Which node of the configuration this is [default: the host name]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Sockets and records of the running instance [default: /run/vipkeeper]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub runtime_dir: Option<PathBuf>,
+    /// What survives a boot [default: /var/lib/vipkeeper, or the runtime directory where only that is given]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Place {
+    /// Where sockets and records of the running instance are.
+    pub fn runtime(&self) -> &Path {
+        self.runtime_dir.as_deref().unwrap_or_else(|| Path::new("/run/vipkeeper"))
+    }
+
+    /// Where the last good configuration is kept.
+    pub fn state(&self) -> &Path {
+        self.state_dir.as_deref().or(self.runtime_dir.as_deref()).unwrap_or_else(|| Path::new("/var/lib/vipkeeper"))
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the node: proxy, VRRP, VIPs (normally started by the service manager)
+    Run(RunArgs),
+    /// Check the configuration and say what was understood; changes nothing
+    Check(CheckArgs),
+    /// Print the proxy's configuration as this node would run it
+    Render(RenderArgs),
+    /// Show who holds each VIP and why, the health of the proxy and the last reload
+    Status(StatusArgs),
+    /// Read the configuration again, wait for the outcome and print it
+    Reload,
+    /// Give up a VIP (or all) and stay out of its election
+    Release(ReleaseArgs),
+    /// Take part again after a release
+    Resume(ResumeArgs),
+    /// Print a JSON Schema of the configuration, for editors
+    Schema,
+    /// Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
+    Demo(DemoArgs),
+    /// One host of the demo: enters a network namespace and becomes `vipkeeper run`
+    #[command(hide = true)]
+    DemoHost(DemoHostArgs),
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// How much to log
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info, env = "VIPKEEPER_LOG_LEVEL")]
+    pub log_level: LogLevel,
+    /// How to log
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, env = "VIPKEEPER_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// How much to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Only what failed for good
+    Error,
+    /// What a human should look at
+    Warn,
+    /// Changes of state, with their reason
+    Info,
+    /// Details of operations
+    Debug,
+    /// Every packet
+    Trace,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people and journals
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// Options of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Do not ask the proxy's own binary about the rendered file
+    #[arg(long)]
+    pub no_proxy: bool,
+}
+
+/// Options of `render`.
+#[derive(Debug, Clone, Args)]
+pub struct RenderArgs {
+    /// Write to a file instead of the standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Options of `status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Everything, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `release`.
+#[derive(Debug, Clone, Args)]
+pub struct ReleaseArgs {
+    /// Name of the VIP [default: all]
+    pub vip: Option<String>,
+    /// Take part again after this long, such as 90s, 10m or 1h [default: when `resume` is called]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub hold: Option<Duration>,
+}
+
+/// Options of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// Name of the VIP [default: all]
+    pub vip: Option<String>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Milliseconds between two requests of the client, 1-1000
+    #[arg(long, value_name = "MS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub interval: u64,
+}
+
+/// Options of the hidden `demo-host`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoHostArgs {
+    /// Network namespace to enter
+    #[arg(long)]
+    pub namespace: String,
+}
+
+/// The longest hold that `release --for` takes: 30 days.
+const HOLD_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A duration with its unit: `500ms`, `90s`, `10m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "" => return Err("a unit is missing: write 90s, 10m or 1h".to_owned()),
+        other => return Err(format!("the unit {other:?} is unknown: write ms, s, m or h")),
+    };
+    let hold = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit_ms))
+        .map(Duration::from_millis)
+        .ok_or_else(|| "a whole number and a unit are wanted, such as 90s, 10m or 1h".to_owned())?;
+    if hold.is_zero() || hold > HOLD_MAX {
+        return Err("it must be longer than zero and at most 720h".to_owned());
+    }
+    Ok(hold)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! `check`: what is wrong with the configuration, or what was understood. Changes nothing.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::args::{CheckArgs, Place};
+use crate::cli::outcome::{Exit, Failure};
+use crate::cli::place::{Me, me, render_for, understand};
+use crate::cli::programs::{self, Ended};
+use crate::cli::terminal::{print, stderr_colour};
+use crate::config::{Backend, Bind, BindTarget, CheckKind, Config, Frontend, Preempt, Transport, VipConfig};
+use crate::node::event::Loaded;
+use crate::render::report_alerts;
+use crate::units::Name;
+
+/// A proxy that has not judged the file by then is stopped: name resolution can hang it.
+const PROXY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reports or sums up.
+///
+/// # Errors
+/// 2 with every problem, or with what the proxy's own binary says against the rendered file.
+pub fn run(place: &Place, args: &CheckArgs) -> Result<Exit, Failure> {
+    let understood = understand(&place.config, stderr_colour())?;
+    let me = me(&understood.config, place)?;
+    // The file is the same everywhere, so a host that is none of its nodes can check it too.
+    let node = match (&me, understood.config.nodes.first()) {
+        (Me::Node(node), _) => node.clone(),
+        (Me::Nobody { .. }, Some(first)) => first.name.clone(),
+        (Me::Nobody { .. }, None) => return Err(Failure::new(Exit::Configuration, "there is no node")),
+    };
+    let loaded = render_for(&understood, &node, place)?;
+    let verdict = if args.no_proxy { None } else { Some(ask_proxy(&loaded, &node)?) };
+    print(&summary(&understood.config, &me));
+    if let Some(verdict) = verdict {
+        print(&format!("\n{verdict}\n"));
+    }
+    print(&format!("\n{} is fine\n", place.config.display()));
+    Ok(Exit::Fine)
+}
+
+/// What was understood, one line for each thing.
+pub fn summary(config: &Config, me: &Me) -> String {
+    let mut lines = Vec::new();
+    for node in &config.nodes {
+        let mark = if *me == Me::Node(node.name.clone()) { "  (this host)" } else { "" };
+        lines.push(format!("node      {} at {}{mark}", node.name, node.address));
+    }
+    lines.extend(config.vips.iter().map(vip));
+    lines.extend(config.frontends.iter().map(frontend));
+    lines.extend(config.backends.iter().map(backend));
+    if let Me::Nobody { host } = me {
+        lines.push(format!("\nthis host is called {host:?} and is none of the nodes: `run` would want --node here"));
+    }
+    lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn vip(vip: &VipConfig) -> String {
+    let addresses: Vec<String> = vip.addresses.iter().map(ToString::to_string).collect();
+    let mut holders: Vec<_> = vip.priorities.iter().collect();
+    holders.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
+    let holders: Vec<String> = holders.iter().map(|(node, priority)| format!("{node} ({priority})")).collect();
+    let preempt = match vip.preempt {
+        Preempt::Refused => ", does not move back".to_owned(),
+        Preempt::After(delay) if delay.is_zero() => String::new(),
+        Preempt::After(delay) => format!(", moves back after {delay:?}"),
+    };
+    let transport = match vip.transport {
+        Transport::Multicast(_) => "",
+        Transport::Unicast => ", unicast",
+    };
+    format!(
+        "VIP       {}: {} on {}, vrid {}, held by {}; adverts every {:?}{transport}{preempt}",
+        vip.name,
+        addresses.join(" "),
+        interfaces(vip),
+        vip.vrid,
+        holders.join(", else "),
+        vip.advert_interval.duration(),
+    )
+}
+
+/// One name where it is the same on all nodes.
+fn interfaces(vip: &VipConfig) -> String {
+    let mut all = vip.interfaces.values();
+    match all.next() {
+        Some(first) if all.all(|i| i == first) => first.to_string(),
+        _ => vip.interfaces.iter().map(|(node, i)| format!("{i} ({node})")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn frontend(frontend: &Frontend) -> String {
+    let binds: Vec<String> = frontend.binds.iter().map(bind).collect();
+    format!("frontend  {}: {} to backend {}", frontend.name, binds.join(" "), frontend.default_backend)
+}
+
+fn bind(bind: &Bind) -> String {
+    match &bind.target {
+        BindTarget::Vip(name) => format!("{name}:{}", bind.port),
+        BindTarget::Any => format!("*:{}", bind.port),
+        BindTarget::Address(ip) => std::net::SocketAddr::new(*ip, bind.port).to_string(),
+    }
+}
+
+fn backend(backend: &Backend) -> String {
+    let servers: Vec<String> = backend.servers.iter().map(|s| format!("{} ({})", s.name, s.address)).collect();
+    let check = match backend.check.as_ref().map(|c| (&c.kind, c.interval)) {
+        None => "never checked".to_owned(),
+        Some((CheckKind::Tcp, every)) => format!("a connection every {every:?}"),
+        Some((CheckKind::Http { method, path, .. }, every)) => format!("{method} {path} every {every:?}"),
+    };
+    format!("backend   {}: {}, {}; check: {check}", backend.name, backend.balance, servers.join(", "))
+}
+
+/// Has the proxy's own binary check the rendered file, in a temporary place. Returns a line for the summary.
+fn ask_proxy(loaded: &Loaded, node: &Name) -> Result<String, Failure> {
+    let binary = &loaded.config.proxy.binary;
+    let Some(program) = programs::find(&binary.to_string_lossy()) else {
+        return Ok(format!("{} is not installed here: it was not asked about the rendered file", binary.display()));
+    };
+    let file = Draft::new(&loaded.rendered.text)?;
+    let unexpected = |e: &dyn std::fmt::Display| Failure::new(Exit::Unhealthy, e);
+    let mut command = tokio::process::Command::new(&program);
+    command.arg("-c").arg("-f").arg(&file.0).env("VIPKEEPER_NODE", node.as_str());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| unexpected(&e))?;
+    match runtime.block_on(programs::run_within(command, PROXY_PATIENCE)).map_err(|e| unexpected(&e))? {
+        Ended::Fine => Ok(format!("{} accepts the rendered file", program.display())),
+        Ended::Failed { stderr } => {
+            let report = report_alerts(&stderr, &loaded.rendered);
+            let verdict = format!("{report}\n{} refuses the rendered file of {node}", program.display());
+            Err(Failure::new(Exit::Configuration, verdict))
+        }
+    }
+}
+
+/// A file for the proxy's eyes, gone when dropped. It may hold secrets, so nobody else may read it.
+struct Draft(PathBuf);
+
+impl Draft {
+    fn new(text: &str) -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("vipkeeper-check-{}.cfg", std::process::id()));
+        let written = write_new(&path, text);
+        written.map_err(|e| Failure::new(Exit::Unhealthy, format!("cannot write {}: {e}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+/// Never through a link that somebody else put there.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}

@@ -1,0 +1,72 @@
+//! The configuration on disk, read for one node.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::args::Place;
+use crate::cli::outcome::{Exit, Failure};
+use crate::config::{self, Colour, Config, Sources};
+use crate::node::event::Loaded;
+use crate::shell::{self, files, files::Target};
+use crate::units::Name;
+
+/// A configuration without problems.
+#[derive(Debug)]
+pub struct Understood {
+    /// What it was read from.
+    pub sources: Arc<Sources>,
+    /// What it means.
+    pub config: Config,
+}
+
+/// Reads and checks the files.
+///
+/// # Errors
+/// 2, with the whole report.
+pub fn understand(main: &Path, colour: Colour) -> Result<Understood, Failure> {
+    let refused = |report: String| Failure::new(Exit::Configuration, report);
+    let sources = files::read(main).map_err(refused)?.sources;
+    match config::load(&sources) {
+        Ok(config) => Ok(Understood { sources, config }),
+        Err(problems) => Err(refused(problems.report(&sources, colour))),
+    }
+}
+
+/// How this host is called when no `--node` is given, and whether the name is to be insisted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Me {
+    /// A node of the configuration.
+    Node(Name),
+    /// This host is none of them.
+    Nobody {
+        /// What it is called.
+        host: String,
+    },
+}
+
+/// The node that `--node` names, or that is called like this host (with or without its domain).
+///
+/// # Errors
+/// 2 when `--node` names none of the nodes.
+pub fn me(config: &Config, place: &Place) -> Result<Me, Failure> {
+    let known = |name: &str| Name::new(name).ok().filter(|n| config.node(n).is_some());
+    if let Some(name) = &place.node {
+        let names: Vec<&str> = config.nodes.iter().map(|n| n.name.as_str()).collect();
+        return known(name).map(Me::Node).ok_or_else(|| {
+            let message = format!("--node {name}: the configuration has no such node, only {}", names.join(", "));
+            Failure::new(Exit::Configuration, message)
+        });
+    }
+    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_default();
+    let short = host.split('.').next().unwrap_or_default();
+    Ok(known(&host).or_else(|| known(short)).map_or(Me::Nobody { host }, Me::Node))
+}
+
+/// Renders the proxy's configuration for a node, with the paths of this instance.
+///
+/// # Errors
+/// 2 when the user's template does not render.
+pub fn render_for(understood: &Understood, node: &Name, place: &Place) -> Result<Loaded, Failure> {
+    let target = Target { names: vec![node.clone()], stats_socket: shell::stats_socket_path(place.runtime()) };
+    files::load(&understood.sources, &target).map_err(|report| Failure::new(Exit::Configuration, report))
+}

@@ -1,0 +1,193 @@
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+
+use super::{exit, human};
+use crate::cli::outcome::Exit;
+use crate::config::Colour;
+use crate::node::Status;
+use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, VipStatus};
+
+fn check(status: &Status, expected: &Expect) {
+    expected.assert_eq(&human(status, Colour::None));
+}
+
+fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
+    let addresses = vec!["192.168.83.111/24".to_owned()];
+    VipStatus {
+        name: name.to_owned(),
+        vrid: 51,
+        interface: "eth0".to_owned(),
+        installed: if state == "active" { addresses.clone() } else { Vec::new() },
+        addresses,
+        state: state.to_owned(),
+        for_ms: 7_385_000,
+        why: "heard no better router for 3.6 s".to_owned(),
+        holder,
+        priority: Some(254),
+        base_priority: 254,
+        weights: Vec::new(),
+        transitions: Vec::new(),
+        counters: BTreeMap::new(),
+        dropped: BTreeMap::new(),
+    }
+}
+
+fn holder(node: Option<&str>, address: &str, priority: u8) -> Option<Holder> {
+    Some(Holder { node: node.map(str::to_owned), address: address.to_owned(), priority })
+}
+
+fn fine() -> Status {
+    Status {
+        node: "lb1".to_owned(),
+        version: "0.1.0".to_owned(),
+        pid: 4711,
+        up_ms: 95_000_000,
+        phase: "running".to_owned(),
+        config: ConfigStatus { digest: "00112233aabbccdd".to_owned(), loaded_ms_ago: 95_000_000, last_reload: None },
+        proxy: ProxyStatus {
+            healthy: true,
+            why: "answers, all frontends open".to_owned(),
+            for_ms: 94_999_000,
+            doing: "serving".to_owned(),
+            master_pid: Some(4712),
+            worker_pid: Some(4714),
+            version: Some("2.6.12".to_owned()),
+            generation: Some("0011223344556677".to_owned()),
+            connections: Some((3, 8000)),
+            frontends: vec![("www".to_owned(), "OPEN".to_owned())],
+            backends: vec![("web".to_owned(), "UP".to_owned())],
+            starts: 1,
+        },
+        vips: vec![vip("www", "active", holder(Some("lb1"), "192.168.83.131", 254))],
+        dropped: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn a_healthy_holder_reads_at_a_glance() {
+    let status = fine();
+    assert_eq!(exit(&status), Exit::Fine);
+    check(
+        &status,
+        &expect![[r#"
+        lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
+
+        VIP  STATE   FOR        HELD BY          PRIORITY  ADDRESSES
+        www  ACTIVE  2 h 3 min  lb1 (this node)  254       192.168.83.111/24 on eth0, vrid 51
+          why: heard no better router for 3.6 s
+
+        Proxy   HEALTHY for 1 d 2 h: answers, all frontends open
+                serving, haproxy 2.6.12, master 4712, worker 4714, 3 of 8000 connections, started once
+                frontends www OPEN
+                backends  web UP
+
+        Config  00112233aabbccdd in force for 1 d 2 h
+                no reload since the start
+    "#]],
+    );
+}
+
+#[test]
+fn a_failed_proxy_and_a_refused_reload_say_why() {
+    let mut status = fine();
+    status.proxy.healthy = false;
+    status.proxy.why = "killed by signal 9".to_owned();
+    status.proxy.for_ms = 350;
+    status.proxy.doing = "waiting 800 ms to start again".to_owned();
+    status.proxy.worker_pid = None;
+    status.proxy.connections = None;
+    status.proxy.frontends.clear();
+    status.proxy.backends = vec![("web".to_owned(), "DOWN".to_owned())];
+    status.proxy.starts = 3;
+    status.config.last_reload = Some(ReloadStatus {
+        ok: false,
+        message: "error: unknown key `weigth`\n  --> vipkeeper.toml:31:5\n".to_owned(),
+        ms_ago: 65_000,
+        took_ms: 12,
+    });
+    let mut www = vip("www", "fault", holder(Some("lb2"), "192.168.83.132", 100));
+    www.why = "the proxy has failed: killed by signal 9".to_owned();
+    www.priority = None;
+    www.installed = www.addresses.clone();
+    www.dropped = BTreeMap::from([("bad checksum".to_owned(), 2), ("wrong TTL".to_owned(), 5)]);
+    status.vips = vec![www];
+    status.dropped = BTreeMap::from([("eth0".to_owned(), BTreeMap::from([("unknown vrid".to_owned(), 9)]))]);
+    assert_eq!(exit(&status), Exit::Unhealthy);
+    check(
+        &status,
+        &expect![[r#"
+        lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
+
+        VIP  STATE  FOR        HELD BY                             PRIORITY             ADDRESSES
+        www  FAULT  2 h 3 min  lb2 (192.168.83.132, priority 100)  abstains (base 254)  192.168.83.111/24 on eth0, vrid 51
+          why: the proxy has failed: killed by signal 9
+          still on eth0: 192.168.83.111/24
+
+        Proxy   FAILED for 350 ms: killed by signal 9
+                waiting 800 ms to start again, haproxy 2.6.12, master 4712, started 3 times
+                backends  web DOWN
+
+        Config  00112233aabbccdd in force for 1 d 2 h
+                last reload 1 min 5 s ago: refused, nothing changed (12 ms)
+                error: unknown key `weigth`
+                  --> vipkeeper.toml:31:5
+
+        Packets dropped
+                www: bad checksum 2, wrong TTL 5
+                eth0: unknown vrid 9
+    "#]],
+    );
+}
+
+#[test]
+fn several_vips_are_aligned_and_weights_are_explained() {
+    let mut status = fine();
+    let mut mail = vip("mail-and-more", "backup", holder(None, "192.168.83.140", 200));
+    mail.why = "192.168.83.140 advertises a higher priority".to_owned();
+    mail.priority = Some(50);
+    mail.base_priority = 100;
+    mail.weights = vec![("backend web".to_owned(), -50)];
+    status.vips.push(mail);
+    let mut lost = vip("x", "active", None);
+    lost.installed.clear();
+    status.vips.push(lost);
+    check(
+        &status,
+        &expect![[r#"
+        lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
+
+        VIP            STATE   FOR        HELD BY                        PRIORITY                        ADDRESSES
+        www            ACTIVE  2 h 3 min  lb1 (this node)                254                             192.168.83.111/24 on eth0, vrid 51
+          why: heard no better router for 3.6 s
+        mail-and-more  BACKUP  2 h 3 min  192.168.83.140 (priority 200)  50 (base 100, -50 backend web)  192.168.83.111/24 on eth0, vrid 51
+          why: 192.168.83.140 advertises a higher priority
+        x              ACTIVE  2 h 3 min  nobody known                   254                             192.168.83.111/24 on eth0, vrid 51
+          why: heard no better router for 3.6 s
+          not yet on eth0: 192.168.83.111/24
+
+        Proxy   HEALTHY for 1 d 2 h: answers, all frontends open
+                serving, haproxy 2.6.12, master 4712, worker 4714, 3 of 8000 connections, started once
+                frontends www OPEN
+                backends  web UP
+
+        Config  00112233aabbccdd in force for 1 d 2 h
+                no reload since the start
+    "#]],
+    );
+}
+
+#[test]
+fn colours_mark_the_state_and_nothing_else_changes() {
+    let status = fine();
+    let coloured = human(&status, Colour::Ansi);
+    assert!(coloured.contains("\u{1b}[32mACTIVE\u{1b}[0m"), "{coloured}");
+    let mut plain = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        plain.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    plain.push_str(rest);
+    assert_eq!(plain, human(&status, Colour::None));
+}

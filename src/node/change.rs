@@ -1,0 +1,201 @@
+//! A changed configuration: read, handed to the proxy's lifecycle, and put in force when the proxy confirms it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::node::effect::{Effect, LogLevel};
+use crate::node::event::{Loaded, OpId, RequestId};
+use crate::node::outbox::{Ops, Outbox};
+use crate::node::proxying::ProxyNews;
+use crate::node::vip::Vip;
+use crate::node::{Node, Phase};
+
+/// A file must have been quiet for this long: editors write in several steps.
+const QUIET: Duration = Duration::from_millis(200);
+/// A file that never gets quiet is read all the same.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+/// Requests that wait for one reload; more are refused.
+const WAITING_MAX: usize = 64;
+
+/// A configuration on its way into force.
+#[derive(Debug)]
+struct Applying {
+    loaded: Loaded,
+    waiting: Vec<RequestId>,
+    since: Instant,
+}
+
+/// How the last attempt ended.
+#[derive(Debug, Clone)]
+pub(super) struct LastReload {
+    pub(super) ok: bool,
+    pub(super) message: String,
+    pub(super) at: Instant,
+    pub(super) took: Duration,
+}
+
+/// Attempts to change the configuration: one is read, one is applied, all further wishes share one slot.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// First and last touch since the files were read.
+    touched: Option<(Instant, Instant)>,
+    urgent: bool,
+    waiting: Vec<RequestId>,
+    reading: Option<(OpId, Vec<RequestId>)>,
+    applying: Option<Applying>,
+    pub(super) last: Option<LastReload>,
+}
+
+impl Changes {
+    pub(super) fn touched(&mut self, now: Instant) {
+        let first = self.touched.map_or(now, |(first, _)| first);
+        self.touched = Some((first, now));
+    }
+
+    pub(super) fn now(&mut self) {
+        self.urgent = true;
+    }
+
+    pub(super) fn asked(&mut self, id: RequestId) -> Result<(), String> {
+        if self.waiting.len() >= WAITING_MAX {
+            return Err(format!("{WAITING_MAX} reloads are waiting already"));
+        }
+        self.waiting.push(id);
+        self.urgent = true;
+        Ok(())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let (first, last) = self.touched.filter(|_| self.reading.is_none())?;
+        Some((last + QUIET).min(first + QUIET_MAX))
+    }
+
+    /// Whether the files are to be read now.
+    pub(super) fn due(&mut self, now: Instant, ops: &mut Ops) -> Option<OpId> {
+        let quiet = self.deadline().is_some_and(|at| now >= at);
+        if self.reading.is_some() || !(self.urgent || quiet) {
+            return None;
+        }
+        let op = ops.next();
+        self.urgent = false;
+        self.touched = None;
+        self.reading = Some((op, std::mem::take(&mut self.waiting)));
+        Some(op)
+    }
+}
+
+impl Node {
+    /// The files were read.
+    pub(super) fn config_loaded(&mut self, now: Instant, op: OpId, result: Result<Loaded, String>, out: &mut Outbox) {
+        let Some((_, waiting)) = self.changes.reading.take_if(|(reading, _)| *reading == op) else { return };
+        if self.phase != Phase::Running {
+            reply_all(waiting, &Err("vipkeeper is stopping".to_owned()), out);
+            return;
+        }
+        let loaded = match result {
+            Ok(loaded) => loaded,
+            Err(report) => {
+                let message = format!("the configuration is refused, nothing changes:\n{report}");
+                self.reload_ended(now, now, waiting, Err(message), out);
+                return;
+            }
+        };
+        let same_text = loaded.config.digest == self.loaded.config.digest;
+        let same_proxy = loaded.rendered.generation == self.loaded.rendered.generation;
+        if same_text && same_proxy && self.changes.applying.is_none() {
+            // A save without a change is no attempt worth remembering.
+            reply_all(waiting, &Ok("unchanged".to_owned()), out);
+            return;
+        }
+        let mut waiting = waiting;
+        if let Some(earlier) = self.changes.applying.take() {
+            waiting.extend(earlier.waiting);
+        }
+        self.changes.applying = Some(Applying { loaded: loaded.clone(), waiting, since: now });
+        let news = self.proxying.apply(now, &loaded, &mut self.ops, out);
+        self.proxy_news(now, news, out);
+    }
+
+    /// What the lifecycle achieved.
+    pub(super) fn proxy_news(&mut self, now: Instant, news: Vec<ProxyNews>, out: &mut Outbox) {
+        for item in news {
+            match item {
+                ProxyNews::Applied(rendered) => {
+                    let matches = |a: &mut Applying| Arc::ptr_eq(&a.loaded.rendered, &rendered);
+                    match self.changes.applying.take_if(matches) {
+                        Some(applying) => self.put_in_force(now, applying, out),
+                        None if self.loaded.rendered.generation == rendered.generation => out.push(Effect::KeepConfig),
+                        None => {}
+                    }
+                }
+                ProxyNews::Refused(why) => match self.changes.applying.take() {
+                    Some(applying) => {
+                        let why = format!("nothing changes: {why}");
+                        self.reload_ended(now, applying.since, applying.waiting, Err(why), out);
+                    }
+                    None => out.log(LogLevel::Warn, None, why),
+                },
+            }
+        }
+    }
+
+    fn put_in_force(&mut self, now: Instant, applying: Applying, out: &mut Outbox) {
+        let Applying { loaded, waiting, since } = applying;
+        let reloaded = loaded.rendered.generation != self.loaded.rendered.generation;
+        self.loaded = loaded;
+        self.loaded_at = now;
+        self.proxying.configure(&self.loaded);
+        self.adopt_vips(now);
+        // The addresses of the host are to be looked at with the new VIPs in mind.
+        self.observation.stale = true;
+        let message = if reloaded { "applied; the proxy was reloaded" } else { "applied without touching the proxy" };
+        out.push(Effect::KeepConfig);
+        self.reload_ended(now, since, waiting, Ok(message.to_owned()), out);
+    }
+
+    /// VIPs that stay keep their role and leases; those that are gone resign and leave.
+    fn adopt_vips(&mut self, now: Instant) {
+        let config = Arc::clone(&self.loaded.config);
+        let mut old = std::mem::take(&mut self.vips);
+        for wanted in &config.vips {
+            let same = old.iter().position(|v| v.is_same_router(wanted, &self.me));
+            let takes_part = wanted.priorities.contains_key(&self.me);
+            match same {
+                Some(at) if takes_part => {
+                    let mut vip = old.swap_remove(at);
+                    vip.reconfigure(wanted, &config, &self.me, now);
+                    self.vips.push(vip);
+                }
+                Some(_) | None => self.vips.extend(Vip::new(wanted, &config, &self.me, now)),
+            }
+        }
+        for mut vip in old {
+            vip.farewell.get_or_insert_with(|| "it has left the configuration of this node".to_owned());
+            self.vips.push(vip);
+        }
+    }
+
+    fn reload_ended(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        waiting: Vec<RequestId>,
+        result: Result<String, String>,
+        out: &mut Outbox,
+    ) {
+        let took = now.saturating_duration_since(since);
+        let (ok, message) = match &result {
+            Ok(message) => (true, format!("configuration {} {message}", self.loaded.config.digest)),
+            Err(message) => (false, message.clone()),
+        };
+        out.log(if ok { LogLevel::Info } else { LogLevel::Warn }, None, message.clone());
+        self.changes.last = Some(LastReload { ok, message, at: now, took });
+        reply_all(waiting, &result, out);
+    }
+}
+
+fn reply_all(waiting: Vec<RequestId>, result: &Result<String, String>, out: &mut Outbox) {
+    for request in waiting {
+        out.push(Effect::Reply { request, result: result.clone() });
+    }
+}

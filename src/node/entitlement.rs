@@ -1,0 +1,73 @@
+//! The one policy function: may this node hold this VIP now, and with which priority?
+//!
+//! Recomputed from scratch whenever anything changes; nothing is counted up and down.
+
+use crate::node::event::Link;
+use crate::proxy::health::Verdict;
+use crate::units::{IfName, Priority};
+use crate::vrrp::router::Entitlement;
+
+/// Everything the answer depends on.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    /// vipkeeper stops, or the VIP left the configuration.
+    pub(super) leaving: Option<&'a str>,
+    /// An operator gave it up.
+    pub(super) released: Option<&'a str>,
+    /// The network has been seen once.
+    pub(super) observed: bool,
+    pub(super) interface: &'a IfName,
+    pub(super) link: Option<&'a Link>,
+    /// An address to send from.
+    pub(super) has_source: bool,
+    /// The VRRP socket is open; the error if it cannot be.
+    pub(super) socket: Result<bool, &'a str>,
+    /// The kernel refused to install an address.
+    pub(super) refused: Option<&'a str>,
+    pub(super) proxy: &'a Verdict,
+    pub(super) base: Priority,
+    /// What lowers the priority now.
+    pub(super) weights: &'a [(String, i32)],
+}
+
+/// Abstains for the first reason that holds, the most fundamental first; claims otherwise.
+pub(super) fn entitlement(facts: &Facts<'_>) -> Entitlement {
+    match reason_to_abstain(facts) {
+        Some(why) => Entitlement::Abstain(why),
+        None => {
+            let sum = facts.weights.iter().map(|(_, weight)| *weight).fold(0_i32, i32::saturating_add);
+            Entitlement::Claim(facts.base.weighted(sum))
+        }
+    }
+}
+
+fn reason_to_abstain(facts: &Facts<'_>) -> Option<String> {
+    let interface = facts.interface;
+    if let Some(why) = facts.leaving.or(facts.released) {
+        return Some(why.to_owned());
+    }
+    if !facts.observed {
+        return Some("starting: the network has not been looked at yet".to_owned());
+    }
+    let Some(link) = facts.link else {
+        return Some(format!("interface {interface} does not exist"));
+    };
+    if !link.up {
+        return Some(format!("interface {interface} is down or has no carrier"));
+    }
+    if !facts.has_source {
+        return Some(format!("interface {interface} has no IPv4 address to send adverts from"));
+    }
+    match facts.socket {
+        Ok(true) => {}
+        Ok(false) => return Some(format!("opening the VRRP socket on {interface}")),
+        Err(error) => return Some(format!("no VRRP socket on {interface}: {error}")),
+    }
+    if let Verdict::Failed { why } = facts.proxy {
+        return Some(format!("proxy failed: {why}"));
+    }
+    facts.refused.map(|error| format!("an address cannot be installed: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

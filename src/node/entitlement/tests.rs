@@ -1,0 +1,43 @@
+use super::*;
+
+fn link(up: bool) -> Link {
+    Link { index: 2, name: IfName::new("eth0").unwrap(), up, mac: None }
+}
+
+#[test]
+fn each_reason_to_abstain_is_told_most_fundamental_first() {
+    let eth0 = IfName::new("eth0").unwrap();
+    let (up, down) = (link(true), link(false));
+    let failed = Verdict::Failed { why: "signal 9".into() };
+    let weights = [("backend web is DOWN".to_owned(), -20)];
+    let fit = || Facts {
+        leaving: None,
+        released: None,
+        observed: true,
+        interface: &eth0,
+        link: Some(&up),
+        has_source: true,
+        socket: Ok(true),
+        refused: None,
+        proxy: &Verdict::Healthy,
+        base: Priority::new(100).unwrap(),
+        weights: &weights,
+    };
+    assert_eq!(entitlement(&fit()), Entitlement::Claim(Priority::new(80).unwrap()));
+    let table = [
+        (Facts { leaving: Some("bye"), ..fit() }, "bye"),
+        (Facts { released: Some("released"), observed: false, ..fit() }, "released"),
+        (Facts { observed: false, link: None, ..fit() }, "not been looked at"),
+        (Facts { link: None, proxy: &failed, ..fit() }, "does not exist"),
+        (Facts { link: Some(&down), has_source: false, ..fit() }, "no carrier"),
+        (Facts { has_source: false, socket: Ok(false), ..fit() }, "no IPv4 address"),
+        (Facts { socket: Ok(false), proxy: &failed, ..fit() }, "opening"),
+        (Facts { socket: Err("needs CAP_NET_RAW"), ..fit() }, "CAP_NET_RAW"),
+        (Facts { proxy: &failed, refused: Some("x"), ..fit() }, "signal 9"),
+        (Facts { refused: Some("no such device"), ..fit() }, "no such device"),
+    ];
+    for (facts, expect) in table {
+        let Entitlement::Abstain(why) = entitlement(&facts) else { panic!("{expect}: must abstain") };
+        assert!(why.contains(expect), "{why:?} must tell {expect:?}");
+    }
+}

@@ -1,0 +1,58 @@
+//! Effects of one turn, in the order in which they must reach the world.
+
+use crate::node::effect::{Effect, Effects, LogLevel, LogLine};
+use crate::node::event::OpId;
+
+/// Collects effects: what goes onto the wire first, then addresses, then everything that may take its time.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    wire: Effects,
+    addresses: Effects,
+    rest: Effects,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, effect: Effect) {
+        match effect {
+            Effect::Transmit { .. }
+            | Effect::Announce { .. }
+            | Effect::OpenInterface { .. }
+            | Effect::CloseInterface { .. } => self.wire.push(effect),
+            Effect::Install { .. } | Effect::Withdraw { .. } => self.addresses.push(effect),
+            Effect::ObserveNetwork
+            | Effect::Proxy { .. }
+            | Effect::WatchWorker { .. }
+            | Effect::Probe { .. }
+            | Effect::RunHook { .. }
+            | Effect::LoadConfig { .. }
+            | Effect::KeepConfig
+            | Effect::Reply { .. }
+            | Effect::Notify { .. }
+            | Effect::Log(_)
+            | Effect::Exit { .. } => self.rest.push(effect),
+        }
+    }
+
+    pub(super) fn log(&mut self, level: LogLevel, vip: Option<&str>, message: impl Into<String>) {
+        let line = LogLine { level, vip: vip.map(str::to_owned), message: message.into() };
+        self.push(Effect::Log(line));
+    }
+
+    pub(super) fn into_effects(self) -> Effects {
+        let mut all = self.wire;
+        all.extend(self.addresses);
+        all.extend(self.rest);
+        all
+    }
+}
+
+/// Numbers operations.
+#[derive(Debug, Default)]
+pub(super) struct Ops(u64);
+
+impl Ops {
+    pub(super) fn next(&mut self) -> OpId {
+        self.0 += 1;
+        OpId(self.0)
+    }
+}

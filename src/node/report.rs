@@ -1,0 +1,145 @@
+//! The node as an operator sees it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::addrs::LeasedAddress;
+use crate::node::effect::Effect;
+use crate::node::outbox::Outbox;
+use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, Status, TransitionStatus, VipStatus};
+use crate::node::vip::Vip;
+use crate::node::{Node, Phase};
+use crate::proxy::health::Verdict;
+use crate::vrrp::packet::Reject;
+use crate::vrrp::router::Role;
+
+impl Node {
+    /// What an operator sees at `now`.
+    pub fn status(&self, now: Instant) -> Status {
+        Status {
+            node: self.me.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: 0,
+            up_ms: ms(now, self.started_at),
+            phase: match self.phase {
+                Phase::Running if self.ready => "running",
+                Phase::Running => "starting",
+                Phase::Stopping { .. } | Phase::Exited => "stopping",
+            }
+            .to_owned(),
+            config: ConfigStatus {
+                digest: self.loaded.config.digest.to_string(),
+                loaded_ms_ago: ms(now, self.loaded_at),
+                last_reload: self.changes.last.as_ref().map(|last| ReloadStatus {
+                    ok: last.ok,
+                    message: last.message.clone(),
+                    ms_ago: ms(now, last.at),
+                    took_ms: whole_ms(last.took),
+                }),
+            },
+            proxy: self.proxy_status(now),
+            vips: self.vips.iter().map(|vip| self.vip_status(now, vip)).collect(),
+            dropped: self.dropped.iter().map(|(name, counters)| (name.to_string(), by_name(counters))).collect(),
+        }
+    }
+
+    fn proxy_status(&self, now: Instant) -> ProxyStatus {
+        let proxying = &self.proxying;
+        let sample = proxying.sample.as_ref();
+        let (healthy, why) = match proxying.verdict() {
+            Verdict::Healthy => (true, "answers and every frontend is open".to_owned()),
+            Verdict::Failed { why } => (false, why.clone()),
+        };
+        ProxyStatus {
+            healthy,
+            why,
+            for_ms: ms(now, proxying.health.since()),
+            doing: proxying.lifecycle.doing(now),
+            master_pid: proxying.lifecycle.master(),
+            worker_pid: proxying.worker,
+            version: sample.map(|s| s.version_text.clone()),
+            generation: sample.and_then(|s| s.generation).map(|g| g.to_string()),
+            connections: sample.map(|s| (s.connections, s.connections_max)),
+            frontends: sample.map(|s| s.frontends.clone()).unwrap_or_default(),
+            backends: sample.map(|s| s.backends.clone()).unwrap_or_default(),
+            starts: proxying.lifecycle.starts(),
+        }
+    }
+
+    fn vip_status(&self, now: Instant, vip: &Vip) -> VipStatus {
+        let transitions = vip.transitions.iter().map(|t| TransitionStatus {
+            from: t.from.name().to_owned(),
+            to: t.to.name().to_owned(),
+            why: t.why.clone(),
+            ms_ago: ms(now, t.at),
+        });
+        let installed = vip.addresses.iter().filter(|a| a.is_present()).map(LeasedAddress::address);
+        VipStatus {
+            name: vip.config.name.to_string(),
+            vrid: vip.config.vrid.get(),
+            interface: vip.interface.to_string(),
+            addresses: vip.config.addresses.iter().map(ToString::to_string).collect(),
+            state: vip.router.role().name().to_owned(),
+            for_ms: ms(now, vip.since),
+            why: match vip.router.state() {
+                // The reason to abstain may have changed since the transition.
+                crate::vrrp::router::State::Initialize { why } => why.clone(),
+                crate::vrrp::router::State::Backup { .. } | crate::vrrp::router::State::Active { .. } => {
+                    vip.why.clone()
+                }
+            },
+            holder: self.holder(now, vip),
+            priority: vip.router.priority().map(crate::units::Priority::get),
+            base_priority: vip.base.get(),
+            weights: vip.weights.clone(),
+            installed: installed.map(|a| a.to_string()).collect(),
+            transitions: transitions.collect(),
+            counters: vip.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
+            dropped: by_name(&vip.dropped),
+        }
+    }
+
+    fn holder(&self, now: Instant, vip: &Vip) -> Option<Holder> {
+        if let (Role::Active, Some(priority)) = (vip.router.role(), vip.router.priority()) {
+            let address = self.loaded.config.node(&self.me).map(|n| n.address.to_string()).unwrap_or_default();
+            return Some(Holder { node: Some(self.me.to_string()), address, priority: priority.get() });
+        }
+        let heard = vip.router.heard(now)?;
+        let known = self.loaded.config.nodes.iter().find(|n| n.address == IpAddr::V4(heard.source));
+        Some(Holder {
+            node: known.map(|n| n.name.to_string()),
+            address: heard.source.to_string(),
+            priority: heard.claim.byte(),
+        })
+    }
+
+    /// Readiness once, and one line of state whenever it changed.
+    pub(super) fn notify(&mut self, out: &mut Outbox) {
+        let ready = !self.ready && self.observation.seen && self.proxying.settled;
+        let roles: Vec<String> =
+            self.vips.iter().map(|v| format!("{} {}", v.config.name, v.router.role().name())).collect();
+        let proxy = match self.proxying.verdict() {
+            Verdict::Healthy => "proxy healthy",
+            Verdict::Failed { .. } => "proxy failed",
+        };
+        let status = format!("{proxy}; {}", roles.join(", "));
+        if ready || status != self.notified {
+            self.ready |= ready;
+            self.notified.clone_from(&status);
+            out.push(Effect::Notify { ready, status });
+        }
+    }
+}
+
+fn by_name(counters: &BTreeMap<Reject, u64>) -> BTreeMap<String, u64> {
+    counters.iter().map(|(reason, n)| (reason.name().to_owned(), *n)).collect()
+}
+
+fn ms(now: Instant, then: Instant) -> u64 {
+    whole_ms(now.saturating_duration_since(then))
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

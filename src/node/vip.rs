@@ -1,0 +1,551 @@
+//! One VIP on this node: its router, its addresses, its announcements and its hooks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use crate::addrs::{AddressNews, AddressStep, Answer, LeasedAddress, Presence, Want};
+use crate::config::{Config, HookSettings, Transport, VipConfig};
+use crate::hooks::{self, HookQueue, HookState};
+use crate::node::effect::{Effect, LogLevel};
+use crate::node::event::{Link, OpId};
+use crate::node::outbox::{Ops, Outbox};
+use crate::units::{IfName, LeaseSecs, Name, Priority};
+use crate::vrrp::announce::gratuitous_arp;
+use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
+use crate::vrrp::router::{Company, Entitlement, Role, Router, RouterConfig, Step};
+
+/// Transitions kept for `status`.
+const TRANSITIONS_MAX: usize = 16;
+/// Rounds of announcements are not closer together than this, however often a rival speaks.
+const ANNOUNCE_SPACING: Duration = Duration::from_millis(100);
+/// How long a VIP abstains after the kernel refused one of its addresses.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
+
+/// A change of role with its reason.
+#[derive(Debug, Clone)]
+pub(super) struct Transition {
+    pub(super) from: Role,
+    pub(super) to: Role,
+    pub(super) why: String,
+    pub(super) at: Instant,
+}
+
+/// What became of a lease that a predecessor may have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inheritance {
+    /// Not decided; addresses are left as they are.
+    Undecided,
+    /// A living lease was seen: the holder is known to have been alive at most this long before `seen_at`.
+    Leased { seen_at: Instant, idle_at_most: Duration },
+    /// Decided.
+    Settled,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Announcing {
+    last_round: Option<Instant>,
+    second_round: Option<Instant>,
+    refresh: Option<Instant>,
+    wanted: bool,
+}
+
+/// One VIP on this node.
+#[derive(Debug)]
+pub(super) struct Vip {
+    pub(super) config: VipConfig,
+    pub(super) interface: IfName,
+    pub(super) base: Priority,
+    pub(super) router: Router,
+    pub(super) addresses: Vec<LeasedAddress>,
+    /// Addresses that left the configuration.
+    leaving: Vec<LeasedAddress>,
+    /// The whole VIP left the configuration, or vipkeeper stops.
+    pub(super) farewell: Option<String>,
+    pub(super) released: Option<Released>,
+    refused: Option<(String, Instant)>,
+    inheritance: Inheritance,
+    announcing: Announcing,
+    /// Arrived in this turn: announced at once, without waiting for the others.
+    arrived: Vec<Ipv4Addr>,
+    hooks: HookQueue,
+    /// `notify_master` waits until every address is here.
+    master_hook_due: bool,
+    source: Option<Ipv4Addr>,
+    peers: Vec<Ipv4Addr>,
+    pub(super) transitions: VecDeque<Transition>,
+    pub(super) since: Instant,
+    pub(super) why: String,
+    pub(super) counters: BTreeMap<&'static str, u64>,
+    pub(super) dropped: BTreeMap<Reject, u64>,
+    pub(super) weights: Vec<(String, i32)>,
+}
+
+/// Given up by an operator.
+#[derive(Debug, Clone)]
+pub(super) struct Released {
+    pub(super) until: Option<Instant>,
+}
+
+/// What a VIP needs to know of its host in a turn.
+pub(super) struct Host<'a> {
+    pub(super) now: Instant,
+    pub(super) link: Option<&'a Link>,
+    pub(super) hooks: &'a HookSettings,
+    pub(super) stopping: bool,
+    pub(super) me: &'a Name,
+}
+
+impl Vip {
+    /// None when this node takes no part in it.
+    pub(super) fn new(config: &VipConfig, all: &Config, me: &Name, now: Instant) -> Option<Self> {
+        let interface = config.interfaces.get(me)?.clone();
+        let base = *config.priorities.get(me)?;
+        let peers = peers(config, all, me);
+        let router = Router::new(router_config(config, &peers, None), "starting");
+        Some(Self {
+            interface,
+            base,
+            router,
+            addresses: config.addresses.iter().map(|a| LeasedAddress::new(*a, now)).collect(),
+            leaving: Vec::new(),
+            farewell: None,
+            released: None,
+            refused: None,
+            inheritance: Inheritance::Undecided,
+            announcing: Announcing::default(),
+            arrived: Vec::new(),
+            hooks: HookQueue::default(),
+            master_hook_due: false,
+            source: None,
+            peers,
+            transitions: VecDeque::new(),
+            since: now,
+            why: "starting".to_owned(),
+            counters: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            weights: Vec::new(),
+            config: config.clone(),
+        })
+    }
+
+    /// The same virtual router under a changed configuration: role, leases and history stay.
+    pub(super) fn reconfigure(&mut self, config: &VipConfig, all: &Config, me: &Name, now: Instant) {
+        if let Some(base) = config.priorities.get(me) {
+            self.base = *base;
+        }
+        self.peers = peers(config, all, me);
+        self.router.configure(now, router_config(config, &self.peers, self.source));
+        let mut kept = Vec::new();
+        for address in &config.addresses {
+            let at = self.addresses.iter().position(|known| known.address() == *address);
+            kept.push(match at {
+                Some(at) => self.addresses.swap_remove(at),
+                None => LeasedAddress::new(*address, now),
+            });
+        }
+        self.leaving.append(&mut self.addresses);
+        self.addresses = kept;
+        self.config = config.clone();
+    }
+
+    pub(super) fn is_same_router(&self, config: &VipConfig, me: &Name) -> bool {
+        config.interfaces.get(me) == Some(&self.interface)
+            && config.vrid == self.config.vrid
+            && config.transport == self.config.transport
+            && self.farewell.is_none()
+    }
+
+    /// Nothing of it is left on this host.
+    pub(super) fn is_gone(&self) -> bool {
+        self.router.role() == Role::Fault && !self.may_hold_addresses() && self.hooks.is_idle()
+    }
+
+    pub(super) fn may_hold_addresses(&self) -> bool {
+        self.addresses.iter().chain(&self.leaving).any(LeasedAddress::may_be_present)
+    }
+
+    pub(super) fn hooks_idle(&self) -> bool {
+        self.hooks.is_idle()
+    }
+
+    pub(super) fn count(&mut self, counter: &'static str) {
+        *self.counters.entry(counter).or_default() += 1;
+    }
+
+    pub(super) fn has_source(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Why the kernel refused an address, while that lasts.
+    pub(super) fn refused(&self) -> Option<&str> {
+        self.refused.as_ref().map(|(why, _)| why.as_str())
+    }
+
+    /// Ends what lasts only for a time.
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.refused.take_if(|(_, until)| now >= *until);
+        self.released.take_if(|released| released.until.is_some_and(|until| now >= until));
+    }
+
+    /// It is not known yet whether a predecessor's lease is resumed.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.inheritance != Inheritance::Settled
+    }
+
+    /// The address to speak from: the node's own where the interface has it, else the first that is no VIP.
+    pub(super) fn choose_source(&mut self, now: Instant, candidates: &[Ipv4Addr], own: IpAddr, vips: &[IpAddr]) {
+        let own = candidates.iter().copied().find(|ip| IpAddr::V4(*ip) == own);
+        let source = own.or_else(|| candidates.iter().copied().find(|ip| !vips.contains(&IpAddr::V4(*ip))));
+        if source != self.source {
+            self.source = source;
+            self.router.configure(now, router_config(&self.config, &self.peers, source));
+        }
+    }
+
+    /// What a dump shows of our addresses.
+    pub(super) fn observe(
+        &mut self,
+        now: Instant,
+        asked_at: Instant,
+        here: &dyn Fn(&LeasedAddress) -> Option<Seen>,
+        out: &mut Outbox,
+    ) {
+        let lease = LeaseSecs::for_interval(self.config.advert_interval);
+        let mut oldest = Some(Duration::ZERO);
+        for address in &mut self.addresses {
+            let seen = here(address);
+            let news = address.observed(now, asked_at, presence(seen));
+            if news == AddressNews::Gone && self.router.role() == Role::Active {
+                *self.counters.entry("addresses-restored").or_default() += 1;
+                let message = format!("{} was removed by somebody else: putting it back", address.address());
+                out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
+            }
+            let idle = seen.filter(|s| s.ours).and_then(|s| s.valid_secs).map(|valid| {
+                // The kernel rounds down, so up to a second more may have passed.
+                Duration::from_secs(u64::from(lease.get().saturating_sub(valid)) + 1)
+            });
+            oldest = oldest.zip(idle).map(|(a, b)| a.max(b));
+        }
+        for address in &mut self.leaving {
+            let seen = here(address);
+            let _gone = address.observed(now, asked_at, presence(seen));
+        }
+        if self.inheritance == Inheritance::Undecided {
+            self.inheritance = match oldest {
+                Some(idle_at_most) => Inheritance::Leased { seen_at: now, idle_at_most },
+                None => Inheritance::Settled,
+            };
+        }
+    }
+
+    /// A predecessor's lease is not waited for any longer.
+    pub(super) fn settle_inheritance(&mut self) {
+        self.inheritance = Inheritance::Settled;
+    }
+
+    pub(super) fn hear(&mut self, host: &Host<'_>, at: Instant, advert: &Advert, out: &mut Outbox) {
+        if let Err(reason) = self.admit(advert) {
+            *self.dropped.entry(reason).or_default() += 1;
+            return;
+        }
+        self.count("adverts-received");
+        let backs_same = advert.addresses.len() == self.config.addresses.len()
+            && self.config.addresses.iter().all(|a| a.ipv4().is_some_and(|ip| advert.addresses.contains(&ip)));
+        if !backs_same {
+            // Told, not dropped: a rolling change of the address list must not end in two active routers.
+            self.count("adverts-with-other-addresses");
+        }
+        let steps = self.router.hear(host.now, at, advert.source, advert.claim, advert.interval);
+        self.take(host, steps, out);
+    }
+
+    fn admit(&self, advert: &Advert) -> Result<(), Reject> {
+        if Some(advert.source) == self.source {
+            return Err(Reject::OwnAddress);
+        }
+        match self.config.transport {
+            Transport::Multicast(group) if advert.destination == group => Ok(()),
+            Transport::Multicast(_) => Err(Reject::Transport),
+            Transport::Unicast if Some(advert.destination) != self.source => Err(Reject::Transport),
+            Transport::Unicast if !self.peers.contains(&advert.source) => Err(Reject::UnknownPeer),
+            Transport::Unicast => Ok(()),
+        }
+    }
+
+    /// The node's verdict, and whether a living lease makes a fresh start unnecessary.
+    pub(super) fn entitle(&mut self, host: &Host<'_>, entitlement: Entitlement, out: &mut Outbox) {
+        if let (Entitlement::Claim(priority), Inheritance::Leased { seen_at, idle_at_most }) =
+            (&entitlement, self.inheritance)
+        {
+            self.inheritance = Inheritance::Settled;
+            let idle = idle_at_most + host.now.saturating_duration_since(seen_at);
+            let here = self.addresses.iter().all(LeasedAddress::is_present);
+            // Nobody waits less than three intervals before taking over (RFC 9568 section 6.1).
+            let unmissed = idle <= self.config.advert_interval.duration() * 3 || self.peers.is_empty();
+            if here && unmissed {
+                let steps = self.router.resume(host.now, *priority, "resumes the lease of its predecessor");
+                self.take(host, steps, out);
+                return;
+            }
+        }
+        let steps = self.router.entitle(host.now, entitlement);
+        self.take(host, steps, out);
+    }
+
+    pub(super) fn tick(&mut self, host: &Host<'_>, out: &mut Outbox) {
+        if self.router.deadline().is_some_and(|at| host.now >= at) {
+            let steps = self.router.tick(host.now);
+            self.take(host, steps, out);
+        }
+    }
+
+    fn take(&mut self, host: &Host<'_>, steps: Vec<Step>, out: &mut Outbox) {
+        for step in steps {
+            match step {
+                Step::Advertise(claim) => self.advertise(claim, out),
+                Step::Reassert { rival } => {
+                    self.count("rivals-heard");
+                    let message = format!("{rival} claims the VIP with less right: asserting and announcing again");
+                    out.log(LogLevel::Info, Some(self.config.name.as_str()), message);
+                    self.announcing.wanted = true;
+                }
+                Step::Turn { from, to, why } => self.turn(host, from, to, why, out),
+            }
+        }
+    }
+
+    fn turn(&mut self, host: &Host<'_>, from: Role, to: Role, why: String, out: &mut Outbox) {
+        let level = match to {
+            Role::Fault if !host.stopping => LogLevel::Warn,
+            Role::Fault | Role::Backup | Role::Active => LogLevel::Info,
+        };
+        out.log(level, Some(self.config.name.as_str()), format!("{} -> {}: {why}", from.name(), to.name()));
+        self.since = host.now;
+        self.why.clone_from(&why);
+        self.transitions.push_front(Transition { from, to, why, at: host.now });
+        self.transitions.truncate(TRANSITIONS_MAX);
+        self.count("transitions");
+        self.master_hook_due = false;
+        match to {
+            Role::Active => {
+                self.master_hook_due = true;
+                // Addresses that are here already (an adopted lease) are announced as those that arrive.
+                let wanted = self.addresses.iter().any(LeasedAddress::is_present);
+                self.announcing = Announcing { wanted, ..Announcing::default() };
+            }
+            Role::Backup => self.queue_hooks(host, HookState::Backup, out),
+            Role::Fault => {
+                let state = if host.stopping { HookState::Stop } else { HookState::Fault };
+                self.queue_hooks(host, state, out);
+            }
+        }
+    }
+
+    fn queue_hooks(&mut self, host: &Host<'_>, state: HookState, out: &mut Outbox) {
+        let priority = self.router.priority().unwrap_or(self.base);
+        let runs = hooks::plan(&self.config, host.hooks, state, priority.get());
+        for dropped in self.hooks.push(runs) {
+            self.count("hooks-dropped");
+            let message = format!("{} was dropped: too many hooks are waiting", dropped.hook);
+            out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
+        }
+    }
+
+    fn advertise(&mut self, claim: Claim, out: &mut Outbox) {
+        let Some(source) = self.source else { return };
+        let addresses: Vec<Ipv4Addr> = self.config.addresses.iter().filter_map(|a| a.ipv4()).collect();
+        let destinations = match self.config.transport {
+            Transport::Multicast(group) => vec![group],
+            Transport::Unicast => self.peers.clone(),
+        };
+        for destination in destinations {
+            let datagram = build(&Outgoing {
+                source,
+                destination,
+                vrid: self.config.vrid,
+                claim,
+                interval: self.config.advert_interval,
+                checksum: self.config.checksum,
+                addresses: &addresses,
+            });
+            self.count("adverts-sent");
+            out.push(Effect::Transmit { interface: self.interface.clone(), to: destination, datagram });
+        }
+    }
+
+    fn want(&self) -> Want {
+        match (self.router.role(), self.inheritance) {
+            (Role::Active, _) => Want::Present,
+            (Role::Backup, _) | (Role::Fault, Inheritance::Settled) => Want::Absent,
+            (Role::Fault, Inheritance::Undecided | Inheritance::Leased { .. }) => Want::AsIs,
+        }
+    }
+
+    /// Requests what the addresses need, announces what is due, starts the next hook.
+    pub(super) fn act(&mut self, host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
+        let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
+        let lease = LeaseSecs::for_interval(self.config.advert_interval);
+        if let Some(link) = host.link {
+            let ours = self.addresses.iter_mut().map(|a| (a, want));
+            for (address, want) in ours.chain(self.leaving.iter_mut().map(|a| (a, Want::Absent))) {
+                let op = ops.next();
+                match address.plan(host.now, want, op) {
+                    Some(AddressStep::Install(address)) => {
+                        out.push(Effect::Install { op, index: link.index, address, lease });
+                    }
+                    Some(AddressStep::Withdraw(address)) => {
+                        out.push(Effect::Withdraw { op, index: link.index, address });
+                    }
+                    None => {}
+                }
+            }
+            self.announce(host.now, link, out);
+        }
+        self.leaving.retain(LeasedAddress::may_be_present);
+        if self.master_hook_due && self.addresses.iter().all(LeasedAddress::is_present) {
+            self.master_hook_due = false;
+            self.queue_hooks(host, HookState::Master, out);
+        }
+        let op = ops.next();
+        if let Some(run) = self.hooks.start(op) {
+            out.push(Effect::RunHook { op, run });
+        }
+    }
+
+    fn announce(&mut self, now: Instant, link: &Link, out: &mut Outbox) {
+        let arrived = std::mem::take(&mut self.arrived);
+        let (Role::Active, Some(mac)) = (self.router.role(), link.mac) else { return };
+        let settings = self.config.announce;
+        let spaced = self.announcing.last_round.is_none_or(|last| now >= last + ANNOUNCE_SPACING);
+        let again = self.announcing.wanted && spaced;
+        let second = self.announcing.second_round.is_some_and(|at| now >= at);
+        let refresh = self.announcing.refresh.is_some_and(|at| now >= at);
+        let here = self.addresses.iter().filter(|a| a.is_present()).filter_map(|a| a.address().ipv4());
+        let (addresses, frames): (Vec<Ipv4Addr>, u32) = match (again || second, refresh, arrived.is_empty()) {
+            (true, _, _) => (here.collect(), settings.repeat),
+            (false, _, false) => (arrived, settings.repeat),
+            (false, true, true) => (here.collect(), 1),
+            (false, false, true) => return,
+        };
+        if addresses.is_empty() {
+            return;
+        }
+        for address in &addresses {
+            for _ in 0..frames {
+                let frame = gratuitous_arp(mac, *address);
+                out.push(Effect::Announce { interface: self.interface.clone(), frame });
+            }
+        }
+        let after = |pause: Duration| (!pause.is_zero()).then_some(now + pause);
+        let round = frames == settings.repeat && !second;
+        self.announcing = Announcing {
+            last_round: Some(now),
+            second_round: if round { after(settings.delay) } else { self.announcing.second_round.filter(|_| !second) },
+            refresh: after(settings.refresh),
+            wanted: self.announcing.wanted && !again,
+        };
+    }
+
+    pub(super) fn installed(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
+        let lease = LeaseSecs::for_interval(self.config.advert_interval);
+        for address in self.addresses.iter_mut().chain(&mut self.leaving) {
+            match address.installed(now, op, Answer::from(result), lease) {
+                AddressNews::Arrived => {
+                    self.arrived.extend(address.address().ipv4());
+                }
+                AddressNews::Refused => {
+                    let why = result.as_ref().err().cloned().unwrap_or_default();
+                    let message = format!("cannot install {}: {why}", address.address());
+                    out.log(LogLevel::Warn, Some(self.config.name.as_str()), message.clone());
+                    *self.counters.entry("addresses-refused").or_default() += 1;
+                    self.refused = Some((message, now + REFUSED_PAUSE));
+                }
+                AddressNews::None | AddressNews::Gone => {}
+            }
+        }
+    }
+
+    pub(super) fn withdrawn(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
+        for address in self.addresses.iter_mut().chain(&mut self.leaving) {
+            let _news = address.withdrawn(now, op, Answer::from(result));
+            if let Err(why) = result
+                && address.is_present()
+            {
+                let message = format!("cannot remove {}: {why}", address.address());
+                out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
+            }
+        }
+    }
+
+    pub(super) fn hook_finished(&mut self, op: OpId) -> Option<hooks::HookRun> {
+        self.hooks.finish(op)
+    }
+
+    /// When [`Vip::tick`] or [`Vip::act`] has something to do.
+    pub(super) fn deadlines(&self, link: Option<&Link>) -> impl Iterator<Item = (Instant, &'static str)> {
+        let (role, has_link) = (self.router.role(), link.is_some());
+        let election = self.router.deadline().map(|at| match role {
+            Role::Active => (at, "the next advert is due"),
+            Role::Backup | Role::Fault => (at, "the active router may be gone"),
+        });
+        let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
+        let ours = self.addresses.iter().map(move |a| a.deadline(want));
+        let leaving = self.leaving.iter().map(|a| a.deadline(Want::Absent));
+        let leases =
+            ours.chain(leaving).flatten().filter(move |_| has_link).map(|at| (at, "an address is to be renewed"));
+        let active = role == Role::Active && link.is_some_and(|l| l.mac.is_some());
+        let arp = [
+            self.announcing.second_round,
+            self.announcing.refresh,
+            self.announcing.last_round.filter(|_| self.announcing.wanted).map(|last| last + ANNOUNCE_SPACING),
+        ];
+        let arp = arp.into_iter().flatten().filter(move |_| active).map(|at| (at, "addresses are to be announced"));
+        let released = self.released.as_ref().and_then(|r| r.until).map(|at| (at, "a release ends"));
+        let refused = self.refused.as_ref().map(|(_, until)| *until);
+        let refused = refused.map(|at| (at, "an address may be tried again"));
+        election.into_iter().chain(leases).chain(arp).chain(released).chain(refused)
+    }
+
+    /// What must hold after every turn.
+    pub(super) fn check(&self, host: &Host<'_>) -> Result<(), String> {
+        let name = &self.config.name;
+        if self.router.role() == Role::Active && (self.farewell.is_some() || self.released.is_some()) {
+            return Err(format!("{name} is active on {} although it was given up", host.me));
+        }
+        if self.transitions.len() > TRANSITIONS_MAX {
+            return Err(format!("{name} keeps too many transitions"));
+        }
+        Ok(())
+    }
+}
+
+/// An address as a dump shows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) ours: bool,
+    pub(super) valid_secs: Option<u32>,
+}
+
+fn presence(seen: Option<Seen>) -> Presence {
+    if seen.is_some() { Presence::Here } else { Presence::Missing }
+}
+
+fn peers(config: &VipConfig, all: &Config, me: &Name) -> Vec<Ipv4Addr> {
+    let others = all.nodes.iter().filter(|n| n.name != *me && config.priorities.contains_key(&n.name));
+    others
+        .filter_map(|n| match n.address {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        })
+        .collect()
+}
+
+fn router_config(config: &VipConfig, peers: &[Ipv4Addr], source: Option<Ipv4Addr>) -> RouterConfig {
+    RouterConfig {
+        interval: config.advert_interval,
+        preempt: config.preempt,
+        address: source.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        company: if peers.is_empty() { Company::Alone } else { Company::Peers },
+    }
+}

@@ -1,0 +1,159 @@
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::vrrp::GROUP;
+
+const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const VIPS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 100), Ipv4Addr::new(10, 0, 0, 101)];
+
+fn outgoing(checksum: Checksum) -> Outgoing<'static> {
+    Outgoing {
+        source: SOURCE,
+        destination: GROUP,
+        vrid: Vrid::new(51).unwrap(),
+        claim: Claim::Of(Priority::new(200).unwrap()),
+        interval: Centis::SECOND,
+        checksum,
+        addresses: &VIPS,
+    }
+}
+
+fn good() -> Vec<u8> {
+    build(&outgoing(Checksum::PseudoHeader))
+}
+
+fn fix_ip(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[10] = 0;
+    bytes[11] = 0;
+    let ihl = usize::from(bytes[0] & 15) * 4;
+    let check = !sum(0, &bytes[..ihl.min(bytes.len())]);
+    put(&mut bytes, 10, check);
+    bytes
+}
+
+fn fix_vrrp(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[26] = 0;
+    bytes[27] = 0;
+    let check = !sum(0, &bytes[20..]);
+    put(&mut bytes, 26, check);
+    bytes
+}
+
+fn reason(bytes: &[u8]) -> Reject {
+    parse(bytes, Capture::Whole).unwrap_err().reason
+}
+
+#[test]
+fn both_ipv4_checksums_are_accepted() {
+    for checksum in [Checksum::PseudoHeader, Checksum::Rfc9568] {
+        let heard = parse(&build(&outgoing(checksum)), Capture::Whole).unwrap();
+        assert_eq!(heard.checksum, checksum);
+        assert_eq!(heard.addresses, VIPS);
+        assert_eq!(heard.source, SOURCE);
+        assert_eq!(heard.destination, GROUP);
+        assert_eq!(heard.claim.byte(), 200);
+        assert_eq!(heard.interval, Centis::SECOND);
+    }
+}
+
+#[test]
+fn a_ttl_other_than_255_is_rejected() {
+    let mut bytes = good();
+    bytes[8] = 254;
+    let rejected = parse(&fix_ip(bytes), Capture::Whole).unwrap_err();
+    assert_eq!(rejected, Rejected { reason: Reject::Ttl, vrid: Vrid::new(51).ok() });
+}
+
+#[test]
+fn every_broken_must_has_its_own_reason() {
+    let edit = |at: usize, value: u8| {
+        let mut bytes = good();
+        bytes[at] = value;
+        fix_vrrp(bytes)
+    };
+    assert_eq!(reason(&edit(20, 0x21)), Reject::Version);
+    assert_eq!(reason(&edit(20, 0x32)), Reject::Type);
+    assert_eq!(reason(&edit(21, 0)), Reject::Vrid);
+    assert_eq!(reason(&edit(23, 0)), Reject::AddressCount);
+    assert_eq!(reason(&edit(23, 1)), Reject::Oversized);
+    assert_eq!(reason(&edit(23, 3)), Reject::Truncated);
+    let mut no_interval = edit(24, 0);
+    no_interval[25] = 0;
+    assert_eq!(reason(&fix_vrrp(no_interval)), Reject::Interval);
+    let mut bad_sum = good();
+    bad_sum[30] ^= 1;
+    assert_eq!(reason(&bad_sum), Reject::Checksum);
+    let mut bad_ip = good();
+    bad_ip[1] ^= 4;
+    assert_eq!(reason(&bad_ip), Reject::IpHeader);
+    let mut fragment = good();
+    fragment[6] = 0x20;
+    assert_eq!(reason(&fix_ip(fragment)), Reject::IpHeader);
+    assert_eq!(parse(&good(), Capture::Cut).unwrap_err().reason, Reject::Oversized);
+}
+
+#[test]
+fn every_truncation_is_rejected() {
+    let whole = good();
+    for len in 0..whole.len() {
+        assert!(parse(&whole[..len], Capture::Whole).is_err(), "length {len}");
+    }
+}
+
+#[test]
+fn reserved_bits_beside_the_interval_are_ignored() {
+    let mut bytes = good();
+    bytes[24] |= 0xf0;
+    assert_eq!(parse(&fix_vrrp(bytes), Capture::Whole).unwrap().interval, Centis::SECOND);
+}
+
+#[test]
+fn ip_options_are_skipped() {
+    let plain = good();
+    let mut bytes = vec![0x46];
+    bytes.extend_from_slice(&plain[1..20]);
+    bytes.extend_from_slice(&[0x94, 4, 0, 0]); // router alert
+    bytes.extend_from_slice(&plain[20..]);
+    put(&mut bytes, 2, u16::try_from(plain.len() + 4).unwrap());
+    assert_eq!(parse(&fix_ip(bytes), Capture::Whole).unwrap().vrid.get(), 51);
+}
+
+proptest! {
+    #[test]
+    fn what_is_built_is_read_back(
+        vrid in 1i64..=255, byte in 0u8..=255, centis in 1u16..=4095, count in 1usize..=20, rfc in any::<bool>(),
+        source in any::<u32>(), destination in any::<u32>(),
+    ) {
+        let addresses: Vec<Ipv4Addr> = (0..count).map(|i| Ipv4Addr::from(0x0a00_0000 + u32::try_from(i).unwrap())).collect();
+        let advert = Outgoing {
+            source: source.into(),
+            destination: destination.into(),
+            vrid: Vrid::new(vrid).unwrap(),
+            claim: Claim::from_byte(byte),
+            interval: Centis::new(centis).unwrap(),
+            checksum: if rfc { Checksum::Rfc9568 } else { Checksum::PseudoHeader },
+            addresses: &addresses,
+        };
+        let heard = parse(&build(&advert), Capture::Whole).unwrap();
+        prop_assert_eq!(heard.vrid, advert.vrid);
+        prop_assert_eq!(heard.claim.byte(), byte);
+        prop_assert_eq!(heard.interval, advert.interval);
+        prop_assert_eq!(&heard.addresses, &addresses);
+        prop_assert_eq!(heard.source, advert.source);
+        prop_assert_eq!(heard.destination, advert.destination);
+    }
+
+    #[test]
+    fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200), truncated in any::<bool>()) {
+        let _answer = parse(&bytes, if truncated { Capture::Cut } else { Capture::Whole });
+    }
+
+    #[test]
+    fn one_flipped_bit_is_never_accepted(at in 0usize..36, bit in 0u8..8) {
+        let mut bytes = good();
+        bytes[at] ^= 1 << bit;
+        prop_assert!(parse(&bytes, Capture::Whole).is_err());
+    }
+}

@@ -1,0 +1,424 @@
+//! The state machine of one virtual router (RFC 9568 section 6.4).
+//!
+//! Time comes in as an argument; deadlines live inside the state that needs them, so none can fire in another.
+//! The machine never speaks without being entitled: whether it may is decided by the node and told by
+//! [`Router::entitle`].
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use crate::config::Preempt;
+use crate::units::{Centis, Priority};
+use crate::vrrp::packet::Claim;
+
+/// Whether this node may hold the VIP now, and with which priority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entitlement {
+    /// It takes part.
+    Claim(Priority),
+    /// It does not, whatever the preempt mode.
+    Abstain(String),
+}
+
+/// What a router needs to know of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouterConfig {
+    /// Interval between our own adverts.
+    pub interval: Centis,
+    /// Whether to take over from a live router of lower priority.
+    pub preempt: Preempt,
+    /// Our source address: breaks ties (the higher one wins).
+    pub address: Ipv4Addr,
+    /// Whether anybody else takes part; alone, nobody can have taken over while we hung.
+    pub company: Company,
+}
+
+/// Whether other routers are configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// There are peers.
+    Peers,
+    /// This node alone.
+    Alone,
+}
+
+/// The router last heard as active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// Its address.
+    pub source: Ipv4Addr,
+    /// What it claimed.
+    pub claim: Claim,
+    /// Its interval.
+    pub interval: Centis,
+    /// When its last advert arrived.
+    pub at: Instant,
+}
+
+/// RFC 9568 section 6.4: Initialize, Backup, Active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Not taking part.
+    Initialize {
+        /// Why not.
+        why: String,
+    },
+    /// Listening.
+    Backup {
+        /// Runs out when nobody is active.
+        timer: DownTimer,
+        /// Preemption waits until then (keepalived's `preempt_delay`).
+        preempt_from: Instant,
+        /// Our own priority.
+        priority: Priority,
+    },
+    /// Speaking.
+    Active {
+        /// Next advert.
+        advertise_at: Instant,
+        /// When the last advert left: judges whether we hung.
+        advertised: Instant,
+        /// A provoked advert is not repeated before this instant.
+        assert_from: Instant,
+        /// Our own priority.
+        priority: Priority,
+    },
+}
+
+/// The Active_Down_Timer, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DownTimer {
+    /// When it was last started.
+    pub from: Instant,
+    /// Active_Adver_Interval: the one of the active router (RFC 9568 section 6.1).
+    pub interval: Centis,
+    /// What it waits for.
+    pub wait: Wait,
+}
+
+/// How long the Active_Down_Timer runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Active_Down_Interval.
+    Down,
+    /// Skew_Time only: the active router has resigned.
+    Skew,
+}
+
+impl DownTimer {
+    fn expires(self, priority: Priority) -> Instant {
+        self.from
+            + match self.wait {
+                Wait::Down => self.interval.down(priority),
+                Wait::Skew => self.interval.skew(priority),
+            }
+    }
+}
+
+/// The name of a state, for people and hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Initialize: not taking part.
+    Fault,
+    /// Backup.
+    Backup,
+    /// Active.
+    Active,
+}
+
+impl Role {
+    /// Lower-case name for status and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Backup => "backup",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// What the node must do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Send an advertisement.
+    Advertise(Claim),
+    /// The role changed.
+    Turn {
+        /// Before.
+        from: Role,
+        /// After.
+        to: Role,
+        /// Why.
+        why: String,
+    },
+    /// A rival of lower precedence spoke: announce the addresses again, for caches it may have poisoned.
+    Reassert {
+        /// The rival.
+        rival: Ipv4Addr,
+    },
+}
+
+/// One virtual router.
+#[derive(Debug, Clone)]
+pub struct Router {
+    config: RouterConfig,
+    state: State,
+    heard: Option<Heard>,
+}
+
+impl Router {
+    /// A router that does not take part yet.
+    pub fn new(config: RouterConfig, why: &str) -> Self {
+        Self { config, state: State::Initialize { why: why.to_owned() }, heard: None }
+    }
+
+    /// The state, for status and invariants.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The router last heard as active, if its advert is not older than its own down interval.
+    pub fn heard(&self, now: Instant) -> Option<Heard> {
+        self.heard.filter(|h| now.saturating_duration_since(h.at) <= h.interval.down(Priority::MIN))
+    }
+
+    /// Name of the state.
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Initialize { .. } => Role::Fault,
+            State::Backup { .. } => Role::Backup,
+            State::Active { .. } => Role::Active,
+        }
+    }
+
+    /// Our own priority while taking part.
+    pub fn priority(&self) -> Option<Priority> {
+        match self.state {
+            State::Initialize { .. } => None,
+            State::Backup { priority, .. } | State::Active { priority, .. } => Some(priority),
+        }
+    }
+
+    /// When [`Router::tick`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Initialize { .. } => None,
+            State::Backup { timer, priority, .. } => Some(timer.expires(*priority)),
+            State::Active { advertise_at, .. } => Some(*advertise_at),
+        }
+    }
+
+    /// Changed configuration; the role stays.
+    pub fn configure(&mut self, now: Instant, config: RouterConfig) {
+        self.config = config;
+        if let State::Active { advertise_at, .. } = &mut self.state {
+            *advertise_at = (*advertise_at).min(now + config.interval.duration());
+        }
+    }
+
+    /// The node's verdict whether this router may take part.
+    pub fn entitle(&mut self, now: Instant, entitlement: Entitlement) -> Vec<Step> {
+        match (&mut self.state, entitlement) {
+            (State::Initialize { why }, Entitlement::Abstain(reason)) => {
+                *why = reason;
+                Vec::new()
+            }
+            (State::Initialize { .. }, Entitlement::Claim(priority)) => {
+                let timer = DownTimer { from: now, interval: self.config.interval, wait: Wait::Down };
+                let preempt_from = now + self.preempt_delay();
+                self.turn(State::Backup { timer, preempt_from, priority }, "fit to take part".to_owned())
+            }
+            (State::Backup { .. }, Entitlement::Abstain(why)) => self.turn(State::Initialize { why: why.clone() }, why),
+            (State::Active { .. }, Entitlement::Abstain(why)) => {
+                let mut steps = vec![Step::Advertise(Claim::Resign)];
+                steps.extend(self.turn(State::Initialize { why: why.clone() }, why));
+                steps
+            }
+            (State::Backup { priority, .. }, Entitlement::Claim(new)) => {
+                *priority = new;
+                Vec::new()
+            }
+            (State::Active { priority, advertise_at, advertised, .. }, Entitlement::Claim(new)) => {
+                if *priority == new {
+                    return Vec::new();
+                }
+                *priority = new;
+                *advertised = now;
+                *advertise_at = now + self.config.interval.duration();
+                vec![Step::Advertise(Claim::Of(new))]
+            }
+        }
+    }
+
+    /// Straight to Active, for a VIP that is still here under a lease: nobody can have missed it yet.
+    pub fn resume(&mut self, now: Instant, priority: Priority, why: &str) -> Vec<Step> {
+        match self.state {
+            State::Initialize { .. } | State::Backup { .. } => self.activate(now, priority, why.to_owned()),
+            State::Active { .. } => Vec::new(),
+        }
+    }
+
+    /// An accepted advertisement of this VRID, received by the kernel at `at`.
+    pub fn hear(&mut self, now: Instant, at: Instant, source: Ipv4Addr, claim: Claim, interval: Centis) -> Vec<Step> {
+        let mut steps = self.step_down_after_stall(now);
+        let heard = Heard { source, claim, interval, at };
+        match (&self.state, claim) {
+            (State::Initialize { .. }, Claim::Resign) => self.heard = None,
+            (State::Initialize { .. }, Claim::Of(_) | Claim::Owner) => self.heard = Some(heard),
+            (State::Backup { .. }, Claim::Resign) => self.hear_resignation(at, source),
+            (State::Backup { .. }, Claim::Of(_) | Claim::Owner) => self.defer_or_ignore(now, heard),
+            (State::Active { priority, .. }, Claim::Resign) => {
+                let priority = *priority;
+                steps.extend(self.advertise(now, priority));
+            }
+            (State::Active { .. }, Claim::Of(_) | Claim::Owner) => steps.extend(self.defend_or_yield(now, heard)),
+        }
+        steps
+    }
+
+    /// The deadline may have passed.
+    pub fn tick(&mut self, now: Instant) -> Vec<Step> {
+        let stalled = self.step_down_after_stall(now);
+        if !stalled.is_empty() {
+            return stalled;
+        }
+        match &self.state {
+            State::Initialize { .. } => Vec::new(),
+            State::Backup { timer, priority, .. } => {
+                let (timer, priority) = (*timer, *priority);
+                if now < timer.expires(priority) {
+                    return Vec::new();
+                }
+                let why = match (timer.wait, self.heard) {
+                    (Wait::Skew, Some(h)) => format!("{} resigned", h.source),
+                    (Wait::Skew, None) => "the active router resigned".to_owned(),
+                    (Wait::Down, Some(h)) if self.outranks(h.claim, priority) => {
+                        format!("preempts {} (priority {} against {priority})", h.source, h.claim.byte())
+                    }
+                    (Wait::Down, Some(h)) => format!(
+                        "no advert from {} for {} ms",
+                        h.source,
+                        now.saturating_duration_since(h.at).as_millis()
+                    ),
+                    (Wait::Down, None) => "nobody is active".to_owned(),
+                };
+                self.activate(now, priority, why)
+            }
+            State::Active { advertise_at, priority, .. } => {
+                let (due, priority) = (*advertise_at, *priority);
+                if now < due { Vec::new() } else { self.advertise(now, priority) }
+            }
+        }
+    }
+
+    fn preempt_delay(&self) -> Duration {
+        match self.config.preempt {
+            Preempt::Refused => Duration::ZERO,
+            Preempt::After(delay) => delay,
+        }
+    }
+
+    fn turn(&mut self, state: State, why: String) -> Vec<Step> {
+        let from = self.role();
+        self.state = state;
+        let to = self.role();
+        if from == to { Vec::new() } else { vec![Step::Turn { from, to, why }] }
+    }
+
+    fn activate(&mut self, now: Instant, priority: Priority, why: String) -> Vec<Step> {
+        let interval = self.config.interval.duration();
+        let mut steps = vec![Step::Advertise(Claim::Of(priority))];
+        steps.extend(
+            self.turn(State::Active { advertise_at: now + interval, advertised: now, assert_from: now, priority }, why),
+        );
+        steps
+    }
+
+    /// The regular advert; its rhythm does not drift, and does not burst after a pause.
+    fn advertise(&mut self, now: Instant, our: Priority) -> Vec<Step> {
+        let interval = self.config.interval.duration();
+        if let State::Active { advertise_at, advertised, .. } = &mut self.state {
+            let next = *advertise_at + interval;
+            *advertise_at = if next > now && next <= now + interval { next } else { now + interval };
+            *advertised = now;
+        }
+        vec![Step::Advertise(Claim::Of(our))]
+    }
+
+    /// Silent for longer than a backup waits: somebody else may hold the VIP, so listen before speaking.
+    fn step_down_after_stall(&mut self, now: Instant) -> Vec<Step> {
+        let State::Active { advertised, priority, .. } = self.state else { return Vec::new() };
+        let silent = now.saturating_duration_since(advertised);
+        if self.config.company == Company::Alone || silent <= self.config.interval.down(priority) {
+            return Vec::new();
+        }
+        let timer = DownTimer { from: now, interval: self.config.interval, wait: Wait::Down };
+        let why = format!("hung for {} ms, longer than a backup waits", silent.as_millis());
+        self.turn(State::Backup { timer, preempt_from: now, priority }, why)
+    }
+
+    fn hear_resignation(&mut self, at: Instant, source: Ipv4Addr) {
+        // DEVIATION: RFC 9568 section 6.4.2 lets any priority 0 start the skew timer. The word of a router other
+        // than the active one says nothing about the active one (test: a_bystander_cannot_resign_for_the_active).
+        if self.heard.is_some_and(|h| h.source != source) {
+            return;
+        }
+        if let State::Backup { timer, .. } = &mut self.state {
+            timer.from = at;
+            timer.wait = Wait::Skew;
+        }
+    }
+
+    /// RFC 9568 section 6.4.2: defer to an advert that counts, let the timer run against one that does not.
+    fn defer_or_ignore(&mut self, now: Instant, heard: Heard) {
+        let State::Backup { timer, preempt_from, priority } = &mut self.state else { return };
+        let weaker = match heard.claim {
+            Claim::Of(theirs) => theirs < *priority,
+            Claim::Owner | Claim::Resign => false,
+        };
+        let preempts = match self.config.preempt {
+            Preempt::Refused => false,
+            Preempt::After(_) => weaker && now >= *preempt_from,
+        };
+        self.heard = Some(heard);
+        if !preempts {
+            // A v3 backup adopts the interval of the active router (RFC 9568 section 6.4.2).
+            *timer = DownTimer { from: heard.at, interval: heard.interval, wait: Wait::Down };
+        }
+    }
+
+    /// RFC 9568 section 6.4.3: two active routers; exactly one of them goes on.
+    fn defend_or_yield(&mut self, now: Instant, heard: Heard) -> Vec<Step> {
+        let interval = self.config.interval.duration();
+        let State::Active { priority, assert_from, advertised, .. } = &mut self.state else { return Vec::new() };
+        let stronger = match heard.claim {
+            Claim::Owner => true,
+            Claim::Resign => false,
+            Claim::Of(theirs) => theirs > *priority || (theirs == *priority && heard.source > self.config.address),
+        };
+        if stronger {
+            let (priority, preempt_from) = (*priority, now + self.preempt_delay());
+            let timer = DownTimer { from: heard.at, interval: heard.interval, wait: Wait::Down };
+            self.heard = Some(heard);
+            let why = format!("{} is active with priority {}", heard.source, heard.claim.byte());
+            return self.turn(State::Backup { timer, preempt_from, priority }, why);
+        }
+        // Assert at once, but never more than four times an interval: a rival that floods must not make us flood.
+        if now < *assert_from {
+            return Vec::new();
+        }
+        *assert_from = now + interval / 4;
+        *advertised = now;
+        vec![Step::Advertise(Claim::Of(*priority)), Step::Reassert { rival: heard.source }]
+    }
+
+    fn outranks(&self, theirs: Claim, ours: Priority) -> bool {
+        match theirs {
+            Claim::Of(theirs) => theirs < ours,
+            Claim::Resign | Claim::Owner => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

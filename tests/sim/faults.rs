@@ -1,0 +1,140 @@
+//! The menu of faults, and healing.
+
+use std::time::Duration;
+
+use vipkeeper::config::Checksum;
+use vipkeeper::node::event::{Request, Signal};
+use vipkeeper::units::{Centis, Priority, Vrid};
+use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
+
+use crate::setup::{node_ip, vip_ip};
+use crate::world::World;
+
+/// One random fault; some last until they are healed.
+pub fn inject(world: &mut World) {
+    let host = world.rng.index(world.cluster.nodes);
+    let vip = world.rng.index(world.cluster.vips);
+    let ms = |world: &mut World, low, high| Duration::from_millis(world.rng.between(low, high));
+    match world.rng.below(22) {
+        0 | 1 => world.kill_proxy(host),
+        2 => {
+            let frozen = world.rng.chance(600);
+            if let Some(proxy) = &mut world.hosts[host].proxy {
+                proxy.frozen = frozen;
+                world.tell(format!("lb{} proxy frozen: {frozen}", host + 1));
+            }
+        }
+        3 => world.hosts[host].troubles.cannot_start ^= true,
+        4 | 5 => {
+            world.kill(host);
+            let delay = ms(world, 1, 8_000);
+            world.restart_in(host, delay);
+        }
+        6 => {
+            world.signal(host, Signal::Terminate);
+            let delay = ms(world, 50, 8_000);
+            world.restart_in(host, delay);
+        }
+        7 | 8 => {
+            let long = world.rng.chance(300);
+            let duration = if long { ms(world, 1_000, 9_000) } else { ms(world, 5, 900) };
+            world.stall(host, duration);
+        }
+        9 => {
+            let up = world.rng.chance(500);
+            world.set_link(host, up);
+        }
+        10 | 11 => {
+            let other = world.rng.index(world.cluster.nodes);
+            if other != host {
+                world.tell(format!("frames lb{} -> lb{} are lost", host + 1, other + 1));
+                world.segment.cut.insert((host, other));
+                if world.rng.chance(500) {
+                    world.segment.cut.insert((other, host));
+                }
+            }
+            world.disturb();
+        }
+        12 => {
+            world.segment.loss_permille = world.rng.between(0, 500);
+            world.segment.duplicate_permille = world.rng.between(0, 300);
+            world.segment.corrupt_permille = world.rng.between(0, 300);
+            world.segment.straggle_us = world.rng.between(0, 50_000);
+            world.disturb();
+        }
+        13 => world.delete_address(host, vip),
+        14 => {
+            let version = world.rng.between(1, 6);
+            let broken = world.rng.chance(300);
+            world.write_config(host, version, broken);
+        }
+        15 => {
+            let current = world.hosts[host].proxy.as_ref().map(|p| p.generation);
+            let candidate = vipkeeper::units::Digest(world.rng.between(1, 6));
+            if current != Some(candidate)
+                && world.hosts[host].disk.0 != Some(candidate)
+                && world.hosts[host].disk.2 != Some(candidate)
+            {
+                world.hosts[host].refused = Some(candidate);
+            }
+        }
+        16 => world.hosts[host].troubles.reload_does_nothing = true,
+        17 => world.hosts[host].troubles.reload_kills = true,
+        18 => world.hosts[host].hooks_hang ^= true,
+        19 => {
+            world.hosts[host].refuse_addresses ^= true;
+            world.disturb();
+        }
+        20 => hostile(world, host, vip),
+        _ => {
+            let hold = ms(world, 100, 5_000);
+            world.request(host, 7, Request::Release { vip: None, hold });
+        }
+    }
+}
+
+/// Packets that no router of the cluster sent.
+fn hostile(world: &mut World, host: usize, vip: usize) {
+    let address = [vip_ip(vip)];
+    let mut bytes = build(&Outgoing {
+        source: node_ip(world.rng.index(world.cluster.nodes)),
+        destination: [224, 0, 0, 18].into(),
+        vrid: Vrid::new(51 + vip as i64).unwrap(),
+        claim: Claim::Of(Priority::MAX),
+        interval: Centis::SECOND,
+        checksum: Checksum::Rfc9568,
+        addresses: &address,
+    });
+    match world.rng.below(4) {
+        0 => bytes[8] = 64,
+        1 => bytes.truncate(27),
+        2 => bytes[26] ^= 0xff,
+        _ => bytes = (0..world.rng.between(0, 3000)).map(|_| world.rng.next() as u8).collect(),
+    }
+    world.inject(host, bytes);
+}
+
+/// Everything works again, and every vipkeeper runs.
+pub fn heal(world: &mut World) {
+    world.tell("all faults end");
+    world.segment = crate::net::Segment::default();
+    for host in 0..world.cluster.nodes {
+        world.set_link(host, true);
+        let h = &mut world.hosts[host];
+        h.troubles = crate::host::ProxyTroubles::default();
+        h.refused = None;
+        h.refuse_addresses = false;
+        h.hooks_hang = false;
+        if let Some(proxy) = &mut h.proxy {
+            proxy.frozen = false;
+        }
+        if world.hosts[host].config_broken {
+            let version = world.hosts[host].config_version;
+            world.write_config(host, version, false);
+        }
+        // A vipkeeper that was told to stop must not be started twice: this is a no-op while it runs.
+        world.restart_in(host, Duration::from_millis(20_000));
+        world.restart_in(host, Duration::from_millis(1));
+    }
+    world.disturb();
+}

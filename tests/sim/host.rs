@@ -1,0 +1,149 @@
+//! A fake machine: address table with leases, link, proxy process, disk, hooks. It survives its vipkeeper.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use vipkeeper::node::Node;
+use vipkeeper::node::event::{Address, Event, Link, Network, OpId};
+use vipkeeper::proxy::Sample;
+use vipkeeper::units::Digest;
+
+use crate::setup::{eth0, node_ip};
+
+/// An address the kernel holds under a lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Leased {
+    pub until: Instant,
+    pub since: Instant,
+}
+
+/// The master process and its worker.
+#[derive(Debug, Clone)]
+pub struct ProxyProcess {
+    pub master: u32,
+    pub worker: u32,
+    pub generation: Digest,
+    pub frozen: bool,
+}
+
+/// How the next start or reload goes wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProxyTroubles {
+    /// Starts end at once with an error.
+    pub cannot_start: bool,
+    /// The next reload leaves the old worker in place (its new binds failed).
+    pub reload_does_nothing: bool,
+    /// The next reload kills the master.
+    pub reload_kills: bool,
+}
+
+pub struct Host {
+    pub index: usize,
+    pub node: Option<Node>,
+    /// Counts vipkeeper processes; what belongs to an earlier one is not delivered.
+    pub incarnation: u64,
+    pub table: BTreeMap<IpAddr, Leased>,
+    pub link_up: bool,
+    pub stalled_until: Option<Instant>,
+    pub backlog: Vec<Event>,
+    pub proxy: Option<ProxyProcess>,
+    pub troubles: ProxyTroubles,
+    /// Generation of the installed file, of the candidate and of the last good file.
+    pub disk: (Option<Digest>, Option<Digest>, Option<Digest>),
+    /// A candidate the proxy's check refuses.
+    pub refused: Option<Digest>,
+    pub refuse_addresses: bool,
+    pub hooks_hang: bool,
+    pub next_pid: u32,
+    pub watched_worker: Option<u32>,
+    pub proxy_op: Option<OpId>,
+    /// Netlink requests are carried out one after another.
+    pub netlink_free_at: Instant,
+    pub config_version: u64,
+    pub config_broken: bool,
+    /// Since when this vipkeeper has not been Active for VIP `v`, per VIP.
+    pub idle_since: BTreeMap<usize, Instant>,
+    pub exit_code: Option<u8>,
+}
+
+impl Host {
+    pub fn new(index: usize, now: Instant) -> Self {
+        Self {
+            index,
+            node: None,
+            incarnation: 0,
+            table: BTreeMap::new(),
+            link_up: true,
+            stalled_until: None,
+            backlog: Vec::new(),
+            proxy: None,
+            troubles: ProxyTroubles::default(),
+            disk: (None, None, None),
+            refused: None,
+            refuse_addresses: false,
+            hooks_hang: false,
+            next_pid: 1000 * (index as u32 + 1),
+            watched_worker: None,
+            proxy_op: None,
+            netlink_free_at: now,
+            config_version: 1,
+            config_broken: false,
+            idle_since: BTreeMap::new(),
+            exit_code: None,
+        }
+    }
+
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        self.stalled_until.is_some_and(|until| now < until)
+    }
+
+    pub fn pid(&mut self) -> u32 {
+        self.next_pid += 1;
+        self.next_pid
+    }
+
+    /// What a dump shows.
+    pub fn network(&self, now: Instant) -> Network {
+        let mut addresses =
+            vec![Address { index: 2, ip: IpAddr::V4(node_ip(self.index)), prefix: 24, ours: false, valid_secs: None }];
+        addresses.extend(self.table.iter().map(|(ip, leased)| Address {
+            index: 2,
+            ip: *ip,
+            prefix: 24,
+            ours: true,
+            valid_secs: Some(ceil_secs(leased.until.saturating_duration_since(now))),
+        }));
+        let link = Link { index: 2, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.index as u8]) };
+        Network { links: vec![link], addresses }
+    }
+
+    /// What the stats socket says; none: silence.
+    pub fn probe(&self) -> Option<Result<Sample, String>> {
+        match &self.proxy {
+            None => Some(Err("connection refused".to_owned())),
+            Some(proxy) if proxy.frozen => None,
+            Some(proxy) => Some(Ok(Sample {
+                pid: proxy.worker,
+                version: (2, 6),
+                version_text: "2.6.12".to_owned(),
+                generation: Some(proxy.generation),
+                stopping: false,
+                connections: 0,
+                connections_max: 100,
+                uptime_secs: 1,
+                frontends: vec![("www".to_owned(), "OPEN".to_owned())],
+                backends: vec![("web".to_owned(), "UP".to_owned())],
+            })),
+        }
+    }
+
+    pub fn is_serving(&self) -> bool {
+        self.proxy.as_ref().is_some_and(|p| !p.frozen)
+    }
+}
+
+/// The kernel counts elapsed whole seconds, so what is left is rounded up.
+fn ceil_secs(left: Duration) -> u32 {
+    u32::try_from(left.as_micros().div_ceil(1_000_000)).unwrap()
+}

@@ -1,0 +1,108 @@
+//! Configurations for simulated hosts.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipkeeper::config::*;
+use vipkeeper::node::event::Loaded;
+use vipkeeper::render::Rendered;
+use vipkeeper::units::*;
+
+/// What differs from one simulated cluster to the next.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub nodes: usize,
+    pub vips: usize,
+    pub interval: Centis,
+    pub preempt: Preempt,
+    pub unicast: bool,
+}
+
+pub fn node_name(i: usize) -> Name {
+    Name::new(&format!("lb{}", i + 1)).unwrap()
+}
+
+pub fn node_ip(i: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, 11 + i as u8)
+}
+
+pub fn vip_ip(v: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, 100 + v as u8)
+}
+
+pub fn eth0() -> IfName {
+    IfName::new("eth0").unwrap()
+}
+
+/// VIP `v` prefers node `v`, then the following ones: a dual-master pair for two of each.
+pub fn rank(cluster: &Cluster, v: usize, node: usize) -> usize {
+    (node + cluster.nodes - v % cluster.nodes) % cluster.nodes
+}
+
+fn vip(cluster: &Cluster, v: usize) -> VipConfig {
+    let names = || (0..cluster.nodes).map(node_name);
+    let hook = |name: &str| Some(HookCommand { argv: vec![format!("/hooks/{name}")] });
+    VipConfig {
+        name: Name::new(&format!("vip{v}")).unwrap(),
+        addresses: vec![VipAddress::new(IpAddr::V4(vip_ip(v)), 24).unwrap()],
+        interfaces: names().map(|n| (n, eth0())).collect(),
+        vrid: Vrid::new(51 + v as i64).unwrap(),
+        priorities: (0..cluster.nodes)
+            .map(|n| (node_name(n), Priority::new(254 - rank(cluster, v, n) as i64).unwrap()))
+            .collect(),
+        advert_interval: cluster.interval,
+        preempt: cluster.preempt,
+        transport: if cluster.unicast {
+            Transport::Unicast
+        } else {
+            Transport::Multicast(Ipv4Addr::new(224, 0, 0, 18))
+        },
+        checksum: Checksum::PseudoHeader,
+        announce: Announce { repeat: 3, delay: Duration::from_secs(5), refresh: Duration::from_secs(60) },
+        track: Vec::new(),
+        hooks: HookCommands {
+            master: hook("master"),
+            backup: hook("backup"),
+            fault: hook("fault"),
+            stop: hook("stop"),
+            any: hook("any"),
+        },
+    }
+}
+
+/// Configuration number `version` as a file on disk would have it: another digest and another proxy text each.
+pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
+    let ms = Duration::from_millis;
+    let config = Config {
+        nodes: (0..cluster.nodes).map(|n| NodeConfig { name: node_name(n), address: IpAddr::V4(node_ip(n)) }).collect(),
+        vips: (0..cluster.vips).map(|v| vip(cluster, v)).collect(),
+        proxy: ProxyConfig {
+            engine: Engine::Haproxy,
+            binary: "haproxy".into(),
+            templates: None,
+            on_stop: OnStop::Keep,
+            maxconn: None,
+            nbthread: None,
+            user: None,
+            group: None,
+            timeouts: Timeouts { connect: ms(5_000), client: ms(30_000), server: ms(30_000) },
+            hard_stop_after: ms(600_000),
+            log: None,
+            raw: RawSections::default(),
+            health: HealthConfig { interval: ms(250), timeout: ms(250), rise: 2, fall: 2 },
+            restart: Backoff { min: ms(100), max: ms(10_000) },
+            origin: None,
+        },
+        frontends: Vec::new(),
+        backends: Vec::new(),
+        hooks: HookSettings { user: None, group: None, timeout: ms(3_000) },
+        digest: Digest(version),
+    };
+    let rendered = Rendered { text: format!("# {version}\n"), generation: Digest(version), origins: vec![None] };
+    Loaded { config: Arc::new(config), rendered: Arc::new(rendered) }
+}
+
+pub fn standard() -> Cluster {
+    Cluster { nodes: 2, vips: 1, interval: Centis::SECOND, preempt: Preempt::After(Duration::ZERO), unicast: false }
+}

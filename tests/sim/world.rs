@@ -1,0 +1,657 @@
+//! The world: virtual clock, event queue, effects answered, invariants after every step.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use vipkeeper::node::event::{HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
+use vipkeeper::node::{Effect, Event, LogLevel, Node};
+use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
+use vipkeeper::units::{Digest, LeaseSecs};
+
+use crate::host::{Host, Leased, ProxyProcess};
+use crate::net::Segment;
+use crate::rng::Rng;
+use crate::setup::{self, Cluster, eth0, node_ip, node_name, vip_ip};
+
+/// Removal of an address may take this long after the router has left Active (a lost answer and a retry included).
+const RELEASE_BOUND: Duration = Duration::from_millis(1500);
+/// Kernel timers run a little late.
+const LEASE_SLACK: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+enum Item {
+    /// To a vipkeeper of that incarnation.
+    Deliver(u64, Event),
+    Wake(u64),
+    /// The kernel executes a netlink request.
+    Install(u64, OpId, IpAddr, LeaseSecs),
+    Withdraw(u64, OpId, IpAddr),
+    LeaseEnds(IpAddr),
+    StallEnds,
+    ProxyOp(u64, OpId, ProxyOp),
+    Probe(u64, OpId),
+    MasterDies(u32, &'static str),
+    Restart,
+}
+
+#[derive(Debug)]
+struct Queued {
+    at: Instant,
+    seq: u64,
+    host: usize,
+    item: Item,
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.seq) == (other.at, other.seq)
+    }
+}
+impl Eq for Queued {}
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.seq).cmp(&(other.at, other.seq))
+    }
+}
+
+pub struct World {
+    pub cluster: Cluster,
+    pub rng: Rng,
+    pub start: Instant,
+    pub now: Instant,
+    seq: u64,
+    queue: BinaryHeap<Reverse<Queued>>,
+    pub hosts: Vec<Host>,
+    pub segment: Segment,
+    /// Whom a client's ARP cache points to, per VIP.
+    pub arp: Vec<Option<usize>>,
+    /// No fault that can hide adverts or hold a process since then.
+    pub calm_since: Instant,
+    dual_since: Vec<Option<Instant>>,
+    pub steps: u64,
+    pub trace: Option<String>,
+    /// Digest over everything that happened, for the determinism test.
+    pub journal: u64,
+    pub replies: Vec<(u64, Result<String, String>)>,
+    pub hooks_run: Vec<(usize, String)>,
+}
+
+impl World {
+    pub fn new(cluster: Cluster, seed: u64) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+        let start = Instant::now();
+        let hosts = (0..cluster.nodes).map(|i| Host::new(i, start)).collect();
+        let vips = cluster.vips;
+        let mut world = Self {
+            cluster,
+            rng: Rng::new(seed),
+            start,
+            now: start,
+            seq: 0,
+            queue: BinaryHeap::new(),
+            hosts,
+            segment: Segment::default(),
+            arp: vec![None; vips],
+            calm_since: start,
+            dual_since: vec![None; vips],
+            steps: 0,
+            trace: None,
+            journal: 0,
+            replies: Vec::new(),
+            hooks_run: Vec::new(),
+        };
+        for host in 0..world.hosts.len() {
+            world.boot(host);
+        }
+        world
+    }
+
+    pub fn tell(&mut self, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        for byte in text.bytes() {
+            self.journal = (self.journal ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if let Some(trace) = &mut self.trace {
+            let ms = (self.now - self.start).as_micros() as f64 / 1000.0;
+            writeln!(trace, "{ms:>10.2} ms  {text}").unwrap();
+        }
+    }
+
+    fn loaded(&self, host: usize) -> Loaded {
+        setup::loaded(&self.cluster, self.hosts[host].config_version)
+    }
+
+    /// Starts a vipkeeper.
+    pub fn boot(&mut self, host: usize) {
+        if self.hosts[host].node.is_some() {
+            return;
+        }
+        self.tell(format!("lb{} vipkeeper starts", host + 1));
+        let loaded = self.loaded(host);
+        let (node, effects) = Node::new(loaded, node_name(host), self.now);
+        let h = &mut self.hosts[host];
+        h.incarnation += 1;
+        h.node = Some(node);
+        h.exit_code = None;
+        h.proxy_op = None;
+        h.stalled_until = None;
+        h.backlog.clear();
+        h.idle_since = (0..self.cluster.vips).map(|v| (v, self.now)).collect();
+        self.execute(host, effects);
+        self.after_turn(host);
+    }
+
+    /// `kill -9`: addresses, proxy and hooks stay.
+    pub fn kill(&mut self, host: usize) {
+        self.tell(format!("lb{} vipkeeper is killed", host + 1));
+        self.hosts[host].node = None;
+        self.hosts[host].incarnation += 1;
+        self.disturb();
+    }
+
+    pub fn disturb(&mut self) {
+        self.calm_since = self.now;
+    }
+
+    pub fn restart_in(&mut self, host: usize, delay: Duration) {
+        self.push(delay, host, Item::Restart);
+    }
+
+    pub fn stall(&mut self, host: usize, duration: Duration) {
+        self.tell(format!("lb{} hangs for {} ms", host + 1, duration.as_millis()));
+        let until = self.now + duration;
+        let h = &mut self.hosts[host];
+        h.stalled_until = Some(h.stalled_until.map_or(until, |u| u.max(until)));
+        let delay = h.stalled_until.unwrap() - self.now;
+        self.push(delay, host, Item::StallEnds);
+        self.disturb();
+    }
+
+    pub fn kill_proxy(&mut self, host: usize) {
+        if let Some(proxy) = self.hosts[host].proxy.take() {
+            self.tell(format!("lb{} proxy dies", host + 1));
+            self.master_ended(host, proxy.master, proxy.worker, "signal 9");
+        }
+    }
+
+    pub fn set_link(&mut self, host: usize, up: bool) {
+        if self.hosts[host].link_up != up {
+            self.tell(format!("lb{} link {}", host + 1, if up { "up" } else { "down" }));
+            self.hosts[host].link_up = up;
+            self.deliver(host, Duration::from_micros(100), Event::NetworkChanged);
+            self.disturb();
+        }
+    }
+
+    pub fn delete_address(&mut self, host: usize, vip: usize) {
+        if self.hosts[host].table.remove(&IpAddr::V4(vip_ip(vip))).is_some() {
+            self.tell(format!("lb{} somebody deletes vip{vip}", host + 1));
+            self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
+        }
+    }
+
+    pub fn signal(&mut self, host: usize, signal: Signal) {
+        self.tell(format!("lb{} gets {signal:?}", host + 1));
+        self.deliver(host, Duration::from_micros(20), Event::Signalled(signal));
+    }
+
+    pub fn request(&mut self, host: usize, id: u64, request: Request) {
+        self.deliver(host, Duration::ZERO, Event::Requested { id: RequestId(id), request });
+    }
+
+    /// A frame from nowhere.
+    pub fn inject(&mut self, host: usize, bytes: Vec<u8>) {
+        let at = self.now;
+        let received = Received { interface: eth0(), truncated: bytes.len() > 2048, bytes, at };
+        self.deliver(host, Duration::ZERO, Event::PacketReceived(received));
+    }
+
+    /// The file on a host's disk changes.
+    pub fn write_config(&mut self, host: usize, version: u64, broken: bool) {
+        self.tell(format!("lb{} configuration {version} is written", host + 1));
+        self.hosts[host].config_version = version;
+        self.hosts[host].config_broken = broken;
+        self.deliver(host, Duration::from_millis(1), Event::ConfigTouched);
+    }
+
+    pub fn deliver(&mut self, host: usize, delay: Duration, event: Event) {
+        let incarnation = self.hosts[host].incarnation;
+        self.push(delay, host, Item::Deliver(incarnation, event));
+    }
+
+    fn push(&mut self, delay: Duration, host: usize, item: Item) {
+        self.seq += 1;
+        self.queue.push(Reverse(Queued { at: self.now + delay, seq: self.seq, host, item }));
+    }
+
+    /// Runs until `until` from now; checks after every step.
+    pub fn run(&mut self, duration: Duration) -> Result<(), String> {
+        let end = self.now + duration;
+        while self.queue.peek().is_some_and(|Reverse(next)| next.at <= end) {
+            let Reverse(next) = self.queue.pop().unwrap();
+            self.now = next.at;
+            self.steps += 1;
+            self.step(next.host, next.item)?;
+            self.check(next.host)?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn step(&mut self, host: usize, item: Item) -> Result<(), String> {
+        let current = self.hosts[host].incarnation;
+        match item {
+            Item::Deliver(incarnation, event) if incarnation == current => self.arrive(host, event)?,
+            Item::Wake(incarnation) if incarnation == current => {
+                let due = self.hosts[host].node.as_ref().and_then(Node::deadline).is_some_and(|d| d.at <= self.now);
+                if due && !self.hosts[host].is_stalled(self.now) {
+                    self.turn(host, Event::Tick)?;
+                }
+            }
+            Item::Deliver(..) | Item::Wake(_) => {}
+            Item::Install(incarnation, op, ip, lease) => self.kernel_install(host, incarnation, op, ip, lease),
+            Item::Withdraw(incarnation, op, ip) => {
+                let ok = !self.hosts[host].refuse_addresses;
+                if ok && self.hosts[host].table.remove(&ip).is_some() {
+                    self.tell(format!("lb{} - {ip}", host + 1));
+                }
+                let result = if ok { Ok(()) } else { Err("no buffer space".to_owned()) };
+                self.answer(host, incarnation, Event::AddressWithdrawn { op, result });
+            }
+            Item::LeaseEnds(ip) => {
+                let ended = self.hosts[host].table.get(&ip).is_some_and(|l| l.until + LEASE_SLACK <= self.now);
+                if ended {
+                    self.tell(format!("lb{} lease of {ip} ends", host + 1));
+                    self.hosts[host].table.remove(&ip);
+                    self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
+                }
+            }
+            Item::StallEnds => self.wake_up(host)?,
+            Item::ProxyOp(incarnation, op, what) => self.proxy_op(host, incarnation, op, &what)?,
+            Item::Probe(incarnation, op) => {
+                if let Some(result) = self.hosts[host].probe() {
+                    self.answer(host, incarnation, Event::Probed { op, result });
+                }
+            }
+            Item::MasterDies(pid, status) => {
+                if let Some(proxy) = self.hosts[host].proxy.take_if(|p| p.master == pid) {
+                    self.master_ended(host, proxy.master, proxy.worker, status);
+                }
+            }
+            Item::Restart => self.boot(host),
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, host: usize, incarnation: u64, event: Event) {
+        let delay = Duration::from_micros(self.rng.between(10, 60));
+        self.push(delay, host, Item::Deliver(incarnation, event));
+    }
+
+    fn arrive(&mut self, host: usize, event: Event) -> Result<(), String> {
+        if self.hosts[host].node.is_none() {
+            return Ok(());
+        }
+        if self.hosts[host].is_stalled(self.now) {
+            let room = self.hosts[host].backlog.len() < 4096;
+            if room {
+                self.hosts[host].backlog.push(event);
+            }
+            return Ok(());
+        }
+        self.turn(host, event)
+    }
+
+    /// After a hang: queued packets first, then events, then deadlines, as the driver does.
+    fn wake_up(&mut self, host: usize) -> Result<(), String> {
+        if self.hosts[host].is_stalled(self.now) || self.hosts[host].node.is_none() {
+            return Ok(());
+        }
+        self.hosts[host].stalled_until = None;
+        self.disturb();
+        let backlog = std::mem::take(&mut self.hosts[host].backlog);
+        let (packets, others): (Vec<_>, Vec<_>) =
+            backlog.into_iter().partition(|e| matches!(e, Event::PacketReceived(_)));
+        for event in packets.into_iter().chain(others).chain([Event::Tick]) {
+            if self.hosts[host].node.is_some() {
+                self.turn(host, event)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, host: usize, event: Event) -> Result<(), String> {
+        let Some(node) = &mut self.hosts[host].node else { return Ok(()) };
+        let effects = node.handle(self.now, event);
+        if effects.len() > 200 {
+            return Err(format!("lb{}: {} effects of one event", host + 1, effects.len()));
+        }
+        node.check_invariants(self.now).map_err(|e| format!("lb{}: {e}", host + 1))?;
+        self.execute(host, effects);
+        self.after_turn(host);
+        Ok(())
+    }
+
+    fn after_turn(&mut self, host: usize) {
+        let now = self.now;
+        let vips = self.cluster.vips;
+        let Some(node) = &self.hosts[host].node else { return };
+        let status = node.status(now);
+        let deadline = node.deadline();
+        for v in 0..vips {
+            let active = status.vips.iter().any(|s| s.name == format!("vip{v}") && s.state == "active");
+            if active {
+                self.hosts[host].idle_since.remove(&v);
+            } else {
+                self.hosts[host].idle_since.entry(v).or_insert(now);
+            }
+        }
+        if let Some(deadline) = deadline {
+            let late = Duration::from_micros(self.rng.between(20, 200));
+            let incarnation = self.hosts[host].incarnation;
+            self.push(deadline.at.saturating_duration_since(now) + late, host, Item::Wake(incarnation));
+        }
+    }
+
+    fn execute(&mut self, host: usize, effects: Vec<Effect>) {
+        let incarnation = self.hosts[host].incarnation;
+        for effect in effects {
+            match effect {
+                Effect::Transmit { to, datagram, .. } => {
+                    self.transmit(host, to.is_multicast().then_some(()), to, &datagram)
+                }
+                Effect::Announce { frame, .. } => self.announce(host, &frame),
+                Effect::OpenInterface { interface, .. } => {
+                    self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
+                }
+                Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } => {}
+                Effect::ObserveNetwork => {
+                    let network = self.hosts[host].network(self.now);
+                    let delay = Duration::from_micros(self.rng.between(50, 400));
+                    self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
+                }
+                Effect::Install { op, address, lease, .. } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::Install(incarnation, op, address.ip(), lease));
+                }
+                Effect::Withdraw { op, address, .. } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::Withdraw(incarnation, op, address.ip()));
+                }
+                Effect::Proxy { op, what } => {
+                    assert!(self.hosts[host].proxy_op.is_none(), "two operations on one proxy: {what:?}");
+                    self.hosts[host].proxy_op = Some(op);
+                    let ms = match what {
+                        ProxyOp::Check(_) => self.rng.between(5, 60),
+                        ProxyOp::Start | ProxyOp::Reload(_) => self.rng.between(1, 5),
+                        _ => self.rng.between(0, 2),
+                    };
+                    self.push(Duration::from_millis(ms), host, Item::ProxyOp(incarnation, op, what));
+                }
+                Effect::WatchWorker { pid } => {
+                    self.hosts[host].watched_worker = Some(pid);
+                    let alive = self.hosts[host].proxy.as_ref().is_some_and(|p| p.worker == pid);
+                    if !alive {
+                        self.deliver(host, Duration::from_micros(30), Event::WorkerExited { pid });
+                    }
+                }
+                Effect::Probe { op, .. } => {
+                    let delay = Duration::from_micros(self.rng.between(200, 3_000));
+                    self.push(delay, host, Item::Probe(incarnation, op));
+                }
+                Effect::RunHook { op, run } => {
+                    self.hooks_run.push((host, run.argv.join(" ")));
+                    let (delay, outcome) = if self.hosts[host].hooks_hang {
+                        (run.timeout, HookOutcome::TimedOut)
+                    } else {
+                        (Duration::from_millis(self.rng.between(1, 30)), HookOutcome::Succeeded)
+                    };
+                    self.push(delay, host, Item::Deliver(incarnation, Event::HookFinished { op, outcome }));
+                }
+                Effect::LoadConfig { op } => {
+                    let result = if self.hosts[host].config_broken {
+                        Err("line 1: broken".to_owned())
+                    } else {
+                        Ok(self.loaded(host))
+                    };
+                    self.push(
+                        Duration::from_millis(3),
+                        host,
+                        Item::Deliver(incarnation, Event::ConfigLoaded { op, result }),
+                    );
+                }
+                Effect::Reply { request, result } => {
+                    self.tell(format!("lb{} answers {:?}", host + 1, result));
+                    self.replies.push((request.0, result));
+                }
+                Effect::Log(line) => {
+                    if line.level != LogLevel::Debug {
+                        let vip = line.vip.map(|v| format!(" {v}")).unwrap_or_default();
+                        self.tell(format!("lb{}{vip}: {}", host + 1, line.message));
+                    }
+                }
+                Effect::Exit { code } => {
+                    self.tell(format!("lb{} vipkeeper exits {code}", host + 1));
+                    self.hosts[host].exit_code = Some(code);
+                    self.hosts[host].node = None;
+                    self.hosts[host].incarnation += 1;
+                }
+            }
+        }
+    }
+
+    fn netlink_delay(&mut self, host: usize) -> Duration {
+        let took = Duration::from_micros(self.rng.between(50, 800));
+        let free = self.hosts[host].netlink_free_at.max(self.now) + took;
+        self.hosts[host].netlink_free_at = free;
+        free - self.now
+    }
+
+    fn transmit(&mut self, from: usize, multicast: Option<()>, to: std::net::Ipv4Addr, datagram: &[u8]) {
+        if !self.hosts[from].link_up {
+            self.deliver(
+                from,
+                Duration::ZERO,
+                Event::TransmitFailed { interface: eth0(), error: "network is down".into() },
+            );
+            return;
+        }
+        for host in 0..self.hosts.len() {
+            let wanted = host != from && self.hosts[host].link_up && (multicast.is_some() || node_ip(host) == to);
+            if !wanted {
+                continue;
+            }
+            for (us, bytes) in self.segment.carry(&mut self.rng, from, host, datagram) {
+                let delay = Duration::from_micros(us);
+                let received = Received { interface: eth0(), truncated: false, bytes, at: self.now + delay };
+                self.deliver(host, delay, Event::PacketReceived(received));
+            }
+        }
+    }
+
+    /// Clients hear announcements from every host whose link is up.
+    fn announce(&mut self, host: usize, frame: &[u8]) {
+        if !self.hosts[host].link_up {
+            return;
+        }
+        for v in 0..self.cluster.vips {
+            if frame[28..32] == vip_ip(v).octets() {
+                self.arp[v] = Some(host);
+            }
+        }
+    }
+
+    fn kernel_install(&mut self, host: usize, incarnation: u64, op: OpId, ip: IpAddr, lease: LeaseSecs) {
+        if self.hosts[host].refuse_addresses {
+            let result = Err("no buffer space".to_owned());
+            return self.answer(host, incarnation, Event::AddressInstalled { op, result });
+        }
+        let until = self.now + Duration::from_secs(u64::from(lease.get()));
+        let since = self.hosts[host].table.get(&ip).map_or(self.now, |l| l.since);
+        if self.hosts[host].table.insert(ip, Leased { until, since }).is_none() {
+            self.tell(format!("lb{} + {ip}", host + 1));
+        }
+        self.push(until + LEASE_SLACK - self.now, host, Item::LeaseEnds(ip));
+        self.answer(host, incarnation, Event::AddressInstalled { op, result: Ok(()) });
+    }
+
+    fn master_ended(&mut self, host: usize, master: u32, worker: u32, status: &str) {
+        if self.hosts[host].watched_worker == Some(worker) {
+            self.deliver(host, Duration::from_micros(100), Event::WorkerExited { pid: worker });
+        }
+        self.deliver(host, Duration::from_micros(400), Event::ProxyExited { pid: master, status: status.to_owned() });
+    }
+
+    fn proxy_op(&mut self, host: usize, incarnation: u64, op: OpId, what: &ProxyOp) -> Result<(), String> {
+        let ours = self.hosts[host].incarnation == incarnation;
+        let outcome = match what {
+            ProxyOp::Adopt => match &self.hosts[host].proxy {
+                Some(proxy) => ProxyOutcome::Adopted { pid: proxy.master },
+                None => ProxyOutcome::NothingToAdopt,
+            },
+            ProxyOp::Check(rendered) => {
+                self.hosts[host].disk.1 = Some(rendered.generation);
+                if self.hosts[host].refused == Some(rendered.generation) {
+                    ProxyOutcome::Refused("unknown keyword".to_owned())
+                } else {
+                    ProxyOutcome::Accepted
+                }
+            }
+            ProxyOp::Preflight(_) => ProxyOutcome::Bindable,
+            ProxyOp::Install => {
+                let disk = &mut self.hosts[host].disk;
+                disk.2 = disk.0;
+                disk.0 = disk.1.take();
+                ProxyOutcome::Installed
+            }
+            ProxyOp::Restore => {
+                let disk = &mut self.hosts[host].disk;
+                disk.0 = disk.2;
+                ProxyOutcome::Installed
+            }
+            ProxyOp::Start => self.proxy_start(host, ours),
+            ProxyOp::Reload(_) => self.proxy_reload(host),
+            ProxyOp::Stop | ProxyOp::Kill => {
+                if let Some(master) = self.hosts[host].proxy.as_ref().map(|p| p.master) {
+                    self.push(Duration::from_millis(5), host, Item::MasterDies(master, "signal 15"));
+                }
+                ProxyOutcome::Stopped
+            }
+        };
+        if ours {
+            self.hosts[host].proxy_op = None;
+        }
+        self.answer(host, incarnation, Event::ProxyDone { op, outcome });
+        Ok(())
+    }
+
+    fn proxy_start(&mut self, host: usize, ours: bool) -> ProxyOutcome {
+        if !ours {
+            return ProxyOutcome::Failed("an earlier process asked".to_owned());
+        }
+        let Some(generation) = self.hosts[host].disk.0 else {
+            return ProxyOutcome::Failed("no installed file".to_owned());
+        };
+        assert!(self.hosts[host].proxy.is_none(), "lb{}: two proxies", host + 1);
+        let (master, worker) = (self.hosts[host].pid(), self.hosts[host].pid());
+        self.hosts[host].proxy = Some(ProxyProcess { master, worker, generation, frozen: false });
+        self.tell(format!("lb{} proxy starts with {generation}", host + 1));
+        if self.hosts[host].troubles.cannot_start {
+            self.push(Duration::from_millis(2), host, Item::MasterDies(master, "exit status 1"));
+        }
+        ProxyOutcome::Started { pid: master }
+    }
+
+    fn proxy_reload(&mut self, host: usize) -> ProxyOutcome {
+        let troubles = self.hosts[host].troubles;
+        let installed = self.hosts[host].disk.0;
+        let worker = self.hosts[host].pid();
+        let Some(proxy) = &mut self.hosts[host].proxy else {
+            return ProxyOutcome::Failed("no such process".to_owned());
+        };
+        let (master, old) = (proxy.master, proxy.worker);
+        if troubles.reload_kills {
+            self.hosts[host].troubles.reload_kills = false;
+            self.push(Duration::from_millis(20), host, Item::MasterDies(master, "exit status 1"));
+        } else if troubles.reload_does_nothing {
+            self.hosts[host].troubles.reload_does_nothing = false;
+        } else {
+            proxy.worker = worker;
+            proxy.generation = installed.unwrap_or(Digest(0));
+            proxy.frozen = false;
+            if self.hosts[host].watched_worker == Some(old) {
+                self.deliver(host, Duration::from_millis(3), Event::WorkerExited { pid: old });
+            }
+        }
+        ProxyOutcome::Reloaded
+    }
+
+    // ---- what must always be true ------------------------------------------------------------------------------
+
+    pub fn holders(&self, vip: usize) -> Vec<usize> {
+        let ip = IpAddr::V4(vip_ip(vip));
+        (0..self.hosts.len()).filter(|h| self.hosts[*h].table.contains_key(&ip)).collect()
+    }
+
+    /// How long after the last disturbance at most one node may hold a VIP.
+    pub fn convergence(&self) -> Duration {
+        self.cluster.interval.duration() * 4 + Duration::from_secs(3) + RELEASE_BOUND
+    }
+
+    fn check(&mut self, host: usize) -> Result<(), String> {
+        for v in 0..self.cluster.vips {
+            self.check_presence(host, v)?;
+            self.check_uniqueness(v)?;
+        }
+        let h = &self.hosts[host];
+        if let (Some(proxy), Some(refused)) = (&h.proxy, h.refused)
+            && proxy.generation == refused
+        {
+            return Err(format!("lb{} runs a configuration that its check refused", host + 1));
+        }
+        Ok(())
+    }
+
+    /// A VIP present means Active, or inside the release bound, or under the last lease of a process that is gone.
+    fn check_presence(&self, host: usize, v: usize) -> Result<(), String> {
+        let h = &self.hosts[host];
+        let Some(leased) = h.table.get(&IpAddr::V4(vip_ip(v))) else { return Ok(()) };
+        if self.now > leased.until + LEASE_SLACK * 2 {
+            return Err(format!("lb{} holds vip{v} beyond its lease", host + 1));
+        }
+        if h.node.is_none() || h.is_stalled(self.now) || h.refuse_addresses {
+            return Ok(());
+        }
+        match h.idle_since.get(&v) {
+            Some(since) if self.now > (*since).max(leased.since).max(self.calm_since) + RELEASE_BOUND * 4 => {
+                Err(format!("lb{} keeps vip{v} although it is not active", host + 1))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_uniqueness(&mut self, v: usize) -> Result<(), String> {
+        let holders = self.holders(v);
+        if holders.len() < 2 {
+            self.dual_since[v] = None;
+            return Ok(());
+        }
+        let since = *self.dual_since[v].get_or_insert(self.now);
+        let calm =
+            self.segment.is_calm() && self.hosts.iter().all(|h| h.stalled_until.is_none() && !h.refuse_addresses);
+        let settled = self.now > self.calm_since + self.convergence();
+        // Even then a preemption overlaps for as long as an advert travels and a removal takes.
+        if calm && settled && self.now > since + Duration::from_millis(50) {
+            return Err(format!("vip{v} is on {holders:?} for more than 50 ms in calm conditions"));
+        }
+        Ok(())
+    }
+}
