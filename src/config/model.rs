@@ -296,7 +296,10 @@ impl Config {
     pub fn bind_addresses(&self, bind: &Bind) -> Vec<(SocketAddr, bool)> {
         match &bind.target {
             BindTarget::Any => vec![(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), bind.port), false)],
-            BindTarget::Address(ip) => vec![(SocketAddr::new(*ip, bind.port), false)],
+            BindTarget::Address(ip) => {
+                let virtual_here = self.vips.iter().any(|v| v.addresses.iter().any(|a| a.ip() == *ip));
+                vec![(SocketAddr::new(*ip, bind.port), virtual_here)]
+            }
             BindTarget::Vip(name) => self
                 .vip(name)
                 .map(|v| v.addresses.iter().map(|a| (SocketAddr::new(a.ip(), bind.port), true)).collect())

@@ -1,0 +1,206 @@
+//! `[proxy]`: the program, its global settings, and how it is watched.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::raw_lines::{self, Section};
+use super::{Cx, Reported};
+use crate::config::document::{Document, Item};
+use crate::config::limits::{
+    HARD_STOP_AFTER, HEALTH_INTERVAL, HEALTH_TIMEOUT, RESTART_MAX, RESTART_MIN, TIMEOUT_CLIENT, TIMEOUT_CONNECT,
+    TIMEOUT_SERVER,
+};
+use crate::config::problem::Problem;
+use crate::config::raw::{At, RawOnStop, RawProxy};
+use crate::config::value::show_duration;
+use crate::config::{Backoff, Engine, HealthConfig, OnStop, ProxyConfig, RawSections, Timeouts};
+
+/// An absent `[proxy]` is one with nothing in it.
+pub(super) fn check(cx: &mut Cx<'_>, document: &Document) -> Option<ProxyConfig> {
+    let Some(item) = &document.proxy else { return Some(defaults()) };
+    let raw = item.raw.get();
+    let engine = engine(cx, item);
+    let binary = binary(cx, item);
+    let templates = templates(cx, item);
+    let user = cx.system_name(item.file, raw.user.as_ref());
+    let group = cx.system_name(item.file, raw.group.as_ref());
+    let timeouts = timeouts(cx, item);
+    let hard_stop_after = cx.duration(item.file, "hard_stop_after", raw.hard_stop_after.as_ref(), HARD_STOP_AFTER);
+    let log = match &raw.log {
+        Some(log) => cx.one_line(item.file, "log", log).map(Some),
+        None => Some(None),
+    };
+    let mut lines =
+        |section, list: &Option<At<Vec<At<String>>>>| raw_lines::check(cx, item.file, section, list.as_ref());
+    let global = lines(Section::Global, &raw.raw_global);
+    let defaults = lines(Section::Defaults, &raw.raw_defaults);
+    let sections = lines(Section::Whole, &raw.raw_sections);
+    let health = health(cx, item);
+    let restart = restart(cx, item);
+    Some(ProxyConfig {
+        engine: engine?,
+        binary: binary?,
+        templates: templates.ok()?,
+        on_stop: match raw.on_stop.as_ref().map(At::get) {
+            None | Some(RawOnStop::Keep) => OnStop::Keep,
+            Some(RawOnStop::Stop) => OnStop::Stop,
+        },
+        maxconn: raw.maxconn.as_ref().and_then(|count| u32::try_from(*count.get()).ok()),
+        nbthread: raw.nbthread.as_ref().and_then(|count| u32::try_from(*count.get()).ok()),
+        user: user.ok()?,
+        group: group.ok()?,
+        timeouts: timeouts?,
+        hard_stop_after: hard_stop_after?,
+        log: log?,
+        raw: RawSections { global: global?, defaults: defaults?, sections: sections? },
+        health: health?,
+        restart: restart?,
+        origin: Some(cx.origin(&item.place())),
+    })
+}
+
+fn defaults() -> ProxyConfig {
+    ProxyConfig {
+        engine: Engine::Haproxy,
+        binary: PathBuf::from("haproxy"),
+        templates: None,
+        on_stop: OnStop::Keep,
+        maxconn: None,
+        nbthread: None,
+        user: None,
+        group: None,
+        timeouts: Timeouts {
+            connect: TIMEOUT_CONNECT.default,
+            client: TIMEOUT_CLIENT.default,
+            server: TIMEOUT_SERVER.default,
+        },
+        hard_stop_after: HARD_STOP_AFTER.default,
+        log: None,
+        raw: RawSections::default(),
+        health: HealthConfig {
+            interval: HEALTH_INTERVAL.default,
+            timeout: HEALTH_TIMEOUT.default,
+            rise: RISE,
+            fall: FALL,
+        },
+        restart: Backoff { min: RESTART_MIN.default, max: RESTART_MAX.default },
+        origin: None,
+    }
+}
+
+const RISE: u32 = 2;
+const FALL: u32 = 2;
+
+fn engine(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<Engine> {
+    let Some(written) = &item.raw.get().engine else { return Some(Engine::Haproxy) };
+    let label = match written.get().as_str() {
+        "haproxy" => return Some(Engine::Haproxy),
+        "nginx" => "nginx is not supported yet",
+        _ => "unknown program",
+    };
+    let problem = Problem::new(item.at(written), "the `engine` of [proxy] must be \"haproxy\"");
+    cx.add(problem.label(label).fix("write `engine = \"haproxy\"`"));
+    None
+}
+
+fn binary(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<PathBuf> {
+    let Some(written) = &item.raw.get().binary else { return Some(PathBuf::from("haproxy")) };
+    let path = Path::new(written.get());
+    let name_alone = path.components().count() == 1 && !written.get().contains('/') && !written.get().trim().is_empty();
+    if (path.is_absolute() || name_alone) && !written.get().contains('\0') {
+        return Some(path.to_owned());
+    }
+    let problem = Problem::new(item.at(written), "`binary` must be an absolute path or the name of a program");
+    cx.add(problem.label("neither").fix("write \"/usr/sbin/haproxy\", or leave it out"));
+    None
+}
+
+/// Relative to the main file, so that the configuration can be moved as a whole.
+fn templates(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Result<Option<PathBuf>, Reported> {
+    let Some(written) = &item.raw.get().templates else { return Ok(None) };
+    if written.get().is_empty() || written.get().contains('\0') {
+        let problem = Problem::new(item.at(written), "`templates` must be a directory");
+        cx.add(problem.fix("leave it out for the built-in template"));
+        return Err(Reported);
+    }
+    Ok(Some(cx.main_directory.join(written.get())))
+}
+
+fn timeouts(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<Timeouts> {
+    let raw = item.raw.get().timeouts.as_ref().map(|timeouts| timeouts.get().clone()).unwrap_or_default();
+    let connect = cx.duration(item.file, "timeouts.connect", raw.connect.as_ref(), TIMEOUT_CONNECT);
+    let client = cx.duration(item.file, "timeouts.client", raw.client.as_ref(), TIMEOUT_CLIENT);
+    let server = cx.duration(item.file, "timeouts.server", raw.server.as_ref(), TIMEOUT_SERVER);
+    let whole_ms = |cx: &mut Cx<'_>, written: &Option<At<_>>, key: &str, duration: Option<Duration>| {
+        milliseconds(cx, item, written.as_ref(), key, duration)
+    };
+    Some(Timeouts {
+        connect: whole_ms(cx, &raw.connect, "timeouts.connect", connect)?,
+        client: whole_ms(cx, &raw.client, "timeouts.client", client)?,
+        server: whole_ms(cx, &raw.server, "timeouts.server", server)?,
+    })
+}
+
+/// HAProxy counts timeouts in milliseconds.
+fn milliseconds<T>(
+    cx: &mut Cx<'_>,
+    item: &Item<RawProxy>,
+    written: Option<&At<T>>,
+    key: &str,
+    duration: Option<Duration>,
+) -> Option<Duration> {
+    let duration = duration?;
+    match written {
+        Some(written) if !duration.as_micros().is_multiple_of(1_000) => {
+            let near = show_duration(Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(1)));
+            let problem = Problem::new(item.at(written), format!("`{key}` must be a whole number of milliseconds"));
+            cx.add(problem.label("HAProxy does not count finer").fix(format!("write \"{near}\"")));
+            None
+        }
+        _ => Some(duration),
+    }
+}
+
+fn health(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<HealthConfig> {
+    let raw = item.raw.get().health.as_ref().map(|health| health.get().clone()).unwrap_or_default();
+    let interval = cx.duration(item.file, "health.interval", raw.interval.as_ref(), HEALTH_INTERVAL);
+    let timeout = cx.duration(item.file, "health.timeout", raw.timeout.as_ref(), HEALTH_TIMEOUT);
+    let (interval, timeout) = (interval?, timeout?);
+    let timeout = match &raw.timeout {
+        None => timeout.min(interval),
+        Some(written) if timeout > interval => {
+            let text = show_duration(interval);
+            let problem =
+                Problem::new(item.at(written), format!("`health.timeout` must be at most the interval, {text}"));
+            let problem = problem.label("longer than the interval");
+            let problem = match &raw.interval {
+                Some(interval) => problem.also(item.at(interval), "the interval"),
+                None => problem.note(format!("the interval is {text} by default")),
+            };
+            let note = "one question is asked at a time; a late answer would shift the next";
+            let problem = if problem.note.is_none() { problem.note(note) } else { problem };
+            cx.add(problem.fix(format!("write `timeout = \"{text}\"`, or a longer interval")));
+            return None;
+        }
+        Some(_) => timeout,
+    };
+    let (rise, fall) = (cx.count(raw.rise.as_ref(), RISE), cx.count(raw.fall.as_ref(), FALL));
+    Some(HealthConfig { interval, timeout, rise, fall })
+}
+
+fn restart(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<Backoff> {
+    let raw = item.raw.get().restart.as_ref().map(|restart| restart.get().clone()).unwrap_or_default();
+    let min = cx.duration(item.file, "restart.min", raw.min.as_ref(), RESTART_MIN);
+    let max = cx.duration(item.file, "restart.max", raw.max.as_ref(), RESTART_MAX);
+    let (min, max) = (min?, max?);
+    if min > max
+        && let Some(written) = raw.min.as_ref().or(raw.max.as_ref())
+    {
+        let (low, high) = (show_duration(min), show_duration(max));
+        let problem =
+            Problem::new(item.at(written), format!("`restart.min` ({low}) must not be more than `max` ({high})"));
+        cx.add(problem.fix(format!("write `restart = {{ min = \"{high}\", max = \"{low}\" }}`")));
+        return None;
+    }
+    Some(Backoff { min, max })
+}

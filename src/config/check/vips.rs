@@ -1,0 +1,331 @@
+//! `[[vip]]`: addresses, interfaces, VRIDs and how adverts travel.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::nodes::{Nodes, unusable};
+use super::{Cx, Names, at_least_one, at_most, election, hooks};
+use crate::config::document::{Document, Item};
+use crate::config::limits::{ADVERT_INTERVAL, ANNOUNCE_DELAY, ANNOUNCE_REFRESH, PREEMPT_DELAY, VIPS_MAX};
+use crate::config::problem::{Place, Problem};
+use crate::config::raw::{At, RawChecksum, RawTransport, RawVip, TextOr};
+use crate::config::value::show_duration;
+use crate::config::{Announce, Checksum, HookCommands, Preempt, Transport, VipConfig};
+use crate::units::{Centis, IfName, Name, Priority, VipAddress, Vrid};
+
+/// RFC 9568 section 5.1.1.2.
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+/// All VIPs, also those with problems, so that binds to them are not reported.
+pub(super) struct Vips {
+    /// Each name with the addresses that are known of it.
+    pub(super) names: Names<Vec<IpAddr>>,
+    good: Vec<VipConfig>,
+    all_good: bool,
+}
+
+impl Vips {
+    pub(super) fn finish(self) -> Option<Vec<VipConfig>> {
+        self.all_good.then_some(self.good)
+    }
+}
+
+/// What was used by the VIPs before.
+#[derive(Default)]
+struct Used {
+    addresses: BTreeMap<IpAddr, Place>,
+    /// By node, interface and VRID.
+    vrids: BTreeMap<(Name, IfName, Vrid), Place>,
+}
+
+pub(super) fn check<B>(cx: &mut Cx<'_>, document: &Document, nodes: &Nodes, backends: &Names<B>) -> Vips {
+    let items = &document.vips;
+    at_most(cx, items, VIPS_MAX, "[[vip]]");
+    at_least_one(
+        cx,
+        items,
+        "there is no [[vip]]",
+        "add a [[vip]] with `name`, `addresses`, `interface`, `vrid` and `prefer`",
+    );
+    let defaults = hooks::defaults(cx, document.hooks.as_ref());
+    let mut vips = Vips { names: Names::new("[[vip]]"), good: Vec::new(), all_good: true };
+    let mut used = Used::default();
+    for item in items {
+        let addresses = addresses(cx, item, nodes, &mut used);
+        let known = addresses.iter().flatten().map(|address| address.ip()).collect();
+        let name = vips.names.define(cx, item, item.raw.get().name.as_ref(), known);
+        let name = name.filter(|name| not_an_address(cx, item, name));
+        let vip = rest(cx, item, nodes, backends, &mut used, &defaults);
+        match (name, addresses, vip) {
+            (Some(name), Some(addresses), Some(vip)) => vips.good.push(VipConfig { name, addresses, ..vip }),
+            _ => vips.all_good = false,
+        }
+    }
+    vips
+}
+
+/// A bind names either a VIP or an address; it must be clear which.
+fn not_an_address(cx: &mut Cx<'_>, item: &Item<RawVip>, name: &Name) -> bool {
+    let is_address = name.as_str().parse::<IpAddr>().is_ok();
+    if is_address {
+        let place = item.raw.get().name.as_ref().map_or_else(|| item.place(), |name| item.at(name));
+        cx.add(Problem::new(place, "a [[vip]] must not be named like an address").fix("write a word, such as \"www\""));
+    }
+    !is_address
+}
+
+/// Everything but name and addresses, which are filled in by the caller.
+fn rest<B>(
+    cx: &mut Cx<'_>,
+    item: &Item<RawVip>,
+    nodes: &Nodes,
+    backends: &Names<B>,
+    used: &mut Used,
+    defaults: &HookCommands,
+) -> Option<VipConfig> {
+    let raw = item.raw.get();
+    let priorities = election::priorities(cx, item, nodes);
+    let interfaces = interfaces(cx, item, nodes, priorities.as_ref());
+    let vrid = raw.vrid.as_ref().and_then(|vrid| Vrid::new(*vrid.get()).ok());
+    if let (Some(vrid), Some(interfaces), Some(written)) = (vrid, &interfaces, &raw.vrid) {
+        claim_vrid(cx, item.at(written), vrid, interfaces, used);
+    }
+    let advert_interval = advert_interval(cx, item);
+    let preempt = preempt(cx, item);
+    let transport = transport(cx, item, priorities.as_ref());
+    let announce = announce(cx, item);
+    let track = election::track(cx, item, priorities.as_ref(), preempt, backends);
+    let hooks = hooks::of_vip(cx, item, defaults);
+    Some(VipConfig {
+        name: Name::new("unnamed").ok()?,
+        addresses: Vec::new(),
+        interfaces: interfaces?,
+        vrid: vrid?,
+        priorities: priorities?,
+        advert_interval: advert_interval?,
+        preempt: preempt?,
+        transport: transport?,
+        checksum: match raw.checksum.as_ref().map(At::get) {
+            None | Some(RawChecksum::PseudoHeader) => Checksum::PseudoHeader,
+            Some(RawChecksum::Rfc9568) => Checksum::Rfc9568,
+        },
+        announce: announce?,
+        track: track?,
+        hooks,
+    })
+}
+
+fn addresses(cx: &mut Cx<'_>, item: &Item<RawVip>, nodes: &Nodes, used: &mut Used) -> Option<Vec<VipAddress>> {
+    let written = item.raw.get().addresses.as_ref()?;
+    let mut addresses = Vec::new();
+    for written in &written.get().0 {
+        let place = item.at(written);
+        let Some(address) = vip_address(cx, place.clone(), written.get()) else {
+            addresses.push(None);
+            continue;
+        };
+        let ip = address.ip();
+        if let Some((node_place, node)) = nodes.addresses.get(&ip) {
+            let rule = format!("{ip} is the address of node {node:?} and cannot be virtual");
+            let problem = Problem::new(place.clone(), rule).also(node_place.clone(), "it is fixed there");
+            cx.add(
+                problem
+                    .note("address owners (priority 255) are not supported yet")
+                    .fix("take a free address of that network"),
+            );
+        }
+        if let Some(first) = used.addresses.get(&ip) {
+            let problem = Problem::new(place, format!("{ip} is virtual already")).label("used again");
+            cx.add(problem.also(first.clone(), "first used here").fix("write each address once"));
+        } else {
+            used.addresses.insert(ip, place);
+        }
+        addresses.push(Some(address));
+    }
+    addresses.into_iter().collect()
+}
+
+fn vip_address(cx: &mut Cx<'_>, place: Place, text: &str) -> Option<VipAddress> {
+    let (ip, prefix) = match text.split_once('/') {
+        Some((ip, prefix)) => (ip, Some(prefix)),
+        None => (text, None),
+    };
+    let problem = |rule: &str| Problem::new(place.clone(), rule.to_owned());
+    let example = "write, for example, \"192.168.83.111/24\"";
+    let reported = match (ip.parse::<IpAddr>(), prefix.map(str::parse::<u8>)) {
+        (Err(_), _) => problem("a virtual address must be an IPv4 address with its prefix length")
+            .label("not an address")
+            .fix(example),
+        (Ok(IpAddr::V6(_)), _) => problem("virtual addresses must be IPv4 in this version")
+            .label("IPv6 is not supported yet")
+            .fix("write an IPv4 address; IPv6 follows in a later version"),
+        (Ok(IpAddr::V4(ip)), None) => problem("a virtual address needs its prefix length")
+            .label("no prefix length")
+            .note("it decides which network becomes reachable through the interface; it is not guessed")
+            .fix(format!(
+                "write \"{ip}/24\" with the prefix length of that network, or \"{ip}/32\" for the address alone"
+            )),
+        (Ok(IpAddr::V4(ip)), Some(Ok(prefix @ 1..=32))) => match misplaced(ip, prefix) {
+            None => return VipAddress::new(IpAddr::V4(ip), prefix).ok(),
+            Some(why) => problem("a virtual address must be one that a host can have").label(why).fix(example),
+        },
+        (Ok(IpAddr::V4(ip)), Some(_)) => problem("a prefix length is a number from 1 to 32")
+            .label("not a prefix length")
+            .fix(format!("write \"{ip}/24\", for example")),
+    };
+    cx.add(reported);
+    None
+}
+
+/// Why no host can have this address in its network.
+fn misplaced(ip: Ipv4Addr, prefix: u8) -> Option<&'static str> {
+    let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    let host = ip.to_bits() & host_bits;
+    match unusable(ip) {
+        Some(why) => Some(why),
+        // RFC 3021: a /31 has neither network nor broadcast address.
+        None if prefix >= 31 => None,
+        None if host == 0 => Some("this is the address of the network"),
+        None if host == host_bits => Some("this is the broadcast address of the network"),
+        None => None,
+    }
+}
+
+fn interfaces(
+    cx: &mut Cx<'_>,
+    item: &Item<RawVip>,
+    nodes: &Nodes,
+    priorities: Option<&BTreeMap<Name, Priority>>,
+) -> Option<BTreeMap<Name, IfName>> {
+    let written = item.raw.get().interface.as_ref()?;
+    let mut interfaces = BTreeMap::new();
+    match written.get() {
+        TextOr::Text(text) => {
+            let interface = interface_name(cx, item.at(written), text)?;
+            interfaces.extend(priorities?.keys().map(|node| (node.clone(), interface.clone())));
+        }
+        TextOr::Other(table) => {
+            let mut whole = true;
+            for (node, interface) in table {
+                let known = nodes.names.resolve(cx, item.at(node), node.get()).is_some();
+                let interface = interface_name(cx, item.at(interface), interface.get());
+                match (known, Name::new(node.get()), interface) {
+                    (true, Ok(node), Some(interface)) => drop(interfaces.insert(node, interface)),
+                    _ => whole = false,
+                }
+            }
+            whole.then_some(())?;
+            let priorities = priorities?;
+            for node in priorities.keys().filter(|node| !interfaces.contains_key(node)) {
+                let problem = Problem::new(item.at(written), format!("`interface` says nothing for node \"{node}\""));
+                cx.add(problem.label("incomplete").fix(format!("add `{node} = \"eth0\"` with its interface")));
+                whole = false;
+            }
+            for (node, _) in table.iter().filter(|(node, _)| !priorities.keys().any(|p| p.as_str() == node.get())) {
+                let problem = Problem::new(item.at(node), format!("node {:?} never holds this VIP", node.get()));
+                cx.add(problem.label("not in `prefer` or `priority`").fix("add it there, or remove it here"));
+                whole = false;
+            }
+            whole.then_some(())?;
+        }
+    }
+    Some(interfaces)
+}
+
+fn interface_name(cx: &mut Cx<'_>, place: Place, text: &str) -> Option<IfName> {
+    IfName::new(text)
+        .map_err(|error| cx.add(Problem::new(place, error.to_string()).fix("write the name that `ip link` shows")))
+        .ok()
+}
+
+fn claim_vrid(cx: &mut Cx<'_>, place: Place, vrid: Vrid, interfaces: &BTreeMap<Name, IfName>, used: &mut Used) {
+    let mut clash: Option<(&Name, &IfName, Place)> = None;
+    for (node, interface) in interfaces {
+        let key = (node.clone(), interface.clone(), vrid);
+        match used.vrids.get(&key) {
+            Some(first) => clash = clash.or(Some((node, interface, first.clone()))),
+            None => drop(used.vrids.insert(key, place.clone())),
+        }
+    }
+    let Some((node, interface, first)) = clash else { return };
+    let taken = |n: u8| used.vrids.keys().any(|(_, _, vrid)| vrid.get() == n);
+    let free = (vrid.get()..=255).chain(1..vrid.get()).find(|n| !taken(*n));
+    let problem = Problem::new(place, format!("vrid {vrid} is used twice on {interface} of node \"{node}\""));
+    let problem = problem.label("used again").also(first, "first used here");
+    let fix = free.map(|free| format!("write `vrid = {free}`, or another that is free on that network"));
+    cx.add(Problem { fix, ..problem });
+}
+
+fn advert_interval(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Centis> {
+    let written = item.raw.get().advert_interval.as_ref();
+    let duration = cx.duration(item.file, "advert_interval", written, ADVERT_INTERVAL)?;
+    match (Centis::from_duration(duration), written) {
+        (Ok(centis), _) => Some(centis),
+        (Err(_), None) => Some(Centis::SECOND),
+        (Err(_), Some(written)) => {
+            let steps = duration.as_millis() / 10 * 10;
+            let near = show_duration(std::time::Duration::from_millis(u64::try_from(steps).unwrap_or(0)));
+            let problem = Problem::new(item.at(written), "`advert_interval` must be a multiple of 10ms");
+            let note = "VRRPv3 counts it in hundredths of a second (RFC 9568 section 5.2.7)";
+            cx.add(problem.label("between two steps").note(note).fix(format!("write `advert_interval = \"{near}\"`")));
+            None
+        }
+    }
+}
+
+fn preempt(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Preempt> {
+    let raw = item.raw.get();
+    let delay = cx.duration(item.file, "preempt_delay", raw.preempt_delay.as_ref(), PREEMPT_DELAY)?;
+    match (&raw.preempt, &raw.preempt_delay) {
+        (Some(preempt), Some(written)) if !*preempt.get() => {
+            let problem = Problem::new(item.at(written), "`preempt_delay` means nothing with `preempt = false`");
+            let problem = problem.label("never used").also(item.at(preempt), "nothing is ever taken back");
+            cx.add(problem.fix("remove one of the two"));
+            None
+        }
+        (Some(preempt), _) if !*preempt.get() => Some(Preempt::Refused),
+        _ => Some(Preempt::After(delay)),
+    }
+}
+
+fn transport(cx: &mut Cx<'_>, item: &Item<RawVip>, priorities: Option<&BTreeMap<Name, Priority>>) -> Option<Transport> {
+    let raw = item.raw.get();
+    match raw.transport.as_ref().map(|written| (written.get(), item.at(written))) {
+        Some((RawTransport::Unicast, place)) => {
+            if let Some(group) = &raw.multicast_group {
+                let problem =
+                    Problem::new(item.at(group), "`multicast_group` means nothing with `transport = \"unicast\"`");
+                cx.add(problem.label("never used").also(place, "this sends to nodes").fix("remove one of the two"));
+                return None;
+            }
+            if priorities.is_some_and(|priorities| priorities.len() == 1) {
+                let problem = Problem::new(place, "there is no other node to send adverts to");
+                cx.add(problem.label("needs the address of another node").fix("add a [[node]], or remove `transport`"));
+                return None;
+            }
+            Some(Transport::Unicast)
+        }
+        Some((RawTransport::Multicast, _)) | None => {
+            let Some(written) = &raw.multicast_group else { return Some(Transport::Multicast(GROUP)) };
+            match written.get().parse::<Ipv4Addr>() {
+                Ok(group) if group.is_multicast() => Some(Transport::Multicast(group)),
+                _ => {
+                    let problem = Problem::new(item.at(written), "`multicast_group` must be an IPv4 multicast address");
+                    cx.add(
+                        problem
+                            .label("not from 224.0.0.0 to 239.255.255.255")
+                            .fix(format!("write \"{GROUP}\", or leave it out")),
+                    );
+                    None
+                }
+            }
+        }
+    }
+}
+
+fn announce(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Announce> {
+    let raw = item.raw.get().announce.as_ref().map(|announce| announce.get().clone()).unwrap_or_default();
+    let delay = cx.duration(item.file, "announce.delay", raw.delay.as_ref(), ANNOUNCE_DELAY);
+    let refresh = cx.duration(item.file, "announce.refresh", raw.refresh.as_ref(), ANNOUNCE_REFRESH);
+    Some(Announce { repeat: cx.count(raw.repeat.as_ref(), 5), delay: delay?, refresh: refresh? })
+}

@@ -1,0 +1,50 @@
+//! The bounds of a configuration: how much there may be of everything, and how long anything may take.
+
+use std::time::Duration;
+
+/// Bytes of one file; a larger one is not looked at.
+pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
+/// Files together with the main one; more are refused.
+pub(super) const FILES_MAX: usize = 256;
+/// `[[node]]`: priorities given by `prefer` stay far from the weights, and a status table stays readable.
+pub(super) const NODES_MAX: usize = 16;
+/// `[[vip]]`: there are no more VRIDs on one interface.
+pub(super) const VIPS_MAX: usize = 255;
+/// `[[frontend]]`.
+pub(super) const FRONTENDS_MAX: usize = 1_000;
+/// Servers of all backends together.
+pub(super) const SERVERS_MAX: usize = 10_000;
+/// Bytes of one raw line: HAProxy reads 2048 including the line break and our indentation.
+pub(super) const RAW_LINE_BYTES_MAX: usize = 2_000;
+
+/// A duration key: what it is when absent, and what it may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DurationKey {
+    pub(super) default: Duration,
+    pub(super) min: Duration,
+    pub(super) max: Duration,
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// HAProxy keeps timeouts as milliseconds in 31 bits: 24 days fit.
+const HAPROXY_MAX: Duration = Duration::from_secs(24 * 86_400);
+
+/// 1 to 4095 centiseconds (RFC 9568 section 5.2.7).
+pub(super) const ADVERT_INTERVAL: DurationKey = DurationKey { default: ms(1_000), min: ms(10), max: ms(40_950) };
+pub(super) const PREEMPT_DELAY: DurationKey = DurationKey { default: ms(0), min: ms(0), max: HOUR };
+pub(super) const ANNOUNCE_DELAY: DurationKey = DurationKey { default: ms(5_000), min: ms(0), max: HOUR };
+pub(super) const ANNOUNCE_REFRESH: DurationKey = DurationKey { default: ms(60_000), min: ms(0), max: HOUR };
+pub(super) const TIMEOUT_CONNECT: DurationKey = DurationKey { default: ms(5_000), min: ms(1), max: HAPROXY_MAX };
+pub(super) const TIMEOUT_CLIENT: DurationKey = DurationKey { default: ms(30_000), min: ms(1), max: HAPROXY_MAX };
+pub(super) const TIMEOUT_SERVER: DurationKey = DurationKey { default: ms(30_000), min: ms(1), max: HAPROXY_MAX };
+pub(super) const HARD_STOP_AFTER: DurationKey = DurationKey { default: ms(600_000), min: ms(1), max: HAPROXY_MAX };
+pub(super) const HEALTH_INTERVAL: DurationKey = DurationKey { default: ms(250), min: ms(10), max: ms(60_000) };
+pub(super) const HEALTH_TIMEOUT: DurationKey = DurationKey { default: ms(250), min: ms(1), max: ms(60_000) };
+pub(super) const RESTART_MIN: DurationKey = DurationKey { default: ms(100), min: ms(10), max: HOUR };
+pub(super) const RESTART_MAX: DurationKey = DurationKey { default: ms(10_000), min: ms(10), max: HOUR };
+pub(super) const CHECK_INTERVAL: DurationKey = DurationKey { default: ms(2_000), min: ms(10), max: HOUR };
+pub(super) const HOOK_TIMEOUT: DurationKey = DurationKey { default: ms(30_000), min: ms(100), max: HOUR };
