@@ -68,8 +68,8 @@ pub struct Setup {
     pub state_dir: PathBuf,
 }
 
-/// Threads for blocking work end after this long without any: longer than the pause between two such works.
-const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// Longer than the 10 s between two looks at the disk, so that an idle vipkeeper does not make a thread for each.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Blocking work still in flight at the end is left alone after this long.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(1);

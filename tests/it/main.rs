@@ -1,11 +1,22 @@
-//! Everything that needs neither root nor another program: one binary.
+//! Everything that needs at most files, processes and a kernel, but no second host: one binary.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::let_underscore_must_use,
+    clippy::print_stderr,
     missing_docs,
+    unreachable_pub,
     reason = "a test that cannot go on must fail"
 )]
 
+mod namespace;
+mod shell_clock;
+mod shell_control;
+mod shell_files;
+mod shell_hooks;
+mod shell_netlink;
+mod shell_vrrp_socket;
 mod tidy;

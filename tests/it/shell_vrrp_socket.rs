@@ -1,0 +1,204 @@
+//! Two hosts on one wire: datagrams and frames as they really arrive.
+
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::{Domain, Protocol, Socket, Type};
+use vipkeeper::node::event::Received;
+use vipkeeper::shell::clock;
+use vipkeeper::shell::vrrp_socket::VrrpSocket;
+use vipkeeper::units::IfName;
+
+use crate::namespace::{Namespace, as_root, index, ip};
+
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
+
+/// An IPv4 datagram of protocol 112; id and checksum are the kernel's.
+fn datagram(to: Ipv4Addr, ttl: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(20 + payload.len()).unwrap();
+    let mut bytes = vec![0x45, 0xc0];
+    bytes.extend(len.to_be_bytes());
+    bytes.extend([0, 0, 0, 0, ttl, 112, 0, 0]);
+    bytes.extend(SOURCE.octets());
+    bytes.extend(to.octets());
+    bytes.extend(payload);
+    bytes
+}
+
+struct Wire {
+    left: Namespace,
+    right: Namespace,
+}
+
+/// Two namespaces, each with `eth0` on the same wire; the thread is in the right one.
+fn wire() -> Wire {
+    let left = Namespace::new();
+    let right = Namespace::new();
+    left.enter();
+    ip("link add eth0 type veth peer name eth1");
+    ip(&format!("link set eth1 netns {}", right.path()));
+    ip("link set eth0 up");
+    right.enter();
+    ip("link set eth1 name eth0");
+    ip("link set eth0 up");
+    Wire { left, right }
+}
+
+fn open(namespace: &Namespace) -> VrrpSocket {
+    namespace.enter();
+    VrrpSocket::open(&IfName::new("eth0").unwrap(), index("eth0"), &[GROUP]).unwrap()
+}
+
+async fn next(socket: &mut VrrpSocket) -> Received {
+    loop {
+        if let Some(received) = socket.receive().unwrap() {
+            return received;
+        }
+        socket.readable().await.unwrap();
+    }
+}
+
+#[test]
+fn an_advert_arrives_whole_with_ttl_and_destination_although_no_side_has_an_address() {
+    as_root("an_advert_arrives_whole_with_ttl_and_destination_although_no_side_has_an_address", || async {
+        let wire = wire();
+        let (left, mut right) = (open(&wire.left), open(&wire.right));
+        let sent = datagram(GROUP, 255, b"advert");
+        let before = clock::now();
+        left.transmit(GROUP, &sent).unwrap();
+        let received = next(&mut right).await;
+        assert_eq!(received.interface.as_str(), "eth0");
+        assert!(!received.truncated);
+        assert_eq!(received.bytes[8], 255, "TTL");
+        assert_eq!(received.bytes[12..16], SOURCE.octets(), "our source, not the kernel's");
+        assert_eq!(received.bytes[16..20], GROUP.octets());
+        assert_eq!(&received.bytes[20..], b"advert");
+        assert_ne!(received.bytes[10..12], [0, 0], "the kernel filled the checksum");
+        let slack = Duration::from_millis(50);
+        assert!(received.at + slack >= before && received.at <= clock::now(), "receive time");
+        assert!(left_hears_nothing(left), "our own adverts do not come back");
+    });
+}
+
+fn left_hears_nothing(mut left: VrrpSocket) -> bool {
+    left.receive().unwrap().is_none()
+}
+
+#[test]
+fn the_receive_time_is_the_kernels_even_when_we_read_late() {
+    as_root("the_receive_time_is_the_kernels_even_when_we_read_late", || async {
+        let wire = wire();
+        let (left, mut right) = (open(&wire.left), open(&wire.right));
+        assert_eq!(right.receive().unwrap(), None);
+        // The first socket that wants stamps switches them on for the whole kernel, a moment later.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        left.transmit(GROUP, &datagram(GROUP, 255, b"early")).unwrap();
+        let sent = clock::now();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let received = next(&mut right).await;
+        assert!(received.at < sent + Duration::from_millis(200), "judged by the time of reading");
+    });
+}
+
+#[test]
+fn unicast_arrives_too_and_bad_packets_are_passed_on_as_they_are() {
+    as_root("unicast_arrives_too_and_bad_packets_are_passed_on_as_they_are", || async {
+        let wire = wire();
+        wire.left.enter();
+        ip("addr add 10.0.0.1/24 dev eth0");
+        wire.right.enter();
+        ip("addr add 10.0.0.2/24 dev eth0");
+        ip("addr add 10.9.9.1/24 dev eth0");
+        let (left, mut right) = (open(&wire.left), open(&wire.right));
+        let to = Ipv4Addr::new(10, 0, 0, 2);
+        left.transmit(to, &datagram(to, 3, b"")).unwrap();
+        let received = next(&mut right).await;
+        assert_eq!((received.bytes.len(), received.bytes[8]), (20, 3));
+    });
+}
+
+#[test]
+fn an_oversized_datagram_is_cut_and_marked() {
+    as_root("an_oversized_datagram_is_cut_and_marked", || async {
+        let wire = wire();
+        for namespace in [&wire.left, &wire.right] {
+            namespace.enter();
+            ip("link set eth0 mtu 9000");
+        }
+        let (left, mut right) = (open(&wire.left), open(&wire.right));
+        left.transmit(GROUP, &datagram(GROUP, 255, &[7; 4000])).unwrap();
+        let received = next(&mut right).await;
+        assert!(received.truncated);
+        assert_eq!(received.bytes.len(), 2048);
+    });
+}
+
+#[test]
+fn what_arrives_on_another_interface_is_not_heard() {
+    as_root("what_arrives_on_another_interface_is_not_heard", || async {
+        let wire = wire();
+        wire.right.enter();
+        ip("link add other type veth peer name far");
+        ip("link set other up");
+        ip("link set far up");
+        let mut right = open(&wire.right);
+        let far = VrrpSocket::open(&IfName::new("far").unwrap(), index("far"), &[]).unwrap();
+        let mut other = VrrpSocket::open(&IfName::new("other").unwrap(), index("other"), &[GROUP]).unwrap();
+        far.transmit(GROUP, &datagram(GROUP, 255, b"x")).unwrap();
+        assert_eq!(next(&mut other).await.interface.as_str(), "other");
+        assert_eq!(right.receive().unwrap(), None);
+    });
+}
+
+#[test]
+fn an_announcement_is_the_frame_on_the_wire() {
+    as_root("an_announcement_is_the_frame_on_the_wire", || async {
+        let wire = wire();
+        let left = open(&wire.left);
+        wire.right.enter();
+        let everything = i32::from(0x0003_u16.to_be()); // ETH_P_ALL
+        let sniffer = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(everything))).unwrap();
+        sniffer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut frame = vec![0xff; 6];
+        frame.extend([0x02, 0, 0, 0, 0, 9, 0x08, 0x06]);
+        frame.extend([0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 9, 10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 10, 0, 0, 9]);
+        left.announce(&frame).unwrap();
+        let mut buffer = [0; 2048];
+        loop {
+            // Neighbour discovery of the fresh links comes by as well.
+            let len = recv(sniffer.as_raw_fd(), &mut buffer, MsgFlags::empty()).expect("the frame");
+            if buffer[..len] == frame {
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn failures_name_the_interface_and_what_was_tried() {
+    as_root("failures_name_the_interface_and_what_was_tried", || async {
+        let wire = wire();
+        let error = VrrpSocket::open(&IfName::new("gone0").unwrap(), 4711, &[GROUP]).unwrap_err();
+        assert!(error.contains("gone0") && error.contains("No such device"), "{error}");
+        let left = open(&wire.left);
+        ip("link set eth0 down");
+        assert!(left.transmit(GROUP, &datagram(GROUP, 255, b"x")).is_err());
+        assert!(left.announce(&[0; 60]).is_err());
+    });
+}
+
+#[test]
+fn without_the_privilege_the_capability_is_named() {
+    as_root("without_the_privilege_the_capability_is_named", || async {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        // Of this thread alone.
+        let mut sets = capabilities(None).unwrap();
+        sets.effective.remove(CapabilitySet::NET_RAW);
+        set_capabilities(None, sets).unwrap();
+        let error = VrrpSocket::open(&IfName::new("lo").unwrap(), 1, &[]).unwrap_err();
+        assert!(error.contains("CAP_NET_RAW"), "{error}");
+    });
+}
