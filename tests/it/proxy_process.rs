@@ -274,7 +274,7 @@ async fn a_killed_worker_is_told_at_once_and_the_proxy_can_start_again() {
     let killed_at = Instant::now();
     lab.event(|e| matches!(e, Event::WorkerExited { pid } if *pid == sample.pid)).await;
     let took = killed_at.elapsed();
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
     let status = lab.master_exit(master).await;
     assert!(status.starts_with("exit status 137: ") && status.contains("(Killed)"), "{status}");
 
@@ -307,7 +307,7 @@ async fn a_killed_master_leaves_no_worker_behind() {
     let killed_at = Instant::now();
     assert_eq!(lab.master_exit(master).await, "signal 9");
     let took = killed_at.elapsed();
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
     assert_eq!(state_of(master), None, "no zombie stays");
     // By itself it would go on for one to two seconds.
     assert_eq!(lab.perform(ProxyOp::Preflight(vec![probe_of(lab.port)])).await, ProxyOutcome::Bindable);
@@ -554,6 +554,7 @@ async fn a_successor_ends_the_workers_of_a_dead_master() {
     lab.succeed().await;
     assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::NothingToAdopt);
     assert!(is_gone(sample.pid));
+    assert_eq!(lab.perform(ProxyOp::Preflight(vec![probe_of(lab.port)])).await, ProxyOutcome::Bindable);
 }
 
 #[tokio::test]

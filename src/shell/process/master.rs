@@ -160,7 +160,7 @@ fn hold(paths: &ProxyPaths, pid: u32) -> Option<Master> {
     if getpgid(Some(process)) != Ok(process) {
         return None;
     }
-    let stat = Stat::of(pid).filter(|stat| !stat.zombie)?;
+    let stat = Stat::of(pid).filter(|stat| !stat.ended)?;
     let log_from = std::fs::metadata(paths.log()).map_or(0, |meta| meta.len());
     Some(Master { pid, start_ticks: stat.start_ticks, pidfd: Arc::new(pidfd), log_from })
 }
