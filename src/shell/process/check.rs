@@ -86,7 +86,13 @@ async fn kill(child: &mut Child) {
 /// Why the proxy's program could not be started, and what to do about it.
 pub(super) fn not_started(binary: &Path, error: &io::Error) -> String {
     let name = binary.display();
+    // A directory of PATH that may not be searched makes a missing name a forbidden one.
+    let looked_up = binary.components().count() == 1 && binary.is_relative();
     match Errno::from_io_error(error) {
+        Some(Errno::ACCESS) if looked_up => format!(
+            "{name}: not found, or not executable; install it with `apt-get install haproxy`, or set `proxy.binary` \
+             to where it is"
+        ),
         Some(Errno::NOENT) => format!(
             "{name}: not found; install it with `apt-get install haproxy`, or set `proxy.binary` to where it is"
         ),
