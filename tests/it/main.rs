@@ -7,12 +7,18 @@
     clippy::as_conversions,
     clippy::let_underscore_must_use,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     missing_docs,
     unreachable_pub,
     reason = "a test that cannot go on must fail"
 )]
 
 mod namespace;
+mod proxy_fixture;
+mod proxy_master;
+mod proxy_process;
+mod proxy_stats;
+mod render;
 mod shell_clock;
 mod shell_control;
 mod shell_files;
