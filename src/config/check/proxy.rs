@@ -11,8 +11,9 @@ use crate::config::limits::{
     TIMEOUT_SERVER,
 };
 use crate::config::problem::Problem;
-use crate::config::raw::{At, RawOnStop, RawProxy};
+use crate::config::raw::{RawOnStop, RawProxy};
 use crate::config::value::show_duration;
+use crate::config::written::At;
 use crate::config::{Backoff, Engine, HealthConfig, OnStop, ProxyConfig, RawSections, Timeouts};
 
 /// An absent `[proxy]` is one with nothing in it.

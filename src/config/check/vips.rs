@@ -8,8 +8,9 @@ use super::{Cx, Names, at_least_one, at_most, election, hooks};
 use crate::config::document::{Document, Item};
 use crate::config::limits::{ADVERT_INTERVAL, ANNOUNCE_DELAY, ANNOUNCE_REFRESH, PREEMPT_DELAY, VIPS_MAX};
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::{At, RawChecksum, RawTransport, RawVip, TextOr};
+use crate::config::raw::{RawChecksum, RawTransport, RawVip};
 use crate::config::value::show_duration;
+use crate::config::written::{At, TextOr};
 use crate::config::{Announce, Checksum, HookCommands, Preempt, Transport, VipConfig};
 use crate::units::{Centis, IfName, Name, Priority, VipAddress, Vrid};
 
@@ -48,7 +49,7 @@ pub(super) fn check<B>(cx: &mut Cx<'_>, document: &Document, nodes: &Nodes, back
         "add a [[vip]] with `name`, `addresses`, `interface`, `vrid` and `prefer`",
     );
     let defaults = hooks::defaults(cx, document.hooks.as_ref());
-    let mut vips = Vips { names: Names::new("[[vip]]"), good: Vec::new(), all_good: true };
+    let mut vips = Vips { names: Names::new(cx, "[[vip]]", items), good: Vec::new(), all_good: true };
     let mut used = Used::default();
     for item in items {
         let addresses = addresses(cx, item, nodes, &mut used);
