@@ -48,7 +48,7 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 pub(super) struct DurationText(pub(super) String);
 
 /// How a duration must look; tells [`super::shape`] what a number was meant to be.
-pub(super) const DURATION_PATTERN: &str = "^[0-9]+(us|ms|s|m|h|d)$";
+pub(super) const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
 
 impl JsonSchema for DurationText {
     fn inline_schema() -> bool {

@@ -795,7 +795,7 @@ advert_interval = "41s""#,
         r#"vrid = 51
 advert_interval = "0.1 sec""#,
         &expect![[r#"
-            error: `advert_interval` must be a whole number with a unit: us, ms, s, m, h or d
+            error: `advert_interval` must be a whole number with a unit: ms, s, m, h or d
               --> vipkeeper.toml:14:19
                |
             14 | advert_interval = "0.1 sec"
@@ -953,7 +953,7 @@ timeouts = { client = "30" }
                |
                = help: leave the key out
 
-            error: `timeouts.client` must be a whole number with a unit: us, ms, s, m, h or d
+            error: `timeouts.client` must be a whole number with a unit: ms, s, m, h or d
               --> vipkeeper.toml:28:23
                |
             28 | timeouts = { client = "30" }
@@ -1707,6 +1707,14 @@ fn too_much_of_everything_is_refused() {
         0.toml: 1 problem
     "#]]
     .assert_eq(&report(&Sources { files }));
+}
+
+#[test]
+fn no_file_at_all_is_a_problem_too() {
+    let nothing = Sources { files: Vec::new() };
+    let problems = load(&nothing).unwrap_err();
+    assert!(problems.report(&nothing, Colour::None).contains("made of 1 to 256 files, not 0"));
+    assert_eq!(problems.records(&nothing).len(), 1);
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl Cx<'_> {
                     || format!("write, for example, `{last} = \"{}\"`", show_duration(limits.default)),
                     |meant| format!("write `{last} = \"{meant}\"`"),
                 );
-                let rule = format!("`{key}` must be a whole number with a unit: us, ms, s, m, h or d");
+                let rule = format!("`{key}` must be a whole number with a unit: ms, s, m, h or d");
                 self.add(Problem::new(place, rule).label(error.why).fix(fix));
                 None
             }
