@@ -571,6 +571,52 @@ fn interfaces_are_checked_for_every_node() {
 }
 
 #[test]
+fn an_interface_of_the_wrong_type_is_not_missing_as_well() {
+    check_edit(r#"interface = "eth0""#, r#"interface = { lb1 = "eth0", lb2 = 2 }"#, &expect![[r#"
+        error: `lb2` of `interface` of [[vip]] must be a string
+          --> vipkeeper.toml:12:35
+           |
+        12 | interface = { lb1 = "eth0", lb2 = 2 }
+           |                                   ^ this is a whole number
+           |
+           = help: write `"2"`
+
+        vipkeeper.toml: 1 problem
+    "#]]);
+    let third = "[[node]]\nname = \"lb3\"\naddress = \"192.168.83.133\"\n[[vip]]\nname = \"two\"\naddresses = [\"192.168.83.112/24\"]\ninterface = { lb1 = \"eth0\", lb3 = \"eth0\" }\nvrid = 51\nprefer = [\"lb1\", \"lb2\"]\n";
+    check_more(third, &expect![[r#"
+        error: `interface` says nothing for node "lb2"
+          --> vipkeeper.toml:31:13
+           |
+        31 | interface = { lb1 = "eth0", lb3 = "eth0" }
+           |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ incomplete
+           |
+           = help: add `lb2 = "eth0"` with its interface
+
+        error: node "lb3" never holds this VIP
+          --> vipkeeper.toml:31:29
+           |
+        31 | interface = { lb1 = "eth0", lb3 = "eth0" }
+           |                             ^^^ not in `prefer` or `priority`
+           |
+           = help: add it there, or remove it here
+
+        error: vrid 51 is used twice on eth0 of node "lb1"
+          --> vipkeeper.toml:32:8
+           |
+        13 | vrid = 51
+           |        -- first used here
+        ...
+        32 | vrid = 51
+           |        ^^ used again
+           |
+           = help: write `vrid = 52`, or another that is free on that network
+
+        vipkeeper.toml: 3 problems
+    "#]]);
+}
+
+#[test]
 fn somebody_must_be_preferred() {
     check_edit(
         r#"prefer = ["lb1", "lb2"]
@@ -1752,6 +1798,15 @@ fn machines_get_file_line_column_message_and_fix() {
             "message": "unknown key `comment` in [[vip]]",
             "note": null,
             "fix": "known here: addresses, advert_interval, announce, checksum, interface, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, preempt, preempt_delay, prefer, priority, track, transport, vrid"
+          },
+          {
+            "file": "vipkeeper.toml",
+            "line": 13,
+            "column": 13,
+            "column_end": 40,
+            "message": "`interface` says nothing for node \"lb2\": incomplete",
+            "note": null,
+            "fix": "add `lb2 = \"eth0\"` with its interface"
           },
           {
             "file": "vipkeeper.toml",
