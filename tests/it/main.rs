@@ -13,6 +13,10 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod config;
+mod config_properties;
+mod config_reports;
+mod config_schema;
 mod namespace;
 mod proxy_fixture;
 mod proxy_master;
