@@ -171,3 +171,6 @@ fn instead(state_dir: &Path, target: &Target, report: String) -> Result<Loaded, 
         None => Err(Failure::Foreseen { status: EXIT_CONFIG, report }),
     }
 }
+
+#[cfg(test)]
+mod tests;
