@@ -55,8 +55,9 @@ fn with_a_broken_file_the_last_good_one_serves_and_without_one_the_report_is_tol
     let good = setup(directory.path(), include_str!("tests/good.toml"));
     let sources = files::read(&good.config).unwrap().sources;
     last_good::keep(directory.path(), &sources).unwrap();
-    let loaded = instead(directory.path(), &target, "line 1 is wrong".to_owned()).unwrap();
+    let (loaded, started_with) = instead(directory.path(), &target, "line 1 is wrong".to_owned()).unwrap();
     assert_eq!(target.find(&loaded.config), Some(&target.names[0]));
+    assert_eq!(started_with, sources);
 
     // One that no longer knows this host is of no use.
     let other = Target { names: vec![Name::new("lb9").unwrap()], stats_socket: "/run/s".into() };
