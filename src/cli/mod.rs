@@ -11,7 +11,7 @@ pub mod control;
 pub mod demo;
 pub mod render;
 pub mod run;
-// pub mod schema;
+pub mod schema;
 pub mod status;
 
 pub mod instance;
@@ -33,7 +33,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Reload => control::reload(place),
         Command::Release(args) => control::release(place, args),
         Command::Resume(args) => control::resume(place, args),
-        Command::Schema => Ok(outcome::Exit::Fine),
+        Command::Schema => schema::run(),
         Command::Demo(args) => demo::run(args),
         Command::DemoHost(args) => Err(demo::become_host(place, args)),
     };

@@ -4,13 +4,16 @@
 //! (`proxies.md` in the field: a reload can report success and serve nothing). Any failure on the way leaves or
 //! restores the last good file. Nothing here touches a process: operations go out, outcomes come back.
 
+mod reload;
+mod start;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Backoff;
 use crate::node::event::OpId;
-use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod, Sample, backoff_pause};
+use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, Sample, backoff_pause};
 use crate::render::Rendered;
 use crate::units::Digest;
 
@@ -463,192 +466,6 @@ impl Lifecycle {
             return vec![Action::Ended];
         }
         self.request(next, ProxyOp::Stop)
-    }
-
-    fn adopted(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
-        match outcome {
-            ProxyOutcome::Adopted { pid } => {
-                self.state = State::Proving { master: pid, until: now + CONFIRM_WITHIN };
-                vec![Action::Note(format!("found a running proxy (pid {pid})")), Action::Probe]
-            }
-            ProxyOutcome::NothingToAdopt => self.begin_start(self.target.clone(), next),
-            ProxyOutcome::Failed(why) => {
-                let mut actions = vec![Action::Note(format!("cannot look for a running proxy: {why}"))];
-                actions.extend(self.begin_start(self.target.clone(), next));
-                actions
-            }
-            ProxyOutcome::Accepted
-            | ProxyOutcome::Refused(_)
-            | ProxyOutcome::Bindable
-            | ProxyOutcome::Unbindable(_)
-            | ProxyOutcome::Installed
-            | ProxyOutcome::Started { .. }
-            | ProxyOutcome::Reloaded
-            | ProxyOutcome::ReloadRefused(_)
-            | ProxyOutcome::Stopped => Vec::new(),
-        }
-    }
-
-    /// An adopted proxy that answers serves; if it runs something else, the target is applied like any change.
-    fn adopt(&mut self, now: Instant, master: u32, sample: &Sample, op: OpId) -> Vec<Action> {
-        self.state = State::Serving { master, since: now };
-        if sample.generation == Some(self.target.rendered.generation) {
-            self.running = Some(self.target.clone());
-            self.installed = Some(self.target.rendered.generation);
-            let mut actions = vec![Action::Applied(Arc::clone(&self.target.rendered))];
-            actions.extend(self.take_pending(op));
-            return actions;
-        }
-        let candidate = self.pending.take().unwrap_or_else(|| self.target.clone());
-        let mut actions = vec![Action::Note("the adopted proxy runs another configuration".to_owned())];
-        actions.extend(self.apply(candidate, op));
-        actions
-    }
-
-    fn begin_start(&mut self, candidate: Candidate, op: OpId) -> Vec<Action> {
-        let generation = candidate.rendered.generation;
-        let ready = self.installed == Some(generation);
-        let (stage, what) = if ready {
-            (Stage::Launching, ProxyOp::Start)
-        } else {
-            (Stage::Checking, ProxyOp::Check(Arc::clone(&candidate.rendered)))
-        };
-        self.state = State::Starting { op, stage, master: None, candidate, expect: Expect::Candidate };
-        self.request(op, what)
-    }
-
-    fn start_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
-        let State::Starting { op, stage, master, candidate, expect } = &mut self.state else { return Vec::new() };
-        let what = match (&*stage, outcome) {
-            (Stage::Checking, ProxyOutcome::Accepted) => {
-                *stage = Stage::Preflighting;
-                ProxyOp::Preflight(candidate.binds.iter().cloned().collect())
-            }
-            (Stage::Preflighting, ProxyOutcome::Bindable) => {
-                *stage = Stage::Installing;
-                ProxyOp::Install
-            }
-            (Stage::Installing, ProxyOutcome::Installed) => {
-                self.installed = Some(candidate.rendered.generation);
-                self.target = candidate.clone();
-                *stage = Stage::Launching;
-                ProxyOp::Start
-            }
-            (Stage::Launching, ProxyOutcome::Started { pid }) => {
-                *master = Some(pid);
-                *stage = Stage::Confirming { until: now + CONFIRM_WITHIN, answers: 0 };
-                self.starts += 1;
-                return vec![Action::Probe];
-            }
-            // The candidate is unusable, but an older installed file may serve: the last good state keeps running.
-            (Stage::Checking, ProxyOutcome::Refused(why)) => {
-                *expect = Expect::AnyOfOurs;
-                *stage = Stage::Launching;
-                *op = next;
-                let mut actions = vec![Action::Refused(why)];
-                actions.extend(self.request(next, ProxyOp::Start));
-                return actions;
-            }
-            (_, ProxyOutcome::Failed(why) | ProxyOutcome::Unbindable(why)) => return self.start_failed(now, why),
-            (_, unexpected) => return self.start_failed(now, format!("unexpected outcome {unexpected:?}")),
-        };
-        *op = next;
-        self.request(next, what)
-    }
-
-    fn start_failed(&mut self, now: Instant, why: String) -> Vec<Action> {
-        let pause = self.next_pause();
-        self.go_down(now, pause, why.clone());
-        vec![Action::Dead(why.clone()), Action::Refused(why)]
-    }
-
-    fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
-        let method = if self.version >= (2, 7) { ReloadMethod::MasterCli } else { ReloadMethod::Signal };
-        let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
-        let what = match (stage.clone(), outcome) {
-            (Stage::Checking, ProxyOutcome::Accepted) => {
-                *stage = Stage::Preflighting;
-                // What runs already holds its own addresses.
-                let held = self.running.as_ref().map(|r| r.binds.clone());
-                let fresh = held.map(|held| candidate.binds.difference(&held).cloned().collect());
-                ProxyOp::Preflight(fresh.unwrap_or_default())
-            }
-            (Stage::Preflighting, ProxyOutcome::Bindable) => {
-                *stage = Stage::Installing;
-                ProxyOp::Install
-            }
-            (Stage::Installing, ProxyOutcome::Installed) => {
-                self.installed = Some(candidate.rendered.generation);
-                *stage = Stage::Launching;
-                ProxyOp::Reload(method)
-            }
-            (Stage::Launching, ProxyOutcome::Reloaded) => {
-                *stage = Stage::Confirming { until: now + CONFIRM_WITHIN, answers: 0 };
-                return vec![Action::Probe];
-            }
-            (Stage::Launching, ProxyOutcome::ReloadRefused(why) | ProxyOutcome::Failed(why)) => {
-                return self.roll_back(next, why);
-            }
-            (Stage::Restoring { why }, ProxyOutcome::Installed) => {
-                self.installed = self.running.as_ref().map(|r| r.rendered.generation);
-                *stage = Stage::Returning { why };
-                ProxyOp::Reload(method)
-            }
-            (
-                Stage::Returning { why },
-                ProxyOutcome::Reloaded | ProxyOutcome::ReloadRefused(_) | ProxyOutcome::Failed(_),
-            ) => {
-                *stage = Stage::Reconfirming { why, until: now + CONFIRM_WITHIN };
-                return vec![Action::Probe];
-            }
-            (Stage::Restoring { why }, other) => {
-                let both = format!("{why}; and the last good file cannot be restored: {other:?}");
-                return self.reload_refused(both, next);
-            }
-            // Nothing was touched yet.
-            (_, ProxyOutcome::Refused(why) | ProxyOutcome::Unbindable(why) | ProxyOutcome::Failed(why)) => {
-                return self.reload_refused(why, next);
-            }
-            (_, unexpected) => return self.reload_refused(format!("unexpected outcome {unexpected:?}"), next),
-        };
-        *op = next;
-        self.request(next, what)
-    }
-
-    /// Back to serving what ran before.
-    fn reload_refused(&mut self, why: String, next: OpId) -> Vec<Action> {
-        let mut actions = vec![Action::Refused(why)];
-        if let State::Reloading { master, since, .. } = &self.state {
-            self.state = State::Serving { master: *master, since: *since };
-        }
-        actions.extend(self.take_pending(next));
-        actions
-    }
-
-    fn roll_back(&mut self, next: OpId, why: String) -> Vec<Action> {
-        if let State::Reloading { op, stage, .. } = &mut self.state {
-            *op = next;
-            *stage = Stage::Restoring { why };
-        }
-        self.request(next, ProxyOp::Restore)
-    }
-
-    /// The proxy died of a reload: what ran before is started, the candidate is refused.
-    fn abandon_reload(&mut self, why: &str) -> Vec<Action> {
-        let State::Reloading { .. } = &self.state else { return Vec::new() };
-        // The installed file may be the candidate: `installed` unset makes the next start check and install anew.
-        self.installed = None;
-        if let Some(running) = &self.running {
-            self.target = running.clone();
-        }
-        vec![Action::Refused(format!("{why} during the reload; the configuration before it is started"))]
-    }
-
-    fn take_pending(&mut self, op: OpId) -> Vec<Action> {
-        match self.pending.take() {
-            Some(candidate) => self.apply(candidate, op),
-            None => Vec::new(),
-        }
     }
 
     fn kill(&mut self, now: Instant, op: OpId, why: &str) -> Vec<Action> {

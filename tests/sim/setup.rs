@@ -99,7 +99,12 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
         hooks: HookSettings { user: None, group: None, timeout: ms(3_000) },
         digest: Digest(version),
     };
-    let rendered = Rendered { text: format!("# {version}\n"), generation: Digest(version), origins: vec![None] };
+    let rendered = Rendered {
+        text: format!("# {version}\n"),
+        generation: Digest(version),
+        origins: vec![None],
+        sources: Arc::new(Sources { files: Vec::new() }),
+    };
     Loaded { config: Arc::new(config), rendered: Arc::new(rendered) }
 }
 

@@ -35,6 +35,17 @@ pub(super) struct Balancer {
     pub(super) seen: Option<Snapshot>,
     log: PathBuf,
     child: Child,
+    life: Life,
+}
+
+/// How far a balancer's vipkeeper has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// It was told to end.
+    Stopping,
+    /// It has ended; unasked where it was not stopped.
+    Ended { stopped: bool },
 }
 
 /// What the story looks at.
@@ -94,7 +105,7 @@ impl Balancer {
             .stderr(file)
             .process_group(0)
             .spawn()?;
-        Ok(Self { seat, runtime_dir, seen: None, log, child })
+        Ok(Self { seat, runtime_dir, seen: None, log, child, life: Life::Running })
     }
 
     /// SIGKILL to every process of the proxy. Says what was killed.
@@ -114,14 +125,32 @@ impl Balancer {
     }
 
     /// SIGTERM to vipkeeper.
-    pub(super) fn terminate(&self) -> Result<(), String> {
+    pub(super) fn terminate(&mut self) -> Result<(), String> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or("it has no process id")?;
+        self.life = Life::Stopping;
         kill_process(pid, Signal::TERM).map_err(|e| e.to_string())
     }
 
-    /// Whether vipkeeper has ended, and how.
-    pub(super) fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
+    /// How vipkeeper has ended, if it has since this was asked last.
+    pub(super) fn has_just_ended(&mut self) -> Option<String> {
+        let stopped = match self.life {
+            Life::Running => false,
+            Life::Stopping => true,
+            Life::Ended { .. } => return None,
+        };
+        let status = self.child.try_wait().ok().flatten()?;
+        self.life = Life::Ended { stopped };
+        Some(status.to_string())
+    }
+
+    /// Whether vipkeeper was seen to have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.life, Life::Ended { .. })
+    }
+
+    /// Whether it was told to end.
+    pub(super) fn was_stopped(&self) -> bool {
+        matches!(self.life, Life::Stopping | Life::Ended { stopped: true })
     }
 
     /// The end of its log, for a failure report.

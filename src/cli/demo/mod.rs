@@ -52,7 +52,9 @@ namespaces of this machine. Both hosts read the same TOML file. The VIP is 10.77
 /// When a privilege or a program is missing, or the story did not go as it should.
 pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     require()?;
-    net::sweep_orphans(STEM);
+    for orphan in net::sweep_orphans(STEM) {
+        drop(fs::remove_dir_all(scratch_path(&orphan)));
+    }
     let mut tempo = Tempo::new().map_err(|e| Failure::new(Exit::Unhealthy, format!("cannot catch signals: {e}")))?;
     let prefix = format!("{STEM}{}", std::process::id());
     let scratch = Scratch::new(&prefix)?;
@@ -116,13 +118,17 @@ fn require() -> Result<(), Failure> {
     }
 }
 
+fn scratch_path(prefix: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("vipkeeper-demo-{prefix}"))
+}
+
 /// A directory that only we can read, removed when dropped.
 #[derive(Debug)]
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(prefix: &str) -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("vipkeeper-demo-{prefix}"));
+        let path = scratch_path(prefix);
         let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|e| Failure::new(Exit::Unhealthy, format!("cannot make {}: {e}", path.display())))?;
         Ok(Self(path))

@@ -217,7 +217,8 @@ pub fn sweep(prefix: &str) {
 }
 
 /// Removes what demos left behind that were killed themselves: namespaces `<stem><pid>-*` without a process `<pid>`.
-pub fn sweep_orphans(stem: &str) {
+/// Returns their prefixes.
+pub fn sweep_orphans(stem: &str) -> Vec<String> {
     let orphaned = |name: &str| {
         let pid = name.strip_prefix(stem)?.split_once('-')?.0;
         let number: i32 = pid.parse().ok()?;
@@ -226,9 +227,10 @@ pub fn sweep_orphans(stem: &str) {
     };
     let mut prefixes: Vec<String> = names(|n| orphaned(n).is_some()).iter().filter_map(|n| orphaned(n)).collect();
     prefixes.dedup();
-    for prefix in prefixes {
-        sweep(&prefix);
+    for prefix in &prefixes {
+        sweep(prefix);
     }
+    prefixes
 }
 
 /// Names of the namespaces that fit, sorted.

@@ -208,7 +208,7 @@ pub struct Sight {
     pub outage: Option<Duration>,
     /// Who answered last before the first miss, and first after the last one.
     pub handover: Option<(IpAddr, IpAddr)>,
-    /// Everybody who answered, in the order of their first answer.
+    /// Who answered last before it and everybody who answered in it, in the order of their first answer.
     pub served_by: Vec<IpAddr>,
 }
 
@@ -237,8 +237,10 @@ impl Tally {
     pub fn sight(&self, start: Instant) -> Sight {
         let shots = self.since(start);
         let missed: Vec<Miss> = shots.iter().filter_map(|s| s.result.as_ref().err().copied()).collect();
+        let earlier = self.shots.get(..self.shots.len() - shots.len()).unwrap_or_default();
+        let before = earlier.iter().rev().find_map(|s| s.result.as_ref().ok());
         let mut served_by = Vec::new();
-        for via in shots.iter().filter_map(|s| s.result.as_ref().ok()) {
+        for via in before.into_iter().chain(shots.iter().filter_map(|s| s.result.as_ref().ok())) {
             if !served_by.contains(via) {
                 served_by.push(*via);
             }

@@ -63,6 +63,7 @@ pub(super) struct Stage<'a> {
     _servers: Vec<Backend>,
     net: Net,
     balancers: Vec<Balancer>,
+    dir: PathBuf,
     config: PathBuf,
     interval: Duration,
     tempo: &'a mut Tempo,
@@ -70,7 +71,7 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Builds hosts and servers, and starts the balancers.
+    /// Builds hosts and servers.
     pub(super) fn set(
         prefix: &str,
         dir: &Path,
@@ -88,17 +89,13 @@ impl<'a> Stage<'a> {
         for (name, address) in SERVERS {
             servers.push(Backend::start(&net.namespace(name), name, address, 8080)?);
         }
-        let mut balancers = Vec::new();
-        for seat in BALANCERS {
-            let started = Balancer::start(seat, &net.namespace(seat.name), dir, &config);
-            balancers.push(started.map_err(|e| format!("cannot start vipkeeper on {}: {e}", seat.name))?);
-        }
         Ok(Self {
             prober: None,
             tally: Tally::default(),
             _servers: servers,
             net,
-            balancers,
+            balancers: Vec::new(),
+            dir: dir.to_owned(),
             config,
             interval,
             tempo,
@@ -112,10 +109,15 @@ impl<'a> Stage<'a> {
         Ok(vec![self.proxy_dies()?, self.fails_back()?, self.reloads()?, self.is_stopped()?])
     }
 
-    /// Waits until both proxies are healthy and the first host holds the VIP, then lets the client begin.
+    /// Starts the balancers one after the other, waits until lb1 holds the VIP, and lets the client begin.
     fn curtain(&mut self) -> Result<(), Cut> {
+        for (n, seat) in BALANCERS.into_iter().enumerate() {
+            let started = Balancer::start(seat, &self.net.namespace(seat.name), &self.dir, &self.config);
+            self.balancers.push(started.map_err(|e| format!("cannot start vipkeeper on {}: {e}", seat.name))?);
+            self.wait("the proxy is healthy", |stage| stage.seen(n).is_some_and(|s| s.healthy))?;
+        }
         self.wait("lb1 holds the VIP and lb2 stands by", |stage| {
-            let state = |n: usize| stage.seen(n).filter(|s| s.healthy).map(|s| s.state.as_str());
+            let state = |n: usize| stage.seen(n).map(|s| s.state.as_str());
             state(0) == Some("active") && state(1) == Some("backup")
         })?;
         let aim = Aim { target: SocketAddr::from((VIP, 80)), interval: self.interval, timeout: REQUEST_TIMEOUT };
@@ -161,10 +163,10 @@ impl<'a> Stage<'a> {
     fn is_stopped(&mut self) -> Result<Act, Cut> {
         self.view.chapter("4. vipkeeper is stopped on lb1, as for an upgrade");
         let start = now();
-        self.balancer(0)?.terminate()?;
+        self.balancers.first_mut().ok_or_else(|| "a host is missing".to_owned())?.terminate()?;
         self.view.line("lb1", "SIGTERM to vipkeeper", Tone::Idle);
         self.serves(1, start)?;
-        self.wait("vipkeeper on lb1 has ended", |stage| stage.seen(0).is_none())?;
+        self.wait("vipkeeper on lb1 has ended", |stage| stage.balancers.first().is_some_and(Balancer::has_ended))?;
         self.act("vipkeeper stopped on lb1", start, |_| true)
     }
 
@@ -199,6 +201,9 @@ impl<'a> Stage<'a> {
             if done(self) {
                 return Ok(());
             }
+            if let Some(lost) = self.balancers.iter().find(|b| b.has_ended() && !b.was_stopped()) {
+                return Err(Cut::Failed(format!("vipkeeper on {} has ended", lost.seat.name)));
+            }
             if now() >= deadline {
                 return Err(Cut::Failed(format!("after {} s still not true: {what}", PATIENCE.as_secs())));
             }
@@ -214,14 +219,9 @@ impl<'a> Stage<'a> {
             let seen = status.map(Snapshot::from);
             match (&balancer.seen, &seen) {
                 (before, Some(now)) => self.view.changes(balancer.seat.name, before.as_ref(), now),
-                (Some(_), None) => {
-                    if let Some(how) = balancer.ended() {
+                (_, None) => {
+                    if let Some(how) = balancer.has_just_ended() {
                         self.view.line(balancer.seat.name, &format!("vipkeeper has ended: {how}"), Tone::Idle);
-                    }
-                }
-                (None, None) => {
-                    if let Some(how) = balancer.ended() {
-                        return Err(Cut::Failed(format!("vipkeeper on {} ended: {how}", balancer.seat.name)));
                     }
                 }
             }

@@ -47,14 +47,18 @@ impl View {
     /// What a host says of itself, if it says something new.
     pub(super) fn changes(&self, host: &str, before: Option<&Snapshot>, now: &Snapshot) {
         if before.is_none_or(|b| b.healthy != now.healthy) {
-            let (word, tone) = if now.healthy { ("healthy", Tone::Good) } else { ("not healthy", Tone::Bad) };
+            let (word, tone) = match (now.healthy, before) {
+                (true, _) => ("healthy", Tone::Good),
+                (false, Some(_)) => ("not healthy", Tone::Bad),
+                (false, None) => ("not healthy yet", Tone::Idle),
+            };
             self.line(host, &format!("proxy {word}: {}", now.proxy_why), tone);
         }
         if before.is_none_or(|b| b.state != now.state) {
-            let tone = match now.state.as_str() {
-                "active" => Tone::Good,
-                "backup" => Tone::Idle,
-                _ => Tone::Bad,
+            let tone = match (now.state.as_str(), before) {
+                ("active", _) => Tone::Good,
+                ("backup", _) | (_, None) => Tone::Idle,
+                (_, Some(_)) => Tone::Bad,
             };
             self.line(host, &format!("VIP {}: {}", now.state, now.why), tone);
         }

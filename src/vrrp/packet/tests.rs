@@ -45,6 +45,22 @@ fn reason(bytes: &[u8]) -> Reject {
     parse(bytes, Capture::Whole).unwrap_err().reason
 }
 
+/// Recorded on a veth pair from keepalived 2.2.7: `vrrp_version 3`, vrid 51, priority 200, `advert_int 1`.
+const KEEPALIVED: [u8; 32] = [
+    0x45, 0xc0, 0x00, 0x20, 0x00, 0x01, 0x00, 0x00, 0xff, 0x70, 0xd0, 0x99, 0x0a, 0x00, 0x00, 0x01, 0xe0, 0x00, 0x00,
+    0x12, 0x31, 0x33, 0xc8, 0x01, 0x00, 0x64, 0x11, 0x73, 0x0a, 0x00, 0x00, 0x64,
+];
+
+#[test]
+fn an_advert_of_keepalived_is_read_and_ours_differs_in_its_identification_only() {
+    let heard = parse(&KEEPALIVED, Capture::Whole).unwrap();
+    assert_eq!((heard.vrid.get(), heard.claim.byte(), heard.checksum), (51, 200, Checksum::PseudoHeader));
+    let advert = Outgoing { addresses: &VIPS[..1], ..outgoing(Checksum::PseudoHeader) };
+    let mut theirs = KEEPALIVED.to_vec();
+    theirs[5] = 0;
+    assert_eq!(build(&advert), fix_ip(theirs));
+}
+
 #[test]
 fn both_ipv4_checksums_are_accepted() {
     for checksum in [Checksum::PseudoHeader, Checksum::Rfc9568] {

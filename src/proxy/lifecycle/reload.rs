@@ -1,0 +1,98 @@
+//! Reloading as a transaction, and what becomes of one that fails.
+
+use std::time::Instant;
+
+use super::{Action, CONFIRM_WITHIN, Lifecycle, Stage, State};
+use crate::node::event::OpId;
+use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod};
+
+impl Lifecycle {
+    pub(super) fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        let method = if self.version >= (2, 7) { ReloadMethod::MasterCli } else { ReloadMethod::Signal };
+        let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
+        let what = match (stage.clone(), outcome) {
+            (Stage::Checking, ProxyOutcome::Accepted) => {
+                *stage = Stage::Preflighting;
+                // What runs already holds its own addresses.
+                let held = self.running.as_ref().map(|r| r.binds.clone());
+                let fresh = held.map(|held| candidate.binds.difference(&held).cloned().collect());
+                ProxyOp::Preflight(fresh.unwrap_or_default())
+            }
+            (Stage::Preflighting, ProxyOutcome::Bindable) => {
+                *stage = Stage::Installing;
+                ProxyOp::Install
+            }
+            (Stage::Installing, ProxyOutcome::Installed) => {
+                self.installed = Some(candidate.rendered.generation);
+                *stage = Stage::Launching;
+                ProxyOp::Reload(method)
+            }
+            (Stage::Launching, ProxyOutcome::Reloaded) => {
+                *stage = Stage::Confirming { until: now + CONFIRM_WITHIN, answers: 0 };
+                return vec![Action::Probe];
+            }
+            (Stage::Launching, ProxyOutcome::ReloadRefused(why) | ProxyOutcome::Failed(why)) => {
+                return self.roll_back(next, why);
+            }
+            (Stage::Restoring { why }, ProxyOutcome::Installed) => {
+                self.installed = self.running.as_ref().map(|r| r.rendered.generation);
+                *stage = Stage::Returning { why };
+                ProxyOp::Reload(method)
+            }
+            (
+                Stage::Returning { why },
+                ProxyOutcome::Reloaded | ProxyOutcome::ReloadRefused(_) | ProxyOutcome::Failed(_),
+            ) => {
+                *stage = Stage::Reconfirming { why, until: now + CONFIRM_WITHIN };
+                return vec![Action::Probe];
+            }
+            (Stage::Restoring { why }, other) => {
+                let both = format!("{why}; and the last good file cannot be restored: {other:?}");
+                return self.reload_refused(both, next);
+            }
+            // Nothing was touched yet.
+            (_, ProxyOutcome::Refused(why) | ProxyOutcome::Unbindable(why) | ProxyOutcome::Failed(why)) => {
+                return self.reload_refused(why, next);
+            }
+            (_, unexpected) => return self.reload_refused(format!("unexpected outcome {unexpected:?}"), next),
+        };
+        *op = next;
+        self.request(next, what)
+    }
+
+    /// Back to serving what ran before.
+    pub(super) fn reload_refused(&mut self, why: String, next: OpId) -> Vec<Action> {
+        let mut actions = vec![Action::Refused(why)];
+        if let State::Reloading { master, since, .. } = &self.state {
+            self.state = State::Serving { master: *master, since: *since };
+        }
+        actions.extend(self.take_pending(next));
+        actions
+    }
+
+    pub(super) fn roll_back(&mut self, next: OpId, why: String) -> Vec<Action> {
+        if let State::Reloading { op, stage, .. } = &mut self.state {
+            *op = next;
+            *stage = Stage::Restoring { why };
+        }
+        self.request(next, ProxyOp::Restore)
+    }
+
+    /// The proxy died of a reload: what ran before is started, the candidate is refused.
+    pub(super) fn abandon_reload(&mut self, why: &str) -> Vec<Action> {
+        let State::Reloading { .. } = &self.state else { return Vec::new() };
+        // The installed file may be the candidate: `installed` unset makes the next start check and install anew.
+        self.installed = None;
+        if let Some(running) = &self.running {
+            self.target = running.clone();
+        }
+        vec![Action::Refused(format!("{why} during the reload; the configuration before it is started"))]
+    }
+
+    pub(super) fn take_pending(&mut self, op: OpId) -> Vec<Action> {
+        match self.pending.take() {
+            Some(candidate) => self.apply(candidate, op),
+            None => Vec::new(),
+        }
+    }
+}
