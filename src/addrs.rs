@@ -5,8 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::node::event::OpId;
-use crate::units::{LeaseSecs, VipAddress};
+use crate::units::{LeaseSecs, OpId, VipAddress};
 
 /// Pause after a failed removal.
 const RETRY: Duration = Duration::from_millis(200);

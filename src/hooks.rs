@@ -7,8 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::config::{HookCommand, HookSettings, VipConfig};
-use crate::node::event::OpId;
-use crate::units::Name;
+use crate::units::{Name, OpId};
 
 /// Hooks waiting per VIP. At the limit the oldest waiting one is dropped and told to the operator: the last state
 /// is the one that scripts must learn.

@@ -295,6 +295,10 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// Numbers an operation, so that a late outcome of an old one is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct OpId(pub u64);
+
 /// Whole seconds of a kernel address lease (`IFA_CACHEINFO.valid_lft`), at least 2.
 ///
 /// The kernel counts leases in seconds, so one second could end at once.

@@ -11,9 +11,7 @@ use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
 use crate::units::{IfName, Name};
 
-/// Numbers an operation, so that a late outcome of an old one is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-pub struct OpId(pub u64);
+pub use crate::units::OpId;
 
 /// Something happened.
 #[derive(Debug, Clone)]

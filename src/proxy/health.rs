@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::HealthConfig;
-use crate::node::event::OpId;
+use crate::units::OpId;
 
 /// Whether the proxy is fit to hold a VIP.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,10 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Backoff;
-use crate::node::event::OpId;
 use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, Sample, backoff_pause};
 use crate::render::Rendered;
-use crate::units::Digest;
+use crate::units::{Digest, OpId};
 
 /// How long a started or reloaded proxy may take to prove itself. Stock HAProxy retries a failing bind for 2 s.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);

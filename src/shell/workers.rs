@@ -96,9 +96,9 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     let (worker, watched) = watch::channel(None);
     let paths = ProxyPaths {
         binary: loaded.config.proxy.binary.clone(),
-        node: me.clone(),
         state_dir: setup.state_dir.clone(),
         runtime_dir: setup.runtime_dir.clone(),
+        check_timeout: ProxyPaths::CHECK_TIMEOUT,
     };
     debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
     queues.spawn(process::run(paths, ops, watched, events));

@@ -572,7 +572,10 @@ fn interfaces_are_checked_for_every_node() {
 
 #[test]
 fn an_interface_of_the_wrong_type_is_not_missing_as_well() {
-    check_edit(r#"interface = "eth0""#, r#"interface = { lb1 = "eth0", lb2 = 2 }"#, &expect![[r#"
+    check_edit(
+        r#"interface = "eth0""#,
+        r#"interface = { lb1 = "eth0", lb2 = 2 }"#,
+        &expect![[r#"
         error: `lb2` of `interface` of [[vip]] must be a string
           --> vipkeeper.toml:12:35
            |
@@ -582,9 +585,12 @@ fn an_interface_of_the_wrong_type_is_not_missing_as_well() {
            = help: write `"2"`
 
         vipkeeper.toml: 1 problem
-    "#]]);
+    "#]],
+    );
     let third = "[[node]]\nname = \"lb3\"\naddress = \"192.168.83.133\"\n[[vip]]\nname = \"two\"\naddresses = [\"192.168.83.112/24\"]\ninterface = { lb1 = \"eth0\", lb3 = \"eth0\" }\nvrid = 51\nprefer = [\"lb1\", \"lb2\"]\n";
-    check_more(third, &expect![[r#"
+    check_more(
+        third,
+        &expect![[r#"
         error: `interface` says nothing for node "lb2"
           --> vipkeeper.toml:31:13
            |
@@ -613,7 +619,8 @@ fn an_interface_of_the_wrong_type_is_not_missing_as_well() {
            = help: write `vrid = 52`, or another that is free on that network
 
         vipkeeper.toml: 3 problems
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

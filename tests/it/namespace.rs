@@ -31,7 +31,7 @@ impl Namespace {
 /// Runs the test on a thread of its own with a current-thread runtime, or says loudly that it was skipped.
 pub fn as_root<F: Future<Output = ()>>(test: &str, run: impl FnOnce() -> F + Send + 'static) {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("SKIPPED: {test}: needs root");
+        crate::skip(test, "needs root");
         return;
     }
     on_thread(run);

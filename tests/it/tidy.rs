@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A source file of the library or the binary.
@@ -223,9 +222,7 @@ fn every_dependency_is_justified_and_used() {
 #[test]
 fn the_architecture_names_only_what_exists() {
     let Ok(text) = fs::read_to_string(root().join("ARCHITECTURE.md")) else {
-        writeln!(std::io::stderr(), "SKIPPED: the_architecture_names_only_what_exists: there is no ARCHITECTURE.md")
-            .unwrap();
-        return;
+        return crate::skip("the_architecture_names_only_what_exists", "there is no ARCHITECTURE.md");
     };
     let is_path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let starts = ["src/", "tests/", "templates/", "config/", "systemd/", "benches/", "docs/"];

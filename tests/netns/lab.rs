@@ -80,7 +80,7 @@ pub fn missing(programs: &[&str]) -> Option<String> {
 
 /// Says loudly that a test did not run; written past the test harness, which would swallow it.
 pub fn skip(name: &str, why: &str) {
-    writeln!(std::io::stderr(), "SKIPPED: {name}: {why}").unwrap();
+    std::io::stderr().write_all(format!("SKIPPED: {name}: {why}\n").as_bytes()).unwrap();
 }
 
 /// Looks until something is true.
@@ -149,13 +149,7 @@ impl Default for Spec {
 
 /// The VIP that lb1 prefers, with adverts every 100 ms.
 pub fn www() -> VipSpec {
-    VipSpec {
-        name: "www",
-        address: WWW,
-        vrid: 51,
-        prefer: [LB1, LB2],
-        more: "advert_interval = \"100ms\"".to_owned(),
-    }
+    VipSpec { name: "www", address: WWW, vrid: 51, prefer: [LB1, LB2], more: "advert_interval = \"100ms\"".to_owned() }
 }
 
 /// The VIP that lb2 prefers.
@@ -299,9 +293,12 @@ impl Lab {
     /// The command that starts a node, for tests that look at how it ends.
     pub fn command(&self, node: &str) -> Command {
         let mut command = self.inside(node, env!("CARGO_BIN_EXE_vipkeeper"));
-        command
-            .args(["run", "--log-level", "debug", "--node", node])
-            .args([Path::new("--config"), &self.config(), Path::new("--runtime-dir"), &self.runtime_dir(node)]);
+        command.args(["run", "--log-level", "debug", "--node", node]).args([
+            Path::new("--config"),
+            &self.config(),
+            Path::new("--runtime-dir"),
+            &self.runtime_dir(node),
+        ]);
         command
     }
 
@@ -350,6 +347,11 @@ impl Lab {
 
     pub fn log(&self, node: &str) -> String {
         fs::read_to_string(self.dir().join(format!("{node}.log"))).unwrap_or_default()
+    }
+
+    /// Whether a process runs in a host.
+    pub fn is_running(&self, host: &str, process: u32) -> bool {
+        self.net.processes(host).contains(&pid(process))
     }
 
     // ---- what nodes say -------------------------------------------------------------------------------------------
@@ -460,7 +462,8 @@ impl Drop for Lab {
         self.prober = None;
         if std::thread::panicking() {
             for (node, running) in &self.running {
-                let status = self.runtime.block_on(async { Client::new(&running.runtime_dir).ok()?.status().await.ok() });
+                let status =
+                    self.runtime.block_on(async { Client::new(&running.runtime_dir).ok()?.status().await.ok() });
                 let log = fs::read_to_string(&running.log).unwrap_or_default();
                 let lines: Vec<&str> = log.lines().collect();
                 let tail = lines[lines.len().saturating_sub(60)..].join("\n");

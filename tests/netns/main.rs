@@ -7,6 +7,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
     missing_docs,
     reason = "a test that cannot go on must fail"
 )]

@@ -1,1 +1,101 @@
-//! x
+//! Changes of the configuration under load.
+
+use vipkeeper::cli::demo::backends::Backend;
+use vipkeeper::shell::clock::now;
+use vipkeeper::shell::control::ClientError;
+
+use crate::lab::{LB1, LB1_FRONT, Lab, Spec, WWW};
+
+#[test]
+fn twenty_reloads_lose_no_request() {
+    let mut spec = Spec::default();
+    let Some(mut lab) = Lab::serving("twenty_reloads", &spec) else { return };
+    lab.probe_patiently(WWW);
+    let start = now();
+    let mut generations = vec![lab.status(LB1).unwrap().proxy.generation];
+    for weight in 2..22 {
+        spec.weight = weight;
+        lab.write(&spec.toml());
+        lab.reload(LB1).unwrap();
+        generations.push(lab.status(LB1).unwrap().proxy.generation);
+    }
+    generations.dedup();
+    assert_eq!(generations.len(), 21, "not every reload was one: {generations:?}");
+    let sight = lab.sight(start);
+    assert!(sight.asked > 200, "{sight:?}");
+    assert_eq!(sight.missed, [], "{sight:?}");
+    assert_eq!(lab.holders(WWW), [LB1]);
+}
+
+/// Tries a file that must be refused and returns the report.
+fn refused(lab: &Lab, toml: &str) -> String {
+    let before = lab.status(LB1).unwrap();
+    lab.write(toml);
+    let report = match lab.reload(LB1) {
+        Err(ClientError::Refused(report)) => report,
+        other => panic!("it was not refused: {other:?}\n{toml}"),
+    };
+    let after = lab.status(LB1).unwrap();
+    assert_eq!(after.config.digest, before.config.digest);
+    assert_eq!(after.proxy.generation, before.proxy.generation);
+    assert!(after.proxy.healthy);
+    assert!(!after.config.last_reload.unwrap().ok);
+    report
+}
+
+#[test]
+fn refused_files_change_nothing_and_say_why() {
+    let good = Spec::default();
+    let Some(mut lab) = Lab::serving("refused_files", &good) else { return };
+    lab.probe_patiently(WWW);
+    let start = now();
+
+    let report = refused(&lab, &good.toml().replace("vrid = 51", "vrid = 510"));
+    assert!(report.contains("vipkeeper.toml") && report.contains("510"), "{report}");
+
+    let report = refused(&lab, "this is no TOML");
+    assert!(report.contains("vipkeeper.toml"), "{report}");
+
+    let unknown_to_haproxy = Spec { raw: "\"frobnicate on\"".to_owned(), ..good.clone() };
+    let report = refused(&lab, &unknown_to_haproxy.toml());
+    assert!(report.contains("frobnicate") && report.contains("vipkeeper.toml"), "{report}");
+
+    let squatter = Backend::start(&lab.namespace(LB1), "squatter", LB1_FRONT, 8088).unwrap();
+    let taken = Spec { binds: ", \"*:8088\"".to_owned(), ..good.clone() };
+    let report = refused(&lab, &taken.toml());
+    assert!(report.contains("8088"), "{report}");
+
+    let sight = lab.sight(start);
+    assert_eq!(sight.missed, [], "{sight:?}");
+    assert_eq!(lab.holders(WWW), [LB1]);
+
+    // The port is free again: the same file is taken.
+    drop(squatter);
+    lab.reload(LB1).unwrap();
+}
+
+#[test]
+fn a_saved_file_is_noticed_without_being_told() {
+    let mut spec = Spec::default();
+    let Some(lab) = Lab::serving("saved_file", &spec) else { return };
+    let before = lab.status(LB1).unwrap().config.digest;
+    spec.weight = 7;
+    lab.write(&spec.toml());
+    lab.eventually("the new file is in force", |lab| {
+        lab.status(LB1).is_some_and(|s| s.config.digest != before && s.config.last_reload.is_some_and(|r| r.ok))
+    });
+}
+
+#[test]
+fn a_file_that_went_wrong_before_a_restart_starts_with_the_last_good_one() {
+    let spec = Spec::default();
+    let Some(mut lab) = Lab::serving("last_good", &spec) else { return };
+    lab.write("nonsense");
+    lab.eventually("the wrong file was refused", |lab| {
+        lab.status(LB1).and_then(|s| s.config.last_reload).is_some_and(|r| !r.ok)
+    });
+    lab.signal(LB1, rustix::process::Signal::TERM);
+    lab.ended(LB1);
+    lab.start(LB1);
+    lab.settled(&spec);
+}

@@ -45,7 +45,9 @@ enum Life {
     /// It was told to end.
     Stopping,
     /// It has ended; unasked where it was not stopped.
-    Ended { stopped: bool },
+    Ended {
+        stopped: bool,
+    },
 }
 
 /// What the story looks at.

@@ -151,10 +151,10 @@ impl Net {
         let (switch, port) = (self.namespace("net"), port(host, side));
         match state {
             Port::Pulled => ip(&["-n", &switch, "link", "set", &port, "down"])?,
-            Port::Silent => ip(&["-n", &switch, "link", "set", &port, "type", "bridge_slave", "state", "0"])?,
+            Port::Silent => forward(&switch, &port, "0")?,
             Port::Open => {
                 ip(&["-n", &switch, "link", "set", &port, "up"])?;
-                ip(&["-n", &switch, "link", "set", &port, "type", "bridge_slave", "state", "3"])?
+                forward(&switch, &port, "3")?
             }
         };
         Ok(())
@@ -188,6 +188,11 @@ fn port(host: &str, side: Side) -> String {
 
 fn ip(args: &[&str]) -> Result<String, NetError> {
     Ok(programs::run("ip", args)?)
+}
+
+/// Sets the spanning-tree state of a port. (`ip link set ... type bridge_slave state` says yes and does nothing.)
+fn forward(switch: &str, port: &str, state: &str) -> Result<String, NetError> {
+    Ok(programs::run("bridge", &["-n", switch, "link", "set", "dev", port, "state", state])?)
 }
 
 /// Moves the calling thread into a namespace. Threads and processes that it starts are there too.

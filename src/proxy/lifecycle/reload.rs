@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{Action, CONFIRM_WITHIN, Lifecycle, Stage, State};
-use crate::node::event::OpId;
 use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod};
+use crate::units::OpId;
 
 impl Lifecycle {
     pub(super) fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Action, CONFIRM_WITHIN, Candidate, Expect, Lifecycle, Stage, State};
-use crate::node::event::OpId;
 use crate::proxy::{ProxyOp, ProxyOutcome, Sample};
+use crate::units::OpId;
 
 impl Lifecycle {
     pub(super) fn adopted(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
