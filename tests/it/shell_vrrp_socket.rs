@@ -11,7 +11,7 @@ use vipkeeper::shell::clock;
 use vipkeeper::shell::vrrp_socket::VrrpSocket;
 use vipkeeper::units::IfName;
 
-use crate::namespace::{Namespace, as_root, index, ip};
+use crate::namespace::{Namespace, as_root, index, ip, link_up};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
@@ -46,10 +46,7 @@ async fn wire() -> Wire {
     ip("link set eth0 up");
     for namespace in [&left, &right] {
         namespace.enter();
-        // Until the kernel has noticed the carrier, a link drops what is sent.
-        while !ip("-o link show eth0").contains("state UP") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        link_up("eth0").await;
     }
     Wire { left, right }
 }
@@ -151,9 +148,7 @@ fn what_arrives_on_another_interface_is_not_heard() {
         ip("link add other type veth peer name far");
         ip("link set other up");
         ip("link set far up");
-        while !ip("-o link show far").contains("state UP") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        link_up("far").await;
         let mut right = open(&wire.right);
         let far = VrrpSocket::open(&IfName::new("far").unwrap(), index("far"), &[]).unwrap();
         let mut other = VrrpSocket::open(&IfName::new("other").unwrap(), index("other"), &[GROUP]).unwrap();
