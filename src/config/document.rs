@@ -8,7 +8,8 @@ use toml::de::{DeTable, Deserializer};
 
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::problem::{Place, Problem, Problems};
-use super::raw::{At, RawBackend, RawFile, RawFrontend, RawHooks, RawNode, RawProxy, RawVip};
+use super::raw::{RawBackend, RawFile, RawFrontend, RawHooks, RawNode, RawProxy, RawVip};
+use super::written::At;
 use super::{Sources, shape};
 
 /// A table and the file it stands in.
@@ -100,7 +101,7 @@ fn syntax(file: usize, error: &toml::de::Error) -> Problem {
             .label("used before")
             .fix("keep one of them; tables of which there may be several have double brackets, such as [[vip]]"),
         (_, "" | "nothing" | "literal string") => problem,
-        _ => problem.label(format!("expected {expected}")),
+        _ => problem.label(format!("expected {expected}")).fix(format!("write {expected} there")),
     }
 }
 

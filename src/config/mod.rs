@@ -20,6 +20,7 @@ mod schema;
 mod shape;
 mod suggest;
 mod value;
+mod written;
 
 mod check;
 

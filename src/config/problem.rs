@@ -90,6 +90,22 @@ impl Problem {
         self.fix = Some(fix.into());
         self
     }
+
+    fn shortened(mut self) -> Self {
+        let others = [self.also.as_mut().map(|(_, label)| label), self.note.as_mut(), self.fix.as_mut()];
+        [&mut self.rule, &mut self.label].into_iter().chain(others.into_iter().flatten()).for_each(shorten);
+        self
+    }
+}
+
+/// Characters of one text of a problem; names of any length may be quoted in it.
+const TEXT_CHARS_MAX: usize = 400;
+
+fn shorten(text: &mut String) {
+    if let Some((cut, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+        text.truncate(cut);
+        text.push_str("...");
+    }
 }
 
 /// Everything that is wrong with a configuration, in the order of the files.
@@ -108,7 +124,7 @@ impl From<Problem> for Problems {
 impl Problems {
     pub(super) fn add(&mut self, problem: Problem) {
         if self.list.len() < KEPT_MAX {
-            self.list.push(problem);
+            self.list.push(problem.shortened());
         } else {
             self.uncounted = self.uncounted.saturating_add(1);
         }

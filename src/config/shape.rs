@@ -11,9 +11,9 @@ use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::problem::{Place, Problem, Problems};
-use super::raw::DURATION_PATTERN;
 use super::schema::schema;
 use super::suggest::nearest;
+use super::written::DURATION_PATTERN;
 
 /// Words of keepalived and HAProxy, our key for them, and what to do.
 const FOREIGN_WORDS: [(&str, &str, &str); 18] = [
@@ -206,7 +206,7 @@ fn unknown_key<'s>(place: Place, key: &str, properties: Option<&'s Value>, name:
     let known: Vec<&str> =
         properties.and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key.as_str()).collect();
     let table = if name.is_empty() { "the top level" } else { name };
-    let problem = Problem::new(place, format!("unknown key `{}` in {table}", key.escape_debug())).label("unknown key");
+    let problem = Problem::new(place, format!("unknown key `{}` in {table}", key.escape_debug()));
     let foreign = FOREIGN_WORDS.iter().find(|(word, _, _)| *word == key);
     let meant = match foreign {
         Some((_, ours, _)) => known.iter().copied().find(|known| known == ours),

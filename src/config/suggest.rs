@@ -41,3 +41,6 @@ fn distance(a: &str, b: &str) -> usize {
     }
     at(&row, b.len())
 }
+
+#[cfg(test)]
+mod tests;

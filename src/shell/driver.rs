@@ -362,3 +362,6 @@ fn log(line: &LogLine) {
         LogLevel::Warn => tracing::warn!(vip, "{message}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -297,31 +297,31 @@ pub fn read_and_load(main: &Path, target: &Target) -> (Option<Reading>, Result<L
 pub enum FileOp {
     /// Answered by `ConfigLoaded`.
     Load(OpId),
-    /// Stores what was read last as last good; not answered.
+    /// Stores the texts of the last load that succeeded as last good; not answered.
     Keep,
 }
 
-/// The files of one vipkeeper and what was read from them last.
+/// The files of one vipkeeper and what was loaded from them last.
 #[derive(Debug)]
 pub struct Files {
     main: PathBuf,
     state_dir: PathBuf,
     target: Target,
-    last_read: Option<Arc<Sources>>,
+    last_loaded: Arc<Sources>,
     watcher: Option<watch::Watcher>,
 }
 
 impl Files {
-    /// `last_read` is what the node was started with.
+    /// `last_loaded` is what the node was started with, which may be other than what the files say.
     #[must_use]
     pub fn new(
         main: PathBuf,
         state_dir: PathBuf,
         target: Target,
-        last_read: Option<Arc<Sources>>,
+        last_loaded: Arc<Sources>,
         watcher: Option<watch::Watcher>,
     ) -> Self {
-        Self { main, state_dir, target, last_read, watcher }
+        Self { main, state_dir, target, last_loaded, watcher }
     }
 
     /// The worker: one operation in flight. Ends when `ops` is closed.
@@ -345,7 +345,10 @@ impl Files {
         match tokio::time::timeout(LOAD_WITHIN, work).await {
             Ok(Ok((reading, result))) => {
                 if let Some(reading) = reading {
-                    self.last_read = Some(reading.sources);
+                    // Never the texts of a refused load: they would become the last good ones.
+                    if result.is_ok() {
+                        self.last_loaded = reading.sources;
+                    }
                     if let Some(watcher) = &self.watcher {
                         watcher.follow(reading.plan, reading.stamp);
                     }
@@ -358,8 +361,7 @@ impl Files {
     }
 
     async fn keep(&self) {
-        let Some(sources) = self.last_read.clone() else { return };
-        let state_dir = self.state_dir.clone();
+        let (state_dir, sources) = (self.state_dir.clone(), Arc::clone(&self.last_loaded));
         let work = tokio::task::spawn_blocking(move || last_good::keep(&state_dir, &sources));
         let error = match tokio::time::timeout(LOAD_WITHIN, work).await {
             Ok(Ok(Ok(()))) => return,

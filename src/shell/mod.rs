@@ -71,6 +71,9 @@ pub struct Setup {
 /// Longer than the 10 s between two looks at the disk, so that an idle vipkeeper does not make a thread for each.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// More than hooks that start at the same time, so that they cannot keep files and proxy from their work.
+const BLOCKING_THREADS_MAX: usize = 96;
+
 /// Blocking work still in flight at the end is left alone after this long.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(1);
 
@@ -91,6 +94,7 @@ pub fn run(setup: &Setup) -> anyhow::Result<u8> {
         .enable_io()
         .enable_time()
         .thread_keep_alive(THREAD_KEEP_ALIVE)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .context("cannot start the runtime")?;
     let status = runtime.block_on(drive(setup, started));
@@ -99,9 +103,9 @@ pub fn run(setup: &Setup) -> anyhow::Result<u8> {
 }
 
 async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
-    let start::Started { lock, me, loaded, target, reading } = started;
+    let start::Started { lock, me, loaded, sources, target, reading } = started;
     let (workers, inlets, outlets) =
-        workers::spawn(workers::Plan { setup, me: &me, loaded: &loaded, target, reading })?;
+        workers::spawn(workers::Plan { setup, me: &me, loaded: &loaded, sources, target, reading })?;
     schedule();
     let (node, effects) = node(loaded, me);
     let driver = driver::Driver::new(node, inlets, outlets).context("cannot set up the driver")?;

@@ -23,10 +23,9 @@ use crate::proxy::master::{ANSWER_BYTES_MAX, ReloadAnswer};
 use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod};
 use crate::render::{Rendered, report_alerts};
 use crate::shell::stats_socket;
-use crate::units::Name;
 
 use check::Checked;
-use master::Master;
+use master::{Found, Master};
 
 /// Disk and `/proc` work that takes longer has failed: the disk hangs.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,14 +33,24 @@ const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 /// A synchronous reload includes the start of the new worker, with 2 s of bind retries at worst.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a master may take after a start or reload until it takes the next signal to reload.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How long a master may take to end after SIGTERM before its group is killed.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// How long the killed workers of a dead master may take to be gone. With much memory that is some 100 ms.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Between two looks at whether they are gone.
+/// Between two looks at something that takes a moment.
 const SETTLE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Looks for a master whose socket exists but is not answered: half a second, which is longer than 2.6 needs to be
+/// there after a start or reload.
+const FIND_TRIES: u32 = 25;
+
+/// Between two of them.
+const FIND_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often the size of the proxy's log is looked at.
 const LOG_CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -51,15 +60,18 @@ const LOG_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 pub struct ProxyPaths {
     /// The program: a path, or a name looked up in `PATH`.
     pub binary: PathBuf,
-    /// This node's name: the proxy finds it as `VIPKEEPER_NODE` in its environment.
-    pub node: Name,
     /// An existing directory for what outlives a reboot.
     pub state_dir: PathBuf,
     /// An existing directory for sockets and the record of the running master.
     pub runtime_dir: PathBuf,
+    /// A check that takes longer is killed, usually [`ProxyPaths::CHECK_TIMEOUT`].
+    pub check_timeout: Duration,
 }
 
 impl ProxyPaths {
+    /// Enough for the biggest file; name resolution can hang a check for ever.
+    pub const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
     /// The installed configuration.
     pub fn config(&self) -> PathBuf {
         self.state_dir.join("haproxy.cfg")
@@ -165,7 +177,7 @@ impl Worker {
             ProxyOp::Install => self.install().await,
             ProxyOp::Restore => self.restore().await,
             ProxyOp::Start => self.start().await,
-            ProxyOp::Reload(ReloadMethod::Signal) => self.reload_by_signal(),
+            ProxyOp::Reload(ReloadMethod::Signal) => self.reload_by_signal().await,
             ProxyOp::Reload(ReloadMethod::MasterCli) => self.reload_by_cli().await,
             ProxyOp::Stop => self.stop(),
             ProxyOp::Kill => self.kill(),
@@ -177,9 +189,7 @@ impl Worker {
         if let Some(master) = self.live_master() {
             return Ok(ProxyOutcome::Adopted { pid: master.pid() });
         }
-        let paths = self.paths.clone();
-        let found = blocking(move || master::find(&paths)).await?;
-        let Some(master) = found else {
+        let Some(master) = self.find_master().await? else {
             // Workers outlive a killed master by up to two seconds, and would share our ports with their old file.
             let paths = self.paths.clone();
             let ended = blocking(move || Ok(group::end_orphans(&paths))).await?;
@@ -189,6 +199,19 @@ impl Worker {
         let pid = master.pid();
         self.watch(master);
         Ok(ProxyOutcome::Adopted { pid })
+    }
+
+    /// Without a record, the predecessor died right after a start; the master socket is then answered a moment later.
+    async fn find_master(&self) -> Result<Option<Master>, String> {
+        for _ in 0..FIND_TRIES {
+            let paths = self.paths.clone();
+            match blocking(move || Ok(master::find(&paths))).await? {
+                Found::Master(master) => return Ok(Some(master)),
+                Found::Nothing => return Ok(None),
+                Found::SilentSocket => tokio::time::sleep(FIND_PAUSE).await,
+            }
+        }
+        Ok(None)
     }
 
     async fn check(&mut self, rendered: Arc<Rendered>) -> Result<ProxyOutcome, String> {
@@ -247,8 +270,16 @@ impl Worker {
         Ok(ProxyOutcome::Started { pid })
     }
 
-    fn reload_by_signal(&self) -> Result<ProxyOutcome, String> {
+    async fn reload_by_signal(&self) -> Result<ProxyOutcome, String> {
         let master = self.live_master().ok_or("no proxy runs that could reload")?;
+        let ready = async {
+            while !master.catches_reload() {
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
+        };
+        tokio::time::timeout(READY_TIMEOUT, ready)
+            .await
+            .map_err(|_| format!("the proxy's master {} does not take signals to reload", master.pid()))?;
         master.reload().map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
         Ok(ProxyOutcome::Reloaded)
     }

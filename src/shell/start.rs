@@ -12,6 +12,7 @@ use rustix::thread::CapabilitySet;
 
 use super::files::{self, Reading, Target, last_good};
 use super::{EXIT_CONFIG, EXIT_MISSING, EXIT_RUNNING, Setup, workers};
+use crate::config::Sources;
 use crate::node::event::Loaded;
 use crate::units::Name;
 
@@ -37,6 +38,8 @@ pub(crate) struct Started {
     pub(crate) lock: Flock<File>,
     pub(crate) me: Name,
     pub(crate) loaded: Loaded,
+    /// The texts of `loaded`.
+    pub(crate) sources: Arc<Sources>,
     pub(crate) target: Target,
     /// What is on the disk, to be watched; none: it could not even be read.
     pub(crate) reading: Option<Reading>,
@@ -50,14 +53,15 @@ pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
     check_privileges()?;
     let mut target = Target { names: own_names(setup)?, stats_socket: workers::stats_socket_path(&setup.runtime_dir) };
     let (reading, result) = files::read_and_load(&setup.config, &target);
-    let loaded = match result {
-        Ok(loaded) => loaded,
-        Err(report) => instead(&setup.state_dir, &target, report)?,
+    let (loaded, sources) = match (result, &reading) {
+        (Ok(loaded), Some(reading)) => (loaded, Arc::clone(&reading.sources)),
+        (Ok(_), None) => return Err(anyhow!("a configuration was loaded that was not read").into()),
+        (Err(report), _) => instead(&setup.state_dir, &target, report)?,
     };
     let me = target.find(&loaded.config).cloned().ok_or_else(|| anyhow!("the configuration lost this node"))?;
     // A host that is renamed while this runs stays the node that it was.
     target.names = vec![me.clone()];
-    Ok(Started { lock, me, loaded, target, reading })
+    Ok(Started { lock, me, loaded, sources, target, reading })
 }
 
 /// Writes a report of several lines as it is: the log would squeeze it into one.
@@ -150,19 +154,20 @@ fn own_names(setup: &Setup) -> Result<Vec<Name>, Failure> {
 }
 
 /// With a broken file the last good one runs, so that a reboot after a bad edit does not end the service.
-fn instead(state_dir: &Path, target: &Target, report: String) -> Result<Loaded, Failure> {
+fn instead(state_dir: &Path, target: &Target, report: String) -> Result<(Loaded, Arc<Sources>), Failure> {
     let kept = last_good::load(state_dir).unwrap_or_else(|error| {
         tracing::warn!(%error, "the last good configuration cannot be read");
         None
     });
-    match kept.map(|sources| files::load(&Arc::new(sources), target)) {
-        Some(Ok(loaded)) => {
+    let kept = kept.map(Arc::new).map(|sources| files::load(&sources, target).map(|loaded| (loaded, sources)));
+    match kept {
+        Some(Ok(started)) => {
             tell(&report);
             tracing::warn!(
                 kept = %state_dir.join(last_good::FILE_NAME).display(),
                 "the configuration is wrong (see above): starting with the last good one; correct the file"
             );
-            Ok(loaded)
+            Ok(started)
         }
         Some(Err(outdated)) => {
             tracing::warn!(error = outdated, "the last good configuration is of no use either");
@@ -171,3 +176,6 @@ fn instead(state_dir: &Path, target: &Target, report: String) -> Result<Loaded, 
         None => Err(Failure::Foreseen { status: EXIT_CONFIG, report }),
     }
 }
+
+#[cfg(test)]
+mod tests;

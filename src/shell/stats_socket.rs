@@ -33,6 +33,8 @@ async fn converse(path: &Path, command: &str, bytes_max: usize) -> Result<Vec<u8
     let failed = |what: &str, e: std::io::Error| format!("cannot {what} the socket {}: {e}", path.display());
     let mut stream = UnixStream::connect(path).await.map_err(|e| failed("connect to", e))?;
     stream.write_all(command.as_bytes()).await.map_err(|e| failed("write to", e))?;
+    // The master CLI would wait for another command; with the end of ours it answers and closes.
+    stream.shutdown().await.map_err(|e| failed("write to", e))?;
     let mut answer = Vec::with_capacity(ANSWER_BYTES_USUAL);
     loop {
         let read = stream.read_buf(&mut answer).await.map_err(|e| failed("read from", e))?;

@@ -14,6 +14,7 @@ use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
 use super::{Setup, hook_runner, netlink, stats_socket};
+use crate::config::Sources;
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
 use crate::units::Name;
@@ -53,6 +54,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) setup: &'a Setup,
     pub(crate) me: &'a Name,
     pub(crate) loaded: &'a Loaded,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) target: Target,
     pub(crate) reading: Option<Reading>,
 }
@@ -67,7 +69,7 @@ pub(crate) struct Workers {
 
 /// Starts all workers on the runtime of the calling thread.
 pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)> {
-    let Plan { setup, me, loaded, target, reading } = plan;
+    let Plan { setup, me, loaded, sources, target, reading } = plan;
     let (events, inlet) = mpsc::channel(EVENTS);
     let observe = Arc::new(Notify::new());
     let network_changed = Arc::new(Notify::new());
@@ -87,7 +89,6 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
 
     let (files, ops) = mpsc::channel(SINGLE_OPS);
     let watcher = watch_files(setup, reading.as_ref(), Arc::clone(&config_touched));
-    let sources = reading.map(|reading| reading.sources);
     let worker = Files::new(setup.config.clone(), setup.state_dir.clone(), target, sources, watcher);
     queues.spawn(worker.run(ops, events.clone()));
 
@@ -95,9 +96,9 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     let (worker, watched) = watch::channel(None);
     let paths = ProxyPaths {
         binary: loaded.config.proxy.binary.clone(),
-        node: me.clone(),
         state_dir: setup.state_dir.clone(),
         runtime_dir: setup.runtime_dir.clone(),
+        check_timeout: ProxyPaths::CHECK_TIMEOUT,
     };
     debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
     queues.spawn(process::run(paths, ops, watched, events));

@@ -7,6 +7,7 @@
     clippy::as_conversions,
     clippy::let_underscore_must_use,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     missing_docs,
     unreachable_pub,
     reason = "a test that cannot go on must fail"
@@ -15,7 +16,16 @@
 use std::io::Write as _;
 
 mod cli;
+mod config;
+mod config_properties;
+mod config_reports;
+mod config_schema;
 mod namespace;
+mod proxy_fixture;
+mod proxy_master;
+mod proxy_process;
+mod proxy_stats;
+mod render;
 mod shell_clock;
 mod shell_control;
 mod shell_files;

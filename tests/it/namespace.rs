@@ -60,3 +60,10 @@ pub fn ip(arguments: &str) -> String {
 pub fn index(link: &str) -> u32 {
     nix::net::if_::if_nametoindex(link).expect("the link is there")
 }
+
+/// Waits until the kernel has noticed the carrier: until then a link drops what is sent, and news of it are on the way.
+pub async fn link_up(link: &str) {
+    while !ip(&format!("-o link show {link}")).contains("state UP") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

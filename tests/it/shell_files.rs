@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use vipkeeper::config::{Source, Sources};
+use vipkeeper::node::Event;
+use vipkeeper::node::event::OpId;
 use vipkeeper::shell::files::watch::Watcher;
-use vipkeeper::shell::files::{self, last_good};
+use vipkeeper::shell::files::{self, FileOp, Files, Target, last_good};
+use vipkeeper::units::Name;
 
 use crate::namespace::on_thread;
 
@@ -150,4 +153,72 @@ fn a_failed_keep_leaves_the_old_texts_and_a_damaged_file_is_an_error() {
         fs::write(directory.path().join(last_good::FILE_NAME), damaged).unwrap();
         assert!(last_good::load(directory.path()).is_err(), "{damaged}");
     }
+}
+
+#[test]
+fn a_refused_load_is_reported_in_full_and_never_kept() {
+    on_thread(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let main = directory.path().join("vipkeeper.toml");
+        let good = include_str!("../../src/shell/start/tests/good.toml");
+        fs::write(&main, good).unwrap();
+        let target = Target { names: vec![Name::new("lb1").unwrap()], stats_socket: "/run/s".into() };
+        let started_with = files::read(&main).unwrap().sources;
+        let (ops, queue) = mpsc::channel(4);
+        let (events, mut outcomes) = mpsc::channel(4);
+        let worker = Files::new(main.clone(), directory.path().to_owned(), target, started_with, None);
+        tokio::spawn(worker.run(queue, events));
+        let mut load = async |op| {
+            ops.send(FileOp::Load(OpId(op))).await.unwrap();
+            ops.send(FileOp::Keep).await.unwrap();
+            let event = outcomes.recv().await.unwrap();
+            let Event::ConfigLoaded { op: answered, result } = event else { panic!("{event:?}") };
+            assert_eq!(answered, OpId(op));
+            result.map(|loaded| loaded.rendered.text.clone())
+        };
+        fs::write(&main, "vip = 7\nnode = 8\n").unwrap();
+        let report = load(1).await.unwrap_err();
+        assert!(report.contains("vipkeeper.toml:1") && report.contains("vipkeeper.toml:2"), "{report}");
+        let better = good.replace("8080", "8081");
+        fs::write(&main, &better).unwrap();
+        // The keep of the first load is carried out before the second load starts.
+        let text = load(2).await.unwrap();
+        assert!(text.contains(":8081"), "{text}");
+        fs::write(&main, "broken").unwrap();
+        load(3).await.unwrap_err();
+        load(4).await.unwrap_err();
+        let kept = last_good::load(directory.path()).unwrap().unwrap();
+        assert_eq!(kept.files[0].text, better);
+    });
+}
+
+#[test]
+fn included_files_are_read_in_order_watched_and_bounded() {
+    on_thread(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let main = directory.path().join("vipkeeper.toml");
+        let parts = directory.path().join("conf.d");
+        fs::create_dir(&parts).unwrap();
+        fs::write(&main, "include = [\"conf.d/*.toml\", \"conf.d/a.toml\"]\n").unwrap();
+        for name in ["b.toml", "a.toml", "ignored.txt"] {
+            fs::write(parts.join(name), "# part\n").unwrap();
+        }
+        let read = files::read(&main).unwrap().sources;
+        let names: Vec<_> = read.files.iter().map(|f| f.path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["vipkeeper.toml", "a.toml", "b.toml"]);
+
+        let (_watcher, notify) = watch(&main);
+        untouched(&notify, "the start").await;
+        fs::write(parts.join("b.toml"), "# another part\n").unwrap();
+        touched(&notify, "an included file").await;
+        fs::write(parts.join("c.toml"), "# new\n").unwrap();
+        touched(&notify, "a file that the pattern matches now").await;
+        fs::write(parts.join("ignored.txt"), "# longer than before\n").unwrap();
+        untouched(&notify, "a file that no pattern matches").await;
+
+        for n in 0..files::FILES_MAX {
+            fs::write(parts.join(format!("{n}.toml")), "#\n").unwrap();
+        }
+        assert!(files::read(&main).unwrap_err().contains("more than 256 files"));
+    });
 }

@@ -88,9 +88,9 @@ fn statuses_and_signals_are_told_apart() {
 #[test]
 fn a_hook_that_cannot_be_started_says_why() {
     on_thread(|| async {
-        let failed = |outcome| match outcome {
-            HookOutcome::Failed(why) => why,
-            other => panic!("{other:?}"),
+        let failed = |outcome| {
+            let HookOutcome::Failed(why) = outcome else { panic!("{outcome:?}") };
+            why
         };
         let why = failed(run_hook("lb1", hook(&["/nonexistent/hook"])).await);
         assert_eq!(why, "cannot start /nonexistent/hook: No such file or directory (os error 2)");
@@ -191,13 +191,9 @@ fn the_worker_runs_hooks_at_the_same_time_and_tells_each_outcome() {
         hooks.send((OpId(2), hook(&[&write, fifo]))).await.unwrap();
         let mut ended = Vec::new();
         for _ in 0..2 {
-            match outcomes.recv().await.unwrap() {
-                Event::HookFinished { op, outcome } => {
-                    assert_eq!(outcome, HookOutcome::Succeeded, "{op:?}");
-                    ended.push(op);
-                }
-                other => panic!("{other:?}"),
-            }
+            let event = outcomes.recv().await.unwrap();
+            let Event::HookFinished { op, outcome: HookOutcome::Succeeded } = event else { panic!("{event:?}") };
+            ended.push(op);
         }
         ended.sort();
         assert_eq!(ended, [OpId(1), OpId(2)]);

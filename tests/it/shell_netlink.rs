@@ -10,7 +10,7 @@ use vipkeeper::shell::clock;
 use vipkeeper::shell::netlink::{self, AddressOp, Netlink};
 use vipkeeper::units::{Centis, IfName, LeaseSecs, VipAddress};
 
-use crate::namespace::{Namespace, as_root, index, ip};
+use crate::namespace::{Namespace, as_root, index, ip, link_up};
 
 fn vip(text: &str) -> VipAddress {
     let (ip, prefix) = text.split_once('/').unwrap();
@@ -26,12 +26,16 @@ fn long_lease() -> LeaseSecs {
     LeaseSecs::for_interval(Centis::new(4000).unwrap())
 }
 
-/// A namespace with the link `v0` up, and the index of that link.
-fn with_link() -> (Namespace, u32) {
+/// A namespace with the link `v0` up, without addresses of its own, and the index of that link.
+async fn with_link() -> (Namespace, u32) {
     let namespace = Namespace::new();
     ip("link add v0 address 02:00:00:00:00:01 type veth peer name v1");
-    ip("link set v0 up");
-    ip("link set v1 up");
+    for link in ["v0", "v1"] {
+        ip(&format!("link set {link} addrgenmode none"));
+        ip(&format!("link set {link} up"));
+    }
+    link_up("v0").await;
+    link_up("v1").await;
     (namespace, index("v0"))
 }
 
@@ -42,7 +46,7 @@ async fn has(netlink: &mut Netlink, address: VipAddress) -> bool {
 #[test]
 fn dump_shows_links_and_addresses() {
     as_root("dump_shows_links_and_addresses", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         ip("link add v2 type veth peer name v3");
         ip("addr add 10.1.0.1/24 dev v0");
         ip("addr add 10.2.0.1 peer 10.2.0.2/32 dev v0");
@@ -62,7 +66,7 @@ fn dump_shows_links_and_addresses() {
 #[test]
 fn an_installed_vip_is_a_tagged_lease_without_broadcast_address() {
     as_root("an_installed_vip_is_a_tagged_lease_without_broadcast_address", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         let mut netlink = Netlink::default();
         netlink.install(v0, vip("10.1.0.9/32"), short_lease()).await.unwrap();
         let shown = ip("-o addr show dev v0");
@@ -79,7 +83,7 @@ fn an_installed_vip_is_a_tagged_lease_without_broadcast_address() {
 #[test]
 fn the_kernel_ends_a_lease_that_nobody_renews_and_keeps_one_that_is_renewed() {
     as_root("the_kernel_ends_a_lease_that_nobody_renews_and_keeps_one_that_is_renewed", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         let mut netlink = Netlink::default();
         let start = clock::now();
         netlink.install(v0, vip("10.1.0.8/32"), short_lease()).await.unwrap();
@@ -98,7 +102,7 @@ fn the_kernel_ends_a_lease_that_nobody_renews_and_keeps_one_that_is_renewed() {
 #[test]
 fn an_address_is_taken_over_as_a_lease_and_withdrawing_is_idempotent() {
     as_root("an_address_is_taken_over_as_a_lease_and_withdrawing_is_idempotent", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         let mut netlink = Netlink::default();
         ip("addr add 10.1.0.9/32 dev v0");
         netlink.install(v0, vip("10.1.0.9/32"), long_lease()).await.unwrap();
@@ -115,7 +119,7 @@ fn an_address_is_taken_over_as_a_lease_and_withdrawing_is_idempotent() {
 #[test]
 fn the_kernels_refusal_is_told_with_its_own_words() {
     as_root("the_kernels_refusal_is_told_with_its_own_words", || async {
-        let (_namespace, _) = with_link();
+        let (_namespace, _) = with_link().await;
         let mut netlink = Netlink::default();
         let refused = netlink.install(9999, vip("10.1.0.9/32"), short_lease()).await.unwrap_err().to_string();
         assert_eq!(refused, "ENODEV: No such device (ipv4: Device not found)");
@@ -126,7 +130,7 @@ fn the_kernels_refusal_is_told_with_its_own_words() {
 #[test]
 fn vip_and_host_address_of_one_subnet_survive_each_other() {
     as_root("vip_and_host_address_of_one_subnet_survive_each_other", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         let mut netlink = Netlink::default();
         // As a secondary beside the host's address, without a second route.
         ip("addr add 10.1.0.1/24 dev v0");
@@ -147,7 +151,7 @@ fn vip_and_host_address_of_one_subnet_survive_each_other() {
 #[test]
 fn ipv6_addresses_are_leased_too() {
     as_root("ipv6_addresses_are_leased_too", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         let mut netlink = Netlink::default();
         netlink.install(v0, vip("2001:db8::9/64"), long_lease()).await.unwrap();
         let shown = ip("-o -6 addr show dev v0");
@@ -162,7 +166,7 @@ fn ipv6_addresses_are_leased_too() {
 #[test]
 fn worker_answers_every_operation_and_many_requests_for_a_dump_with_few() {
     as_root("worker_answers_every_operation_and_many_requests_for_a_dump_with_few", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         let (ops, queue) = mpsc::channel(16);
         let (events, mut outcomes) = mpsc::channel(16);
         let observe = Arc::new(Notify::new());
@@ -191,7 +195,7 @@ fn worker_answers_every_operation_and_many_requests_for_a_dump_with_few() {
 #[test]
 fn monitor_reports_changes_but_not_the_renewals_of_our_leases() {
     as_root("monitor_reports_changes_but_not_the_renewals_of_our_leases", || async {
-        let (_namespace, v0) = with_link();
+        let (_namespace, v0) = with_link().await;
         let changed = Arc::new(Notify::new());
         let monitor = tokio::spawn(netlink::monitor(Arc::clone(&changed)));
         changed.notified().await; // The monitor listens.

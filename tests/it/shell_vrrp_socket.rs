@@ -11,7 +11,7 @@ use vipkeeper::shell::clock;
 use vipkeeper::shell::vrrp_socket::VrrpSocket;
 use vipkeeper::units::IfName;
 
-use crate::namespace::{Namespace, as_root, index, ip};
+use crate::namespace::{Namespace, as_root, index, ip, link_up};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
@@ -34,7 +34,7 @@ struct Wire {
 }
 
 /// Two namespaces, each with `eth0` on the same wire; the thread is in the right one.
-fn wire() -> Wire {
+async fn wire() -> Wire {
     let left = Namespace::new();
     let right = Namespace::new();
     left.enter();
@@ -44,6 +44,10 @@ fn wire() -> Wire {
     right.enter();
     ip("link set eth1 name eth0");
     ip("link set eth0 up");
+    for namespace in [&left, &right] {
+        namespace.enter();
+        link_up("eth0").await;
+    }
     Wire { left, right }
 }
 
@@ -64,7 +68,7 @@ async fn next(socket: &mut VrrpSocket) -> Received {
 #[test]
 fn an_advert_arrives_whole_with_ttl_and_destination_although_no_side_has_an_address() {
     as_root("an_advert_arrives_whole_with_ttl_and_destination_although_no_side_has_an_address", || async {
-        let wire = wire();
+        let wire = wire().await;
         let (left, mut right) = (open(&wire.left), open(&wire.right));
         let sent = datagram(GROUP, 255, b"advert");
         let before = clock::now();
@@ -90,7 +94,7 @@ fn left_hears_nothing(mut left: VrrpSocket) -> bool {
 #[test]
 fn the_receive_time_is_the_kernels_even_when_we_read_late() {
     as_root("the_receive_time_is_the_kernels_even_when_we_read_late", || async {
-        let wire = wire();
+        let wire = wire().await;
         let (left, mut right) = (open(&wire.left), open(&wire.right));
         assert_eq!(right.receive().unwrap(), None);
         // The first socket that wants stamps switches them on for the whole kernel, a moment later.
@@ -106,7 +110,7 @@ fn the_receive_time_is_the_kernels_even_when_we_read_late() {
 #[test]
 fn unicast_arrives_too_and_bad_packets_are_passed_on_as_they_are() {
     as_root("unicast_arrives_too_and_bad_packets_are_passed_on_as_they_are", || async {
-        let wire = wire();
+        let wire = wire().await;
         wire.left.enter();
         ip("addr add 10.0.0.1/24 dev eth0");
         wire.right.enter();
@@ -123,7 +127,7 @@ fn unicast_arrives_too_and_bad_packets_are_passed_on_as_they_are() {
 #[test]
 fn an_oversized_datagram_is_cut_and_marked() {
     as_root("an_oversized_datagram_is_cut_and_marked", || async {
-        let wire = wire();
+        let wire = wire().await;
         for namespace in [&wire.left, &wire.right] {
             namespace.enter();
             ip("link set eth0 mtu 9000");
@@ -139,11 +143,12 @@ fn an_oversized_datagram_is_cut_and_marked() {
 #[test]
 fn what_arrives_on_another_interface_is_not_heard() {
     as_root("what_arrives_on_another_interface_is_not_heard", || async {
-        let wire = wire();
+        let wire = wire().await;
         wire.right.enter();
         ip("link add other type veth peer name far");
         ip("link set other up");
         ip("link set far up");
+        link_up("far").await;
         let mut right = open(&wire.right);
         let far = VrrpSocket::open(&IfName::new("far").unwrap(), index("far"), &[]).unwrap();
         let mut other = VrrpSocket::open(&IfName::new("other").unwrap(), index("other"), &[GROUP]).unwrap();
@@ -156,7 +161,7 @@ fn what_arrives_on_another_interface_is_not_heard() {
 #[test]
 fn an_announcement_is_the_frame_on_the_wire() {
     as_root("an_announcement_is_the_frame_on_the_wire", || async {
-        let wire = wire();
+        let wire = wire().await;
         let left = open(&wire.left);
         wire.right.enter();
         let everything = i32::from(0x0003_u16.to_be()); // ETH_P_ALL
@@ -180,7 +185,7 @@ fn an_announcement_is_the_frame_on_the_wire() {
 #[test]
 fn failures_name_the_interface_and_what_was_tried() {
     as_root("failures_name_the_interface_and_what_was_tried", || async {
-        let wire = wire();
+        let wire = wire().await;
         let error = VrrpSocket::open(&IfName::new("gone0").unwrap(), 4711, &[GROUP]).unwrap_err();
         assert!(error.contains("gone0") && error.contains("No such device"), "{error}");
         let left = open(&wire.left);

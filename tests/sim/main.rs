@@ -11,6 +11,8 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    clippy::fn_params_excessive_bools,
     unreachable_pub,
     missing_docs,
     reason = "a test: it may fail loudly, and prints what it did"

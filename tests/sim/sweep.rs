@@ -59,13 +59,13 @@ fn history(world: &mut World, duration: Duration) -> Result<(), String> {
     world.run(Duration::from_secs(50))?;
     let settled = (0..world.cluster.vips).map(|v| world.holders(v)).collect::<Vec<_>>();
     world.run(Duration::from_secs(10))?;
-    for v in 0..world.cluster.vips {
+    for (v, before) in settled.iter().enumerate() {
         let holders = world.holders(v);
         let [holder] = holders[..] else {
             return Err(format!("after healing vip{v} is on {holders:?} instead of one node"));
         };
-        if settled[v] != holders {
-            return Err(format!("after healing vip{v} still moves: {:?} then {holders:?}", settled[v]));
+        if *before != holders {
+            return Err(format!("after healing vip{v} still moves: {before:?} then {holders:?}"));
         }
         if !world.hosts[holder].is_serving() {
             return Err(format!("after healing vip{v} is on a node whose proxy does not serve"));

@@ -9,8 +9,9 @@ use super::{Cx, Names};
 use crate::config::document::{Document, Item};
 use crate::config::limits::{CHECK_INTERVAL, SERVERS_MAX};
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::{At, RawBackend, RawCheck, RawMode, RawServer};
+use crate::config::raw::{RawBackend, RawCheck, RawMode, RawServer};
 use crate::config::suggest::nearest;
+use crate::config::written::At;
 use crate::config::{Backend, Check, CheckKind, Mode, Server};
 use crate::units::Name;
 
@@ -25,7 +26,7 @@ pub(super) struct Known {
 
 /// The names of all backends, before anything refers to them.
 pub(super) fn define(cx: &mut Cx<'_>, items: &[Item<RawBackend>]) -> Names<Known> {
-    let mut names = Names::new("[[backend]]");
+    let mut names = Names::new(cx, "[[backend]]", items);
     for item in items {
         let raw = item.raw.get();
         let mode = raw.mode.as_ref().map(|mode| (*mode.get(), item.at(mode)));

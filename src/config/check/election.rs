@@ -6,7 +6,8 @@ use super::nodes::Nodes;
 use super::{Cx, Names};
 use crate::config::document::Item;
 use crate::config::problem::Problem;
-use crate::config::raw::{At, RawTrack, RawVip};
+use crate::config::raw::{RawTrack, RawVip};
+use crate::config::written::At;
 use crate::config::{Preempt, TrackBackend};
 use crate::units::{Name, Priority};
 
@@ -58,7 +59,7 @@ fn by_number(
     cx: &mut Cx<'_>,
     item: &Item<RawVip>,
     nodes: &Nodes,
-    written: &At<BTreeMap<At<String>, At<crate::config::raw::PriorityNumber>>>,
+    written: &At<BTreeMap<At<String>, At<crate::config::written::PriorityNumber>>>,
 ) -> Option<BTreeMap<Name, Priority>> {
     if written.get().is_empty() && cx.is_whole(&item.at(written)) {
         let problem = Problem::new(item.at(written), "`priority` must not be empty");

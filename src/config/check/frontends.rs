@@ -11,7 +11,8 @@ use super::{Cx, Names, at_most};
 use crate::config::document::{Document, Item};
 use crate::config::limits::FRONTENDS_MAX;
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::{At, RawFrontend, RawMode, TextOr};
+use crate::config::raw::{RawFrontend, RawMode};
+use crate::config::written::{At, TextOr};
 use crate::config::{Bind, BindTarget, Frontend, Mode};
 use crate::units::Name;
 
@@ -53,7 +54,7 @@ pub(super) fn check(
 ) -> Frontends {
     at_most(cx, &document.frontends, FRONTENDS_MAX, "[[frontend]]");
     something_listens(cx, document);
-    let mut names: Names<()> = Names::new("[[frontend]]");
+    let mut names: Names<()> = Names::new(cx, "[[frontend]]", &document.frontends);
     let mut targets = Targets { nodes, vips, taken: BTreeMap::new() };
     let mut all = Frontends { backend_modes: BTreeMap::new(), good: Vec::new(), all_good: true };
     for item in &document.frontends {

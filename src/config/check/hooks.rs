@@ -6,7 +6,8 @@ use super::Cx;
 use crate::config::document::Item;
 use crate::config::limits::HOOK_TIMEOUT;
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::{At, RawCommand, RawHooks, RawVip, TextOr};
+use crate::config::raw::{RawCommand, RawHooks, RawVip};
+use crate::config::written::{At, TextOr};
 use crate::config::{HookCommand, HookCommands, HookSettings};
 
 /// Arguments of one command.

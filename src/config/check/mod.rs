@@ -21,10 +21,10 @@ use std::time::Duration;
 use super::document::{Document, Item};
 use super::limits::DurationKey;
 use super::problem::{Place, Problem, Problems};
-use super::raw::{At, DurationText};
 use super::shape::Damaged;
 use super::suggest::nearest;
 use super::value::{parse_duration, show_duration};
+use super::written::{At, DurationText};
 use super::{Config, Origin, Sources};
 use crate::units::{Digest, Name};
 
@@ -113,7 +113,7 @@ impl Cx<'_> {
                     || format!("write, for example, `{last} = \"{}\"`", show_duration(limits.default)),
                     |meant| format!("write `{last} = \"{meant}\"`"),
                 );
-                let rule = format!("`{key}` must be a whole number with a unit: us, ms, s, m, h or d");
+                let rule = format!("`{key}` must be a whole number with a unit: ms, s, m, h or d");
                 self.add(Problem::new(place, rule).label(error.why).fix(fix));
                 None
             }
@@ -172,8 +172,8 @@ struct Names<T> {
 }
 
 impl<T> Names<T> {
-    fn new(table: &'static str) -> Self {
-        Self { table, map: BTreeMap::new(), lost: false }
+    fn new<R>(cx: &Cx<'_>, table: &'static str, items: &[Item<R>]) -> Self {
+        Self { table, map: BTreeMap::new(), lost: items.is_empty() && !cx.files_are_whole() }
     }
 
     /// Takes the name of a table in; None if it was reported, now or by the shape pass.

@@ -8,7 +8,8 @@ use crate::config::NodeConfig;
 use crate::config::document::Item;
 use crate::config::limits::NODES_MAX;
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::{At, RawNode};
+use crate::config::raw::RawNode;
+use crate::config::written::At;
 
 /// All nodes, also those with problems, so that references to them are not reported.
 pub(super) struct Nodes {
@@ -38,8 +39,12 @@ pub(super) fn define(cx: &mut Cx<'_>, items: &[Item<RawNode>]) -> Nodes {
         "there is no [[node]]",
         "add a [[node]] with the `name` and the `address` of each host that runs vipkeeper",
     );
-    let mut nodes =
-        Nodes { names: Names::new("[[node]]"), addresses: BTreeMap::new(), good: Vec::new(), all_good: true };
+    let mut nodes = Nodes {
+        names: Names::new(cx, "[[node]]", items),
+        addresses: BTreeMap::new(),
+        good: Vec::new(),
+        all_good: true,
+    };
     for item in items {
         let RawNode { name, address } = item.raw.get();
         let node_name = nodes.names.define(cx, item, name.as_ref(), ());

@@ -1,7 +1,6 @@
 //! `[proxy]`: the program, its global settings, and how it is watched.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::raw_lines::{self, Section};
 use super::{Cx, Reported};
@@ -11,8 +10,9 @@ use crate::config::limits::{
     TIMEOUT_SERVER,
 };
 use crate::config::problem::Problem;
-use crate::config::raw::{At, RawOnStop, RawProxy};
+use crate::config::raw::{RawOnStop, RawProxy};
 use crate::config::value::show_duration;
+use crate::config::written::At;
 use crate::config::{Backoff, Engine, HealthConfig, OnStop, ProxyConfig, RawSections, Timeouts};
 
 /// An absent `[proxy]` is one with nothing in it.
@@ -131,34 +131,7 @@ fn timeouts(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<Timeouts> {
     let connect = cx.duration(item.file, "timeouts.connect", raw.connect.as_ref(), TIMEOUT_CONNECT);
     let client = cx.duration(item.file, "timeouts.client", raw.client.as_ref(), TIMEOUT_CLIENT);
     let server = cx.duration(item.file, "timeouts.server", raw.server.as_ref(), TIMEOUT_SERVER);
-    let whole_ms = |cx: &mut Cx<'_>, written: &Option<At<_>>, key: &str, duration: Option<Duration>| {
-        milliseconds(cx, item, written.as_ref(), key, duration)
-    };
-    Some(Timeouts {
-        connect: whole_ms(cx, &raw.connect, "timeouts.connect", connect)?,
-        client: whole_ms(cx, &raw.client, "timeouts.client", client)?,
-        server: whole_ms(cx, &raw.server, "timeouts.server", server)?,
-    })
-}
-
-/// HAProxy counts timeouts in milliseconds.
-fn milliseconds<T>(
-    cx: &mut Cx<'_>,
-    item: &Item<RawProxy>,
-    written: Option<&At<T>>,
-    key: &str,
-    duration: Option<Duration>,
-) -> Option<Duration> {
-    let duration = duration?;
-    match written {
-        Some(written) if !duration.as_micros().is_multiple_of(1_000) => {
-            let near = show_duration(Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(1)));
-            let problem = Problem::new(item.at(written), format!("`{key}` must be a whole number of milliseconds"));
-            cx.add(problem.label("HAProxy does not count finer").fix(format!("write \"{near}\"")));
-            None
-        }
-        _ => Some(duration),
-    }
+    Some(Timeouts { connect: connect?, client: client?, server: server? })
 }
 
 fn health(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<HealthConfig> {

@@ -4,7 +4,7 @@ use super::Cx;
 use crate::config::RawLine;
 use crate::config::limits::RAW_LINE_BYTES_MAX;
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::At;
+use crate::config::written::At;
 
 /// Where raw lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

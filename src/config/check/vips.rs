@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::nodes::{Nodes, unusable};
-use super::{Cx, Names, at_least_one, at_most, election, hooks};
+use super::{Cx, Names, Reported, at_least_one, at_most, election, hooks};
 use crate::config::document::{Document, Item};
 use crate::config::limits::{ADVERT_INTERVAL, ANNOUNCE_DELAY, ANNOUNCE_REFRESH, PREEMPT_DELAY, VIPS_MAX};
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::{At, RawChecksum, RawTransport, RawVip, TextOr};
+use crate::config::raw::{PerNode, RawChecksum, RawTransport, RawVip};
 use crate::config::value::show_duration;
+use crate::config::written::{At, TextOr};
 use crate::config::{Announce, Checksum, HookCommands, Preempt, Transport, VipConfig};
 use crate::units::{Centis, IfName, Name, Priority, VipAddress, Vrid};
 
@@ -48,7 +49,7 @@ pub(super) fn check<B>(cx: &mut Cx<'_>, document: &Document, nodes: &Nodes, back
         "add a [[vip]] with `name`, `addresses`, `interface`, `vrid` and `prefer`",
     );
     let defaults = hooks::defaults(cx, document.hooks.as_ref());
-    let mut vips = Vips { names: Names::new("[[vip]]"), good: Vec::new(), all_good: true };
+    let mut vips = Vips { names: Names::new(cx, "[[vip]]", items), good: Vec::new(), all_good: true };
     let mut used = Used::default();
     for item in items {
         let addresses = addresses(cx, item, nodes, &mut used);
@@ -85,10 +86,10 @@ fn rest<B>(
 ) -> Option<VipConfig> {
     let raw = item.raw.get();
     let priorities = election::priorities(cx, item, nodes);
-    let interfaces = interfaces(cx, item, nodes, priorities.as_ref());
+    let (interfaces, all_interfaces) = interfaces(cx, item, nodes, priorities.as_ref());
     let vrid = raw.vrid.as_ref().and_then(|vrid| Vrid::new(*vrid.get()).ok());
-    if let (Some(vrid), Some(interfaces), Some(written)) = (vrid, &interfaces, &raw.vrid) {
-        claim_vrid(cx, item.at(written), vrid, interfaces, used);
+    if let (Some(vrid), Some(written)) = (vrid, &raw.vrid) {
+        claim_vrid(cx, item.at(written), vrid, &interfaces, used);
     }
     let advert_interval = advert_interval(cx, item);
     let preempt = preempt(cx, item);
@@ -99,7 +100,7 @@ fn rest<B>(
     Some(VipConfig {
         name: Name::new("unnamed").ok()?,
         addresses: Vec::new(),
-        interfaces: interfaces?,
+        interfaces: all_interfaces.map(|()| interfaces).ok()?,
         vrid: vrid?,
         priorities: priorities?,
         advert_interval: advert_interval?,
@@ -191,45 +192,57 @@ fn misplaced(ip: Ipv4Addr, prefix: u8) -> Option<&'static str> {
     }
 }
 
+/// The interface of each node, as far as it is known; also whether nothing was reported.
 fn interfaces(
     cx: &mut Cx<'_>,
     item: &Item<RawVip>,
     nodes: &Nodes,
     priorities: Option<&BTreeMap<Name, Priority>>,
-) -> Option<BTreeMap<Name, IfName>> {
-    let written = item.raw.get().interface.as_ref()?;
-    let mut interfaces = BTreeMap::new();
+) -> (BTreeMap<Name, IfName>, Result<(), Reported>) {
+    let Some(written) = item.raw.get().interface.as_ref() else { return (BTreeMap::new(), Err(Reported)) };
     match written.get() {
-        TextOr::Text(text) => {
-            let interface = interface_name(cx, item.at(written), text)?;
-            interfaces.extend(priorities?.keys().map(|node| (node.clone(), interface.clone())));
+        TextOr::Text(text) => match (interface_name(cx, item.at(written), text), priorities) {
+            (Some(interface), Some(priorities)) => {
+                (priorities.keys().map(|node| (node.clone(), interface.clone())).collect(), Ok(()))
+            }
+            (Some(_) | None, _) => (BTreeMap::new(), Err(Reported)),
+        },
+        TextOr::Other(table) => interface_table(cx, item, nodes, priorities, (item.at(written), table)),
+    }
+}
+
+fn interface_table(
+    cx: &mut Cx<'_>,
+    item: &Item<RawVip>,
+    nodes: &Nodes,
+    priorities: Option<&BTreeMap<Name, Priority>>,
+    (place, table): (Place, &PerNode),
+) -> (BTreeMap<Name, IfName>, Result<(), Reported>) {
+    let mut interfaces = BTreeMap::new();
+    let mut outcome = Ok(());
+    for (node, written) in table {
+        let known = nodes.names.resolve(cx, item.at(node), node.get()).is_some();
+        let interface = interface_name(cx, item.at(written), written.get());
+        let takes_part = priorities.is_none_or(|nodes| nodes.keys().any(|name| name.as_str() == node.get()));
+        if known && !takes_part {
+            let problem = Problem::new(item.at(node), format!("node {:?} never holds this VIP", node.get()));
+            cx.add(problem.label("not in `prefer` or `priority`").fix("add it there, or remove it here"));
         }
-        TextOr::Other(table) => {
-            let mut whole = true;
-            for (node, interface) in table {
-                let known = nodes.names.resolve(cx, item.at(node), node.get()).is_some();
-                let interface = interface_name(cx, item.at(interface), interface.get());
-                match (known, Name::new(node.get()), interface) {
-                    (true, Ok(node), Some(interface)) => drop(interfaces.insert(node, interface)),
-                    _ => whole = false,
-                }
-            }
-            whole.then_some(())?;
-            let priorities = priorities?;
-            for node in priorities.keys().filter(|node| !interfaces.contains_key(node)) {
-                let problem = Problem::new(item.at(written), format!("`interface` says nothing for node \"{node}\""));
-                cx.add(problem.label("incomplete").fix(format!("add `{node} = \"eth0\"` with its interface")));
-                whole = false;
-            }
-            for (node, _) in table.iter().filter(|(node, _)| !priorities.keys().any(|p| p.as_str() == node.get())) {
-                let problem = Problem::new(item.at(node), format!("node {:?} never holds this VIP", node.get()));
-                cx.add(problem.label("not in `prefer` or `priority`").fix("add it there, or remove it here"));
-                whole = false;
-            }
-            whole.then_some(())?;
+        match (known && takes_part, Name::new(node.get()), interface) {
+            (true, Ok(node), Some(interface)) => drop(interfaces.insert(node, interface)),
+            _ => outcome = Err(Reported),
         }
     }
-    Some(interfaces)
+    let said = |node: &Name| table.keys().any(|key| key.get() == node.as_str());
+    for node in priorities.into_iter().flat_map(BTreeMap::keys).filter(|node| !said(node)) {
+        outcome = Err(Reported);
+        // An entry that was lost for its shape was reported already.
+        if cx.is_whole(&place) {
+            let problem = Problem::new(place.clone(), format!("`interface` says nothing for node \"{node}\""));
+            cx.add(problem.label("incomplete").fix(format!("add `{node} = \"eth0\"` with its interface")));
+        }
+    }
+    (interfaces, outcome)
 }
 
 fn interface_name(cx: &mut Cx<'_>, place: Place, text: &str) -> Option<IfName> {

@@ -1,13 +1,13 @@
 use super::*;
 
-fn link(up: bool) -> Link {
-    Link { index: 2, name: IfName::new("eth0").unwrap(), up, mac: None }
+fn link() -> Link {
+    Link { index: 2, name: IfName::new("eth0").unwrap(), up: true, mac: None }
 }
 
 #[test]
 fn each_reason_to_abstain_is_told_most_fundamental_first() {
     let eth0 = IfName::new("eth0").unwrap();
-    let (up, down) = (link(true), link(false));
+    let (up, down) = (link(), Link { up: false, ..link() });
     let failed = Verdict::Failed { why: "signal 9".into() };
     let weights = [("backend web is DOWN".to_owned(), -20)];
     let fit = || Facts {

@@ -14,9 +14,13 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
 use super::{FileStamp, Plan, Stamp, file_stamp};
+use crate::shell::clock;
 
 /// How often the files are looked at without any event: for NFS, overlays, and directories replaced as a whole.
 pub const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// From the first event to the look: a burst of them, or a busy neighbour in the directory, costs one look per pause.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
 
 /// Messages to the watching thread. A full queue loses nothing: what is queued already leads to a look.
 const QUEUE: usize = 8;
@@ -58,15 +62,21 @@ impl Watcher {
         std::thread::Builder::new().name("watch-files".to_owned()).spawn(move || {
             let mut watch = Watch::new(plan, stamp, events);
             watch.look(&touched);
+            let mut look_at = clock::now() + LOOK_EVERY;
             loop {
-                match messages.recv_timeout(LOOK_EVERY) {
-                    Ok(Message::Look) | Err(RecvTimeoutError::Timeout) => watch.look(&touched),
+                match messages.recv_timeout(look_at.saturating_duration_since(clock::now())) {
+                    Ok(Message::Look) => look_at = look_at.min(clock::now() + LOOK_AFTER),
                     Ok(Message::Follow(plan, stamp)) => {
                         watch.plan = plan;
                         watch.stamp = stamp;
-                        watch.look(&touched);
+                        look_at = clock::now();
                     }
+                    Err(RecvTimeoutError::Timeout) => {}
                     Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                }
+                if clock::now() >= look_at {
+                    watch.look(&touched);
+                    look_at = clock::now() + LOOK_EVERY;
                 }
             }
         })?;

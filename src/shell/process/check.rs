@@ -12,9 +12,6 @@ use tokio::process::{Child, Command};
 
 use super::ProxyPaths;
 
-/// A check that takes longer is killed: name resolution can hang it.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How long a killed check may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -30,7 +27,6 @@ pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
     let mut child = Command::new(&paths.binary)
         .args(["-c", "-f"])
         .arg(paths.candidate())
-        .env("VIPKEEPER_NODE", paths.node.as_str())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -39,14 +35,15 @@ pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|e| not_started(&paths.binary, &e))?;
-    let finished = tokio::time::timeout(CHECK_TIMEOUT, finish(&mut child)).await;
+    let finished = tokio::time::timeout(paths.check_timeout, finish(&mut child)).await;
     let (status, stderr) = match finished {
         Ok(result) => result.map_err(|e| format!("the check by {} broke off: {e}", paths.binary.display()))?,
         Err(_) => {
             kill(&mut child).await;
             return Err(format!(
-                "`{} -c` did not end within {CHECK_TIMEOUT:?} and was killed; does a name in the file not resolve?",
-                paths.binary.display()
+                "`{} -c` did not end within {:?} and was killed; does a name in the file not resolve?",
+                paths.binary.display(),
+                paths.check_timeout
             ));
         }
     };
@@ -89,7 +86,13 @@ async fn kill(child: &mut Child) {
 /// Why the proxy's program could not be started, and what to do about it.
 pub(super) fn not_started(binary: &Path, error: &io::Error) -> String {
     let name = binary.display();
+    // A directory of PATH that may not be searched makes a missing name a forbidden one.
+    let looked_up = binary.components().count() == 1 && binary.is_relative();
     match Errno::from_io_error(error) {
+        Some(Errno::ACCESS) if looked_up => format!(
+            "{name}: not found, or not executable; install it with `apt-get install haproxy`, or set `proxy.binary` \
+             to where it is"
+        ),
         Some(Errno::NOENT) => format!(
             "{name}: not found; install it with `apt-get install haproxy`, or set `proxy.binary` to where it is"
         ),

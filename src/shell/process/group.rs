@@ -24,7 +24,9 @@ const ORPHAN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What `/proc/<pid>/stat` says of a process.
 pub(super) struct Stat {
-    pub(super) zombie: bool,
+    /// A zombie of which no thread is left: it holds no port any more. (The first thread of a killed process is a
+    /// zombie already while the others still close its sockets.)
+    pub(super) ended: bool,
     pub(super) group: u32,
     /// Clock ticks from boot to its start: with the number it names a process for good.
     pub(super) start_ticks: u64,
@@ -33,12 +35,15 @@ pub(super) struct Stat {
 impl Stat {
     pub(super) fn of(pid: u32) -> Option<Self> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name in parentheses may hold anything, parentheses too. After it: state, ppid, pgrp, ..., and the
-        // start time as field 22 of the line (proc_pid_stat(5)), which is the 20th after the name.
+        // The name in parentheses may hold anything, parentheses too. After it, by proc_pid_stat(5): the state first,
+        // the group 2 fields later, the number of threads 15 after that, and the start time 2 after that.
         let (_, fields) = text.rsplit_once(')')?;
         let mut fields = fields.split_whitespace();
         let zombie = matches!(fields.next()?, "Z" | "X");
-        Some(Self { zombie, group: fields.nth(1)?.parse().ok()?, start_ticks: fields.nth(16)?.parse().ok()? })
+        let group = fields.nth(1)?.parse().ok()?;
+        let threads: u32 = fields.nth(14)?.parse().ok()?;
+        let start_ticks = fields.nth(1)?.parse().ok()?;
+        Some(Self { ended: zombie && threads <= 1, group, start_ticks })
     }
 }
 
@@ -65,7 +70,7 @@ pub(super) fn runs(leader: u32) -> bool {
         return false;
     }
     // Zombies that nobody takes leave of keep the group's number alive, but no port.
-    all().any(|pid| Stat::of(pid).is_some_and(|stat| stat.group == leader && !stat.zombie))
+    all().any(|pid| Stat::of(pid).is_some_and(|stat| stat.group == leader && !stat.ended))
 }
 
 /// Ends the workers that a dead master of the record left behind, and returns what was signalled.
@@ -77,7 +82,7 @@ pub(super) fn end_orphans(paths: &ProxyPaths) -> Vec<OwnedFd> {
         // First the descriptor, then the questions: the answers then hold for what the descriptor names.
         let Some(process) = raw_pid(pid) else { continue };
         let Ok(pidfd) = pidfd_open(process, PidfdFlags::empty()) else { continue };
-        let member = Stat::of(pid).is_some_and(|stat| stat.group == record.pid && !stat.zombie);
+        let member = Stat::of(pid).is_some_and(|stat| stat.group == record.pid && !stat.ended);
         if member && has_argument(pid, socket.as_os_str().as_bytes()) {
             tracing::warn!(pid, master = record.pid, "ending a worker that outlived its master");
             match pidfd_send_signal(&pidfd, Signal::KILL) {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::stat::SFlag;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{
@@ -70,20 +71,24 @@ pub(super) struct Master {
 /// Starts a master in a process group of its own, with the log as its standard error.
 ///
 /// Standard error goes to a file, since a pipe to us would break with our death, and the reason why a start failed
-/// must be readable. Standard output is ours: it carries what `log stdout` asks for, and nothing else.
+/// must be readable. Standard output carries what `log stdout` asks for, and nothing else.
 pub(super) fn spawn(paths: &ProxyPaths, log: File) -> Result<Master, String> {
     let log_from = log.metadata().map_or(0, |meta| meta.len());
     let mut socket = paths.master_socket().into_os_string();
     socket.push(",mode,600,level,admin");
+    let stdout = if stdout_outlives_us() {
+        Stdio::inherit()
+    } else {
+        log.try_clone().map_err(|e| format!("cannot open the proxy's log twice: {e}"))?.into()
+    };
     let mut child = Command::new(&paths.binary)
         // `-db`: a `daemon` in a raw line would make the master fork away.
         .args(["-W", "-db", "-S"])
         .arg(socket)
         .arg("-f")
         .arg(paths.config())
-        .env("VIPKEEPER_NODE", paths.node.as_str())
         .stdin(Stdio::null())
-        .stdout(Stdio::inherit())
+        .stdout(stdout)
         .stderr(log)
         // A terminal's SIGHUP would be a reload and its SIGINT a stop.
         .process_group(0)
@@ -105,6 +110,18 @@ pub(super) fn spawn(paths: &ProxyPaths, log: File) -> Result<Master, String> {
     Ok(Master { pid, start_ticks, pidfd: Arc::new(pidfd), log_from })
 }
 
+/// Whether our standard output is read by somebody who lives longer than vipkeeper: the journal, which is a socket,
+/// or the runtime of a container. A pipe to anybody else would be held open by the proxy after our end, and whoever
+/// waits for the end of our output would wait for ever.
+fn stdout_outlives_us() -> bool {
+    let to_socket = || {
+        let stdout = std::io::stdout();
+        nix::sys::stat::fstat(&stdout)
+            .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK)
+    };
+    std::process::id() == 1 || to_socket()
+}
+
 /// A core dump of a big proxy takes the better part of a second, in which its ports stay bound and its end is not
 /// seen. Only the soft limit, so that a raw line can raise it again.
 fn forbid_core_dump(pid: u32) {
@@ -115,12 +132,24 @@ fn forbid_core_dump(pid: u32) {
     }
 }
 
+/// What there is to adopt.
+pub(super) enum Found {
+    Master(Master),
+    Nothing,
+    /// No record, and a master socket that nobody answers: left over, or not yet answered.
+    SilentSocket,
+}
+
 /// Finds a master that a predecessor left: by the record, else by who listens on the master socket (the predecessor
 /// may have died before it wrote the record).
-pub(super) fn find(paths: &ProxyPaths) -> Result<Option<Master>, String> {
-    let recorded = Record::read(paths)
-        .and_then(|record| hold(paths, record.pid).filter(|found| found.start_ticks == record.start_ticks));
-    Ok(recorded.or_else(|| listener(paths).and_then(|pid| hold(paths, pid))))
+pub(super) fn find(paths: &ProxyPaths) -> Found {
+    let record = Record::read(paths);
+    let recorded = record.as_ref().and_then(|r| hold(paths, r.pid).filter(|m| m.start_ticks == r.start_ticks));
+    match recorded.or_else(|| listener(paths).and_then(|pid| hold(paths, pid))) {
+        Some(master) => Found::Master(master),
+        None if record.is_none() && paths.master_socket().exists() => Found::SilentSocket,
+        None => Found::Nothing,
+    }
 }
 
 /// Opens a live process that leads its own group, as every master that we start does.
@@ -131,7 +160,7 @@ fn hold(paths: &ProxyPaths, pid: u32) -> Option<Master> {
     if getpgid(Some(process)) != Ok(process) {
         return None;
     }
-    let stat = Stat::of(pid).filter(|stat| !stat.zombie)?;
+    let stat = Stat::of(pid).filter(|stat| !stat.ended)?;
     let log_from = std::fs::metadata(paths.log()).map_or(0, |meta| meta.len());
     Some(Master { pid, start_ticks: stat.start_ticks, pidfd: Arc::new(pidfd), log_from })
 }
@@ -165,6 +194,16 @@ impl Master {
 
     pub(super) async fn exited(&self) {
         exit_of(&*self.pidfd).await;
+    }
+
+    /// Whether it has a handler for SIGUSR2. The master executes itself anew after a start and at every reload, and
+    /// until it is back it ignores the signal, which would then be lost without a trace.
+    pub(super) fn catches_reload(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        // Bit n - 1 stands for signal n (proc_pid_status(5)).
+        mask & (1 << (Signal::USR2.as_raw() - 1)) != 0
     }
 
     /// SIGUSR2: load the file again.

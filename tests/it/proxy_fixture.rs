@@ -1,0 +1,155 @@
+//! A configuration to vary, and the installed HAProxy if there is one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vipkeeper::config::{
+    Announce, Backend, Backoff, Bind, BindTarget, Check, CheckKind, Checksum, Config, Engine, Frontend, HealthConfig,
+    HookCommands, HookSettings, Mode, NodeConfig, OnStop, Origin, Preempt, ProxyConfig, RawLine, RawSections, Server,
+    Source, Sources, Timeouts, Transport, VipConfig,
+};
+use vipkeeper::render::{RenderError, RenderInput, Rendered, render};
+use vipkeeper::units::{Centis, Digest, IfName, Name, Priority, VipAddress, Vrid};
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(crate) fn at(line: usize) -> Origin {
+    Origin { file: 0, line }
+}
+
+pub(crate) fn raw(line: usize, text: &str) -> RawLine {
+    RawLine { text: text.to_owned(), origin: at(line) }
+}
+
+/// One VIP, one frontend on it, one backend with two servers.
+pub(crate) fn config() -> Config {
+    let both = |v: i64| (name("lb1"), Priority::new(v).unwrap());
+    Config {
+        nodes: vec![
+            NodeConfig { name: name("lb1"), address: "192.0.2.1".parse().unwrap() },
+            NodeConfig { name: name("lb2"), address: "192.0.2.2".parse().unwrap() },
+        ],
+        vips: vec![VipConfig {
+            name: name("www"),
+            addresses: vec![VipAddress::new("198.51.100.7".parse().unwrap(), 24).unwrap()],
+            interfaces: BTreeMap::from([(name("lb1"), IfName::new("eth0").unwrap())]),
+            vrid: Vrid::new(51).unwrap(),
+            priorities: BTreeMap::from([both(150)]),
+            advert_interval: Centis::SECOND,
+            preempt: Preempt::After(Duration::ZERO),
+            transport: Transport::Unicast,
+            checksum: Checksum::PseudoHeader,
+            announce: Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::ZERO },
+            track: Vec::new(),
+            hooks: HookCommands::default(),
+        }],
+        proxy: proxy(),
+        frontends: vec![Frontend {
+            name: name("www"),
+            binds: vec![bind(20, BindTarget::Vip(name("www")), 80)],
+            mode: Mode::Http,
+            default_backend: name("web"),
+            maxconn: None,
+            raw: Vec::new(),
+            origin: at(18),
+        }],
+        backends: vec![Backend {
+            name: name("web"),
+            mode: Mode::Http,
+            balance: "roundrobin".to_owned(),
+            check: Some(Check {
+                kind: CheckKind::Http { method: "GET".to_owned(), path: "/index.html".to_owned(), host: None },
+                interval: Duration::from_secs(2),
+                rise: 2,
+                fall: 3,
+            }),
+            servers: vec![server(31, "web1", "192.0.2.129:8080"), server(32, "web2", "192.0.2.130:8080")],
+            raw: Vec::new(),
+            origin: at(26),
+        }],
+        hooks: HookSettings { user: None, group: None, timeout: Duration::from_secs(30) },
+        digest: Digest(1),
+    }
+}
+
+fn proxy() -> ProxyConfig {
+    ProxyConfig {
+        engine: Engine::Haproxy,
+        binary: PathBuf::from("haproxy"),
+        templates: None,
+        on_stop: OnStop::Keep,
+        maxconn: None,
+        nbthread: None,
+        user: None,
+        group: None,
+        timeouts: Timeouts {
+            connect: Duration::from_secs(5),
+            client: Duration::from_secs(50),
+            server: Duration::from_secs(50),
+        },
+        hard_stop_after: Duration::from_secs(600),
+        log: None,
+        raw: RawSections::default(),
+        health: HealthConfig {
+            interval: Duration::from_millis(250),
+            timeout: Duration::from_millis(200),
+            rise: 1,
+            fall: 2,
+        },
+        restart: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(10) },
+        origin: Some(at(14)),
+    }
+}
+
+pub(crate) fn bind(line: usize, target: BindTarget, port: u16) -> Bind {
+    Bind { target, port, options: None, origin: at(line) }
+}
+
+pub(crate) fn server(line: usize, server: &str, address: &str) -> Server {
+    Server {
+        name: name(server),
+        address: address.to_owned(),
+        weight: 1,
+        backup: false,
+        maxconn: None,
+        options: None,
+        origin: at(line),
+    }
+}
+
+/// A source whose line n reads `line n`, so that a quotation shows whether the right one was taken.
+pub(crate) fn sources() -> Arc<Sources> {
+    let text: String = (1..=60).map(|n| format!("line {n}\n")).collect();
+    Arc::new(Sources { files: vec![Source { path: PathBuf::from("vipkeeper.toml"), text }] })
+}
+
+pub(crate) fn render_with(config: &Config, template: Option<&str>) -> Result<Rendered, RenderError> {
+    render_at(config, Path::new("/run/vipkeeper/stats.sock"), template)
+}
+
+pub(crate) fn render_at(config: &Config, stats_socket: &Path, template: Option<&str>) -> Result<Rendered, RenderError> {
+    let (sources, node) = (sources(), name("lb1"));
+    render(&RenderInput { config, sources: &sources, node: &node, stats_socket, template })
+}
+
+/// Whether HAProxy can be run; says so loudly where it cannot.
+pub(crate) fn haproxy_is_here(test: &str) -> bool {
+    let found = std::process::Command::new("haproxy").arg("-v").output().is_ok();
+    if !found {
+        eprintln!("SKIPPED: {test}: haproxy is not installed");
+    }
+    found
+}
+
+/// `haproxy -c`: its standard error if it refuses.
+pub(crate) fn haproxy_check(text: &str) -> Result<(), String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("haproxy.cfg");
+    std::fs::write(&file, text).unwrap();
+    let output = std::process::Command::new("haproxy").arg("-c").arg("-f").arg(&file).output().unwrap();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
