@@ -66,6 +66,8 @@ pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
 
 /// Writes a report of several lines as it is: the log would squeeze it into one.
 pub(crate) fn tell(report: &str) {
+    // After what was logged before it.
+    super::logging::flush();
     let mut stderr = io::stderr().lock();
     // Nobody reads it: there is no other place to say so.
     drop(writeln!(stderr, "{}", report.trim_end()));
