@@ -52,6 +52,16 @@ pub struct Deadline {
     pub why: &'static str,
 }
 
+/// What may be judged in a turn. Only a tick says that everything that was waiting has been read: an advert or an
+/// answer that came in time must not be overtaken by the timer that it stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judge {
+    /// More facts may be waiting.
+    Facts,
+    /// Timers too.
+    Timers,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -134,19 +144,21 @@ impl Node {
             ready: false,
             notified: String::new(),
         };
-        node.settle(now, &mut out);
+        node.settle(now, Judge::Facts, &mut out);
         (node, out.into_effects())
     }
 
-    /// The only way to change a node.
+    /// The only way to change a node. Timers are judged by [`Event::Tick`] alone, which belongs after the packets
+    /// and events that are waiting.
     #[must_use]
     pub fn handle(&mut self, now: Instant, event: Event) -> Effects {
         let mut out = Outbox::default();
         if self.phase == Phase::Exited {
             return Effects::new();
         }
+        let judge = if matches!(event, Event::Tick) { Judge::Timers } else { Judge::Facts };
         self.take(now, event, &mut out);
-        self.settle(now, &mut out);
+        self.settle(now, judge, &mut out);
         out.into_effects()
     }
 
@@ -217,11 +229,14 @@ impl Node {
     }
 
     /// Everything that follows from the facts, computed from scratch.
-    fn settle(&mut self, now: Instant, out: &mut Outbox) {
-        let news = self.proxying.tick(now, &mut self.ops, out);
-        self.proxy_news(now, news, out);
+    fn settle(&mut self, now: Instant, judge: Judge, out: &mut Outbox) {
+        if judge == Judge::Timers {
+            let news = self.proxying.tick(now, &mut self.ops, out);
+            self.proxy_news(now, news, out);
+        }
+        self.proxying.probe(now, &mut self.ops, out);
         self.settle_interfaces(now, out);
-        self.settle_vips(now, out);
+        self.settle_vips(now, judge, out);
         if let Some(op) = self.changes.due(now, &mut self.ops) {
             out.push(Effect::LoadConfig { op });
         }
@@ -230,7 +245,7 @@ impl Node {
         self.settle_stop(now, out);
     }
 
-    fn settle_vips(&mut self, now: Instant, out: &mut Outbox) {
+    fn settle_vips(&mut self, now: Instant, judge: Judge, out: &mut Outbox) {
         let stopping = matches!(self.phase, Phase::Stopping { .. });
         let undecided = self.proxying.may_be_adopting() && now < self.started_at + INHERIT_WITHIN;
         for vip in &mut self.vips {
@@ -262,7 +277,9 @@ impl Node {
             if stopping || (!undecided && self.observation.seen) || now >= self.started_at + INHERIT_WITHIN {
                 vip.settle_inheritance();
             }
-            vip.tick(&host, out);
+            if judge == Judge::Timers {
+                vip.tick(&host, out);
+            }
             vip.act(&host, &mut self.ops, out);
         }
         self.vips.retain(|vip| vip.farewell.is_none() || !vip.is_gone());
@@ -488,7 +505,7 @@ impl Node {
         out.push(Effect::Exit { code });
     }
 
-    /// What must hold after every turn; the simulation asks after each.
+    /// What must hold after every turn that ended with a tick where one was due; the simulation asks after each.
     pub fn check_invariants(&self, now: Instant) -> Result<(), String> {
         for vip in &self.vips {
             let link = self.observation.network.link(&vip.interface);
