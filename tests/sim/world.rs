@@ -403,7 +403,7 @@ impl World {
                 Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } => {}
                 Effect::ObserveNetwork => {
                     let network = self.hosts[host].network(self.now);
-                    let delay = Duration::from_micros(self.rng.between(50, 400));
+                    let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
                 Effect::Install { op, address, lease, .. } => {
