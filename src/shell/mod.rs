@@ -29,6 +29,7 @@ pub mod systemd;
 pub mod logging;
 
 mod driver;
+mod runtime_dir;
 mod start;
 mod sys;
 mod workers;
@@ -103,15 +104,14 @@ pub fn run(setup: &Setup) -> anyhow::Result<u8> {
 }
 
 async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
-    let start::Started { lock, me, loaded, sources, target, reading } = started;
+    let start::Started { runtime_dir, me, loaded, sources, target, reading } = started;
     let (workers, inlets, outlets) =
-        workers::spawn(workers::Plan { setup, me: &me, loaded: &loaded, sources, target, reading })?;
+        workers::spawn(workers::Plan { setup, runtime_dir, me: &me, loaded: &loaded, sources, target, reading })?;
     schedule();
     let (node, effects) = node(loaded, me);
     let driver = driver::Driver::new(node, inlets, outlets).context("cannot set up the driver")?;
     let (status, events) = driver.run(effects).await.context("the driver failed")?;
     workers.end(events).await;
-    drop(lock);
     Ok(status)
 }
 

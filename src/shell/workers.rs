@@ -13,6 +13,7 @@ use super::driver::{Inlets, Outlets};
 use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
+use super::runtime_dir::RuntimeDir;
 use super::{Setup, hook_runner, netlink, stats_socket};
 use crate::config::Sources;
 use crate::node::Event;
@@ -40,6 +41,9 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// Turns of the runtime for the last answers to leave; each runs all that is ready.
 const LAST_TURNS: usize = 16;
 
+/// How often the runtime directory is looked at. What is in it matters only to those who look for it.
+pub(crate) const KEEP_EVERY: Duration = Duration::from_secs(5);
+
 /// Name of the stats socket in the runtime directory.
 const STATS_SOCKET: &str = "stats.sock";
 
@@ -52,6 +56,7 @@ pub(crate) fn stats_socket_path(runtime_dir: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) setup: &'a Setup,
+    pub(crate) runtime_dir: RuntimeDir,
     pub(crate) me: &'a Name,
     pub(crate) loaded: &'a Loaded,
     pub(crate) sources: Arc<Sources>,
@@ -69,7 +74,7 @@ pub(crate) struct Workers {
 
 /// Starts all workers on the runtime of the calling thread.
 pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)> {
-    let Plan { setup, me, loaded, sources, target, reading } = plan;
+    let Plan { setup, runtime_dir, me, loaded, sources, target, reading } = plan;
     let (events, inlet) = mpsc::channel(EVENTS);
     let observe = Arc::new(Notify::new());
     let network_changed = Arc::new(Notify::new());
@@ -103,6 +108,8 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
     queues.spawn(process::run(paths, ops, watched, events));
 
+    // Ends with the runtime, so that the lock is held to the last.
+    tokio::spawn(keep(runtime_dir));
     let (calls, inlet_calls) = mpsc::channel(CALLS);
     let server = Server::bind(&setup.runtime_dir).map_err(|e| anyhow!(e))?;
     let control = tokio::spawn(server.run(calls)).abort_handle();
@@ -121,6 +128,32 @@ fn watch_files(setup: &Setup, reading: Option<&Reading>, touched: Arc<Notify>) -
         None => Watcher::start_unread(&setup.config, touched),
     };
     watcher.inspect_err(|error| tracing::warn!(%error, "the configuration files are not watched")).ok()
+}
+
+/// Makes the runtime directory again when somebody deleted it; without it the proxy can neither start nor be asked.
+async fn keep(mut runtime_dir: RuntimeDir) {
+    let mut told = false;
+    loop {
+        tokio::time::sleep(KEEP_EVERY).await;
+        let work = tokio::task::spawn_blocking(move || {
+            let kept = runtime_dir.keep();
+            (runtime_dir, kept)
+        });
+        let Ok((same, kept)) = work.await else { return };
+        runtime_dir = same;
+        match kept {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("somebody deleted the runtime directory: made it again"),
+            Err(error) if !told => {
+                let error = anyhow::Error::from(error);
+                tracing::warn!(error = format!("{error:#}"), "somebody deleted the runtime directory, and it is lost");
+                told = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        told = false;
+    }
 }
 
 /// Asks the stats socket, one probe at a time.
