@@ -27,11 +27,11 @@ fn killed_proxy_moves_the_vip_and_a_recovered_one_takes_it_back() {
     lab.kill_proxy(LB1);
     lab.served_by(LB2_BACK, killed);
     assert_eq!(lab.holders(WWW), [LB2]);
-    short(&lab.sight(killed), Duration::from_millis(700));
+    short(&lab.sight(killed), Duration::from_secs(1));
     let failed_over = now();
     lab.served_by(LB1_BACK, failed_over);
     lab.eventually("lb1 alone holds the VIP", |lab| lab.holders(WWW) == [LB1]);
-    short(&lab.sight(failed_over), Duration::from_millis(700));
+    short(&lab.sight(failed_over), Duration::from_secs(1));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn stopped_vipkeeper_hands_the_vip_over_and_leaves_the_proxy_running() {
     assert!(status.success(), "{status}");
     lab.served_by(LB2_BACK, stopped);
     assert_eq!(lab.holders(WWW), [LB2]);
-    short(&lab.sight(stopped), Duration::from_millis(700));
+    short(&lab.sight(stopped), Duration::from_secs(1));
     assert!(lab.is_running(LB1, master), "the proxy of lb1 is gone");
 }
 

@@ -451,7 +451,7 @@ impl Lab {
         });
     }
 
-    /// Waits for the requests under way, and sums up what was sent since `start`.
+    /// Sums up what was sent from `start` until now, after the requests under way have ended.
     pub fn sight(&mut self, start: Instant) -> Sight {
         let cut = now();
         eventually("the requests under way have ended", SOON, || {
@@ -459,7 +459,7 @@ impl Lab {
             self.tally.since(cut).iter().any(|s| s.done > cut + PATIENT) || now() > cut + PATIENT
         });
         self.collect();
-        self.tally.sight(start)
+        self.tally.sight(start..cut)
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -221,8 +222,12 @@ impl Tally {
 
     /// The shots sent since then.
     pub fn since(&self, start: Instant) -> &[Shot] {
-        let first = self.shots.partition_point(|s| s.sent < start);
-        self.shots.get(first..).unwrap_or_default()
+        self.shots.get(self.index(start)..).unwrap_or_default()
+    }
+
+    /// The first shot that was not sent before then.
+    fn index(&self, at: Instant) -> usize {
+        self.shots.partition_point(|s| s.sent < at)
     }
 
     /// Whether the last `run` shots sent since `start` were all good, and who answered them all (if one host did).
@@ -233,11 +238,12 @@ impl Tally {
         last.iter().all(|s| s.result.as_ref() == Ok(by)).then_some(*by)
     }
 
-    /// What clients saw from `start` on. An answer from before `start` counts as the last good one.
-    pub fn sight(&self, start: Instant) -> Sight {
-        let shots = self.since(start);
+    /// What clients saw of a stretch. Answers before and after it count as the last and the first good ones.
+    pub fn sight(&self, stretch: Range<Instant>) -> Sight {
+        let (first, end) = (self.index(stretch.start), self.index(stretch.end));
+        let shots = self.shots.get(first..end).unwrap_or_default();
         let missed: Vec<Miss> = shots.iter().filter_map(|s| s.result.as_ref().err().copied()).collect();
-        let earlier = self.shots.get(..self.shots.len() - shots.len()).unwrap_or_default();
+        let earlier = self.shots.get(..first).unwrap_or_default();
         let before = earlier.iter().rev().find_map(|s| s.result.as_ref().ok());
         let mut served_by = Vec::new();
         for via in before.into_iter().chain(shots.iter().filter_map(|s| s.result.as_ref().ok())) {
@@ -245,15 +251,14 @@ impl Tally {
                 served_by.push(*via);
             }
         }
-        let (outage, handover) = self.gap(start).map_or((None, None), |(o, h)| (Some(o), Some(h)));
+        let (outage, handover) = self.gap(first, shots).map_or((None, None), |(o, h)| (Some(o), Some(h)));
         Sight { asked: shots.len(), missed, outage, handover, served_by }
     }
 
-    /// The outage since `start`, and who answered before and after it.
-    fn gap(&self, start: Instant) -> Option<(Duration, (IpAddr, IpAddr))> {
-        let is_miss = |s: &Shot| s.sent >= start && s.result.is_err();
-        let first = self.shots.iter().position(is_miss)?;
-        let last = self.shots.iter().rposition(is_miss)?;
+    /// The outage among `shots`, the first of which has that index, and who answered before and after it.
+    fn gap(&self, index: usize, shots: &[Shot]) -> Option<(Duration, (IpAddr, IpAddr))> {
+        let first = index + shots.iter().position(|s| s.result.is_err())?;
+        let last = index + shots.iter().rposition(|s| s.result.is_err())?;
         let good = |s: &Shot| s.result.as_ref().ok().map(|via| (s.done, *via));
         let before = self.shots.get(..first)?.iter().rev().find_map(good)?;
         let after = self.shots.get(last + 1..)?.iter().find_map(good)?;

@@ -179,16 +179,17 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Waits for requests under way, and tells what clients saw since `start`.
+    /// Waits for requests under way, and tells what clients saw from `start` until now.
     fn act(
         &mut self,
         title: &'static str,
         start: Instant,
         good: impl Fn(&super::prober::Sight) -> bool,
     ) -> Result<Act, Cut> {
+        let stretch = start..now();
         self.tempo.pause(REQUEST_TIMEOUT)?;
         self.look()?;
-        let sight = self.tally.sight(start);
+        let sight = self.tally.sight(stretch);
         self.view.sight(&sight);
         Ok(Act { title, good: good(&sight), sight })
     }

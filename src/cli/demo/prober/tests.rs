@@ -15,11 +15,15 @@ fn tally(base: Instant, results: &[Result<IpAddr, Miss>]) -> Tally {
     Tally::of((0..).zip(results).map(shot).collect())
 }
 
+fn later(base: Instant) -> Instant {
+    base + Duration::from_secs(60)
+}
+
 #[test]
 fn an_outage_lasts_from_the_last_good_answer_to_the_first_good_one() {
     let base = super::now();
     let seen = [Ok(LB1), Ok(LB1), Err(Miss::Cut), Err(Miss::Refused), Err(Miss::TimedOut), Ok(LB2), Ok(LB2)];
-    let sight = tally(base, &seen).sight(base);
+    let sight = tally(base, &seen).sight(base..later(base));
     assert_eq!(sight.asked, 7);
     assert_eq!(sight.missed, [Miss::Cut, Miss::Refused, Miss::TimedOut]);
     assert_eq!(sight.outage, Some(Duration::from_millis(40)));
@@ -31,28 +35,36 @@ fn an_outage_lasts_from_the_last_good_answer_to_the_first_good_one() {
 fn a_good_answer_amid_the_misses_does_not_end_the_outage() {
     let base = super::now();
     let seen = [Ok(LB1), Err(Miss::Cut), Ok(LB1), Err(Miss::Refused), Ok(LB2)];
-    assert_eq!(tally(base, &seen).sight(base).outage, Some(Duration::from_millis(40)));
+    assert_eq!(tally(base, &seen).sight(base..later(base)).outage, Some(Duration::from_millis(40)));
 }
 
 #[test]
 fn the_last_good_answer_may_lie_before_the_stretch() {
     let base = super::now();
     let shots = tally(base, &[Ok(LB1), Err(Miss::Cut), Ok(LB2)]);
-    let sight = shots.sight(base + Duration::from_millis(5));
+    let sight = shots.sight(base + Duration::from_millis(5)..later(base));
     assert_eq!((sight.asked, sight.outage), (2, Some(Duration::from_millis(20))));
+}
+
+#[test]
+fn what_comes_after_the_stretch_is_another_story() {
+    let base = super::now();
+    let shots = tally(base, &[Ok(LB1), Err(Miss::Cut), Ok(LB2), Err(Miss::Cut), Ok(LB1)]);
+    let sight = shots.sight(base..base + Duration::from_millis(15));
+    assert_eq!((sight.asked, sight.outage, sight.handover), (2, Some(Duration::from_millis(20)), Some((LB1, LB2))));
 }
 
 #[test]
 fn without_a_miss_there_is_no_outage() {
     let base = super::now();
-    let sight = tally(base, &[Ok(LB1), Ok(LB2)]).sight(base);
+    let sight = tally(base, &[Ok(LB1), Ok(LB2)]).sight(base..later(base));
     assert_eq!((sight.missed.len(), sight.outage, sight.handover), (0, None, None));
 }
 
 #[test]
 fn an_outage_that_goes_on_has_no_length() {
     let base = super::now();
-    let sight = tally(base, &[Ok(LB1), Err(Miss::Cut)]).sight(base);
+    let sight = tally(base, &[Ok(LB1), Err(Miss::Cut)]).sight(base..later(base));
     assert_eq!((sight.missed.len(), sight.outage), (1, None));
 }
 
