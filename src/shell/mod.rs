@@ -104,11 +104,14 @@ pub fn run(setup: &Setup) -> anyhow::Result<u8> {
 }
 
 async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
-    let start::Started { runtime_dir, me, loaded, sources, target, reading } = started;
+    let start::Started { runtime_dir, me, loaded, sources, target, reading, broken } = started;
     let (workers, inlets, outlets) =
         workers::spawn(workers::Plan { setup, runtime_dir, me: &me, loaded: &loaded, sources, target, reading })?;
     schedule();
-    let (node, effects) = node(loaded, me);
+    let (mut node, mut effects) = node(loaded, me);
+    if let Some(report) = broken {
+        effects.extend(node.handle(clock::now(), crate::node::Event::StartedWithLastGood { report }));
+    }
     let driver = driver::Driver::new(node, inlets, outlets).context("cannot set up the driver")?;
     let (status, events) = driver.run(effects).await.context("the driver failed")?;
     workers.end(events).await;
