@@ -43,8 +43,7 @@ fn refusal(probe: &BindProbe, ours: Option<u32>) -> Option<String> {
                 return None;
             }
             let names: Vec<String> = foreign.iter().map(|o| format!("{} (process {})", o.name, o.pid)).collect();
-            let who =
-                if names.is_empty() { UNSEEN.to_owned() } else { names.join(" and ") };
+            let who = if names.is_empty() { UNSEEN.to_owned() } else { names.join(" and ") };
             format!("{address} is taken by {who}: stop it, or bind another port")
         }
         Some(Errno::ACCESS) => format!(
