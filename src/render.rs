@@ -1,4 +1,4 @@
-//! [`Config`](crate::config::Config) to the proxy's configuration text: tera, deterministic, no disk.
+//! [`Config`] to the proxy's configuration text: tera, deterministic, no disk.
 //!
 //! Owns the template's model, the generation, and the way back from a line of the text to the TOML. It must never
 //! depend on anything but its input: the same input gives the same bytes, so that an unchanged file is no reload.

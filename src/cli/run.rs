@@ -1,4 +1,4 @@
-//! `run`: the process edge around [`shell::run`](crate::shell::run).
+//! `run`: the process edge around [`shell::run`].
 
 use std::process::ExitCode;
 

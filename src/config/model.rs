@@ -1,6 +1,6 @@
 //! The validated configuration: what the rest of the program may rely on.
 //!
-//! A value of these types has passed every check in [`super::check`]; references are resolved and ranges hold.
+//! A value of these types has passed every check in `super::check`; references are resolved and ranges hold.
 //! It is the same on every node; [`Config::node`] finds one's own part.
 
 use std::collections::BTreeMap;

@@ -29,7 +29,7 @@ fn default(key: limits::DurationKey) -> String {
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "vipkeeper configuration")]
 pub(super) struct RawFile {
-    /// More files to read, relative to this one; only in the main file. Their [[tables]] are appended to those here.
+    /// More files to read, relative to this one; only in the main file. Their `[[tables]]` are appended to those here.
     #[schemars(example = ["conf.d/*.toml"])]
     pub(super) include: Option<At<Vec<At<String>>>>,
     /// The hosts that run vipkeeper. Each finds itself by its host name, or by `--node`.
@@ -158,7 +158,7 @@ pub(super) struct RawAnnounce {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTrack {
-    /// Name of a [[backend]]; it is lost when none of its servers is up.
+    /// Name of a `[[backend]]`; it is lost when none of its servers is up.
     #[schemars(required, example = &"web")]
     pub(super) backend: Option<At<String>>,
     /// Added to the priority while it is lost: from -253 to -1, and enough to move the VIP.
@@ -295,7 +295,7 @@ pub(super) struct RawFrontend {
     /// HTTP or plain TCP.
     #[schemars(extend("default" = "http"))]
     pub(super) mode: Option<At<RawMode>>,
-    /// Name of the [[backend]] that serves it.
+    /// Name of the `[[backend]]` that serves it.
     #[schemars(required, example = &"web")]
     pub(super) default_backend: Option<At<String>>,
     /// Connections of this frontend.

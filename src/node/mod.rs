@@ -14,7 +14,7 @@ mod report;
 pub mod status;
 mod vip;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,16 @@ pub struct Deadline {
     pub why: &'static str,
 }
 
+/// What may be judged in a turn. Only a tick says that everything that was waiting has been read: an advert or an
+/// answer that came in time must not be overtaken by the timer that it stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judge {
+    /// More facts may be waiting.
+    Facts,
+    /// Timers too.
+    Timers,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -79,7 +89,12 @@ struct Interface {
 enum Socket {
     Opening,
     Open,
-    Failed { why: String, retry_at: Instant },
+    /// Replaced in place for other groups: nothing is lost meanwhile.
+    Reopening,
+    Failed {
+        why: String,
+        retry_at: Instant,
+    },
 }
 
 /// What is known of links and addresses, and how fresh it is.
@@ -134,19 +149,21 @@ impl Node {
             ready: false,
             notified: String::new(),
         };
-        node.settle(now, &mut out);
+        node.settle(now, Judge::Facts, &mut out);
         (node, out.into_effects())
     }
 
-    /// The only way to change a node.
+    /// The only way to change a node. Timers are judged by [`Event::Tick`] alone, which belongs after the packets
+    /// and events that are waiting.
     #[must_use]
     pub fn handle(&mut self, now: Instant, event: Event) -> Effects {
         let mut out = Outbox::default();
         if self.phase == Phase::Exited {
             return Effects::new();
         }
+        let judge = if matches!(event, Event::Tick) { Judge::Timers } else { Judge::Facts };
         self.take(now, event, &mut out);
-        self.settle(now, &mut out);
+        self.settle(now, judge, &mut out);
         out.into_effects()
     }
 
@@ -160,7 +177,7 @@ impl Node {
             self.observation.not_before.filter(|_| self.observation.stale && self.observation.asked_at.is_none());
         let reopen = self.interfaces.values().filter_map(|i| match &i.socket {
             Socket::Failed { retry_at, .. } => Some((*retry_at, "a socket is to be opened again")),
-            Socket::Opening | Socket::Open => None,
+            Socket::Opening | Socket::Open | Socket::Reopening => None,
         });
         let stop = match self.phase {
             Phase::Stopping { addresses_until, until, .. } => Some(addresses_until.unwrap_or(until)),
@@ -217,11 +234,14 @@ impl Node {
     }
 
     /// Everything that follows from the facts, computed from scratch.
-    fn settle(&mut self, now: Instant, out: &mut Outbox) {
-        let news = self.proxying.tick(now, &mut self.ops, out);
-        self.proxy_news(now, news, out);
+    fn settle(&mut self, now: Instant, judge: Judge, out: &mut Outbox) {
+        if judge == Judge::Timers {
+            let news = self.proxying.tick(now, &mut self.ops, out);
+            self.proxy_news(now, news, out);
+        }
+        self.proxying.probe(now, &mut self.ops, out);
         self.settle_interfaces(now, out);
-        self.settle_vips(now, out);
+        self.settle_vips(now, judge, out);
         if let Some(op) = self.changes.due(now, &mut self.ops) {
             out.push(Effect::LoadConfig { op });
         }
@@ -230,16 +250,16 @@ impl Node {
         self.settle_stop(now, out);
     }
 
-    fn settle_vips(&mut self, now: Instant, out: &mut Outbox) {
+    fn settle_vips(&mut self, now: Instant, judge: Judge, out: &mut Outbox) {
         let stopping = matches!(self.phase, Phase::Stopping { .. });
-        let undecided = self.proxying.may_be_adopting() && now < self.started_at + INHERIT_WITHIN;
+        let adopting = self.proxying.may_be_adopting();
         for vip in &mut self.vips {
             let link = self.observation.network.link(&vip.interface);
             let host = Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
             vip.forget(now);
             vip.weights = self.proxying.weights(&vip.config.track);
             let socket = match self.interfaces.get(&vip.interface).map(|i| &i.socket) {
-                Some(Socket::Open) => Ok(true),
+                Some(Socket::Open | Socket::Reopening) => Ok(true),
                 Some(Socket::Failed { why, .. }) => Err(why.as_str()),
                 Some(Socket::Opening) | None => Ok(false),
             };
@@ -258,11 +278,14 @@ impl Node {
             };
             let answer = entitlement(&facts);
             vip.entitle(&host, answer, out);
-            // Not entitled although the search for a proxy is over: what a predecessor left here must go.
-            if stopping || (!undecided && self.observation.seen) || now >= self.started_at + INHERIT_WITHIN {
+            // Not entitled although nothing is being looked for: what a predecessor left here must go.
+            let decided = !adopting && self.observation.seen && socket != Ok(false);
+            if stopping || decided || now >= self.started_at + INHERIT_WITHIN {
                 vip.settle_inheritance();
             }
-            vip.tick(&host, out);
+            if judge == Judge::Timers {
+                vip.tick(&host, out);
+            }
             vip.act(&host, &mut self.ops, out);
         }
         self.vips.retain(|vip| vip.farewell.is_none() || !vip.is_gone());
@@ -270,13 +293,11 @@ impl Node {
 
     /// Sockets for the interfaces of our VIPs, and no others.
     fn settle_interfaces(&mut self, now: Instant, out: &mut Outbox) {
-        let mut needed: BTreeMap<IfName, Vec<Ipv4Addr>> = BTreeMap::new();
+        let mut needed: BTreeMap<IfName, BTreeSet<Ipv4Addr>> = BTreeMap::new();
         for vip in &self.vips {
             let groups = needed.entry(vip.interface.clone()).or_default();
-            if let Transport::Multicast(group) = vip.config.transport
-                && !groups.contains(&group)
-            {
-                groups.push(group);
+            if let Transport::Multicast(group) = vip.config.transport {
+                groups.insert(group);
             }
         }
         let network = &self.observation.network;
@@ -290,14 +311,18 @@ impl Node {
         }
         for (name, groups) in needed {
             let Some(link) = network.link(&name) else { continue };
-            let wanted = self.interfaces.get(&name).is_none_or(|known| match &known.socket {
-                Socket::Failed { retry_at, .. } => now >= *retry_at,
-                Socket::Opening | Socket::Open => known.groups != groups,
-            });
-            if wanted {
-                out.push(Effect::OpenInterface { interface: name.clone(), index: link.index, groups: groups.clone() });
-                self.interfaces.insert(name, Interface { index: link.index, groups, socket: Socket::Opening });
-            }
+            let groups: Vec<Ipv4Addr> = groups.into_iter().collect();
+            let socket = match self.interfaces.get(&name) {
+                None => Socket::Opening,
+                Some(known) => match &known.socket {
+                    Socket::Failed { retry_at, .. } if now < *retry_at => continue,
+                    Socket::Opening | Socket::Open | Socket::Reopening if known.groups == groups => continue,
+                    Socket::Failed { .. } | Socket::Opening => Socket::Opening,
+                    Socket::Open | Socket::Reopening => Socket::Reopening,
+                },
+            };
+            out.push(Effect::OpenInterface { interface: name.clone(), index: link.index, groups: groups.clone() });
+            self.interfaces.insert(name, Interface { index: link.index, groups, socket });
         }
     }
 
@@ -488,7 +513,7 @@ impl Node {
         out.push(Effect::Exit { code });
     }
 
-    /// What must hold after every turn; the simulation asks after each.
+    /// What must hold after every turn that ended with a tick where one was due; the simulation asks after each.
     pub fn check_invariants(&self, now: Instant) -> Result<(), String> {
         for vip in &self.vips {
             let link = self.observation.network.link(&vip.interface);

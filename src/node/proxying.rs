@@ -150,6 +150,7 @@ impl Proxying {
         }
     }
 
+    /// Judges a silent probe and what the lifecycle waits for.
     pub(super) fn tick(&mut self, now: Instant, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
         if self.prober.timed_out(now, self.interval()) {
             let ms = self.settings.timeout.as_millis();
@@ -157,12 +158,15 @@ impl Proxying {
         }
         let op = ops.next();
         let actions = self.lifecycle.tick(now, op, self.health.failed_since());
-        let news = self.take(now, actions, out);
+        self.take(now, actions, out)
+    }
+
+    /// Sends the probe that is due.
+    pub(super) fn probe(&mut self, now: Instant, ops: &mut Ops, out: &mut Outbox) {
         let op = ops.next();
         if self.prober.ask(now, op, self.settings.timeout) {
             out.push(Effect::Probe { op, timeout: self.settings.timeout });
         }
-        news
     }
 
     pub(super) fn deadlines(&self) -> impl Iterator<Item = (Instant, &'static str)> {

@@ -29,8 +29,10 @@ use crate::node::{Effect, Effects, Event, LogLevel, LogLine, Node};
 use crate::proxy::{ProxyOp, ProxyOutcome};
 use crate::units::IfName;
 
-/// Datagrams read from one socket in one turn; the rest waits for the next one, after events and deadlines.
-const PACKETS_PER_TURN: usize = 64;
+/// Datagrams read from one socket in one turn; the rest waits for the next one, after events and deadlines. More
+/// than a router sends while its peer hangs for seconds at the shortest interval, so that no deadline is judged
+/// before an advert that was waiting.
+const PACKETS_PER_TURN: usize = 512;
 
 /// Events handled in one turn; the rest waits in the queue, which then holds the workers back.
 const EVENTS_PER_TURN: usize = 256;

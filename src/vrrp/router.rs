@@ -179,7 +179,8 @@ impl Router {
 
     /// The router last heard as active, if its advert is not older than its own down interval.
     pub fn heard(&self, now: Instant) -> Option<Heard> {
-        self.heard.filter(|h| now.saturating_duration_since(h.at) <= h.interval.down(Priority::MIN))
+        let speaks = |h: &Heard| h.claim != Claim::Resign;
+        self.heard.filter(speaks).filter(|h| now.saturating_duration_since(h.at) <= h.interval.down(Priority::MIN))
     }
 
     /// Name of the state.
@@ -208,16 +209,29 @@ impl Router {
         }
     }
 
-    /// Changed configuration; the role stays.
+    /// Changed configuration; the role stays. A new interval is advertised at once, since backups wait by it.
     pub fn configure(&mut self, now: Instant, config: RouterConfig) {
+        let hung = self.is_stalled(now);
+        let changed = self.config.interval != config.interval;
         self.config = config;
-        if let State::Active { advertise_at, .. } = &mut self.state {
-            *advertise_at = (*advertise_at).min(now + config.interval.duration());
+        if let State::Active { advertise_at, advertised, .. } = &mut self.state
+            && changed
+            && !hung
+        {
+            // Backups still wait by the old interval: the pause until now is judged by that one.
+            *advertised = now;
+            *advertise_at = now;
         }
     }
 
     /// The node's verdict whether this router may take part.
     pub fn entitle(&mut self, now: Instant, entitlement: Entitlement) -> Vec<Step> {
+        let mut steps = self.step_down_after_stall(now);
+        steps.extend(self.obey(now, entitlement));
+        steps
+    }
+
+    fn obey(&mut self, now: Instant, entitlement: Entitlement) -> Vec<Step> {
         match (&mut self.state, entitlement) {
             (State::Initialize { why }, Entitlement::Abstain(reason)) => {
                 *why = reason;
@@ -348,13 +362,20 @@ impl Router {
     /// Silent for longer than a backup waits: somebody else may hold the VIP, so listen before speaking.
     fn step_down_after_stall(&mut self, now: Instant) -> Vec<Step> {
         let State::Active { advertised, priority, .. } = self.state else { return Vec::new() };
-        let silent = now.saturating_duration_since(advertised);
-        if self.config.company == Company::Alone || silent <= self.config.interval.down(priority) {
+        if !self.is_stalled(now) {
             return Vec::new();
         }
+        let silent = now.saturating_duration_since(advertised);
         let timer = DownTimer { from: now, interval: self.config.interval, wait: Wait::Down };
         let why = format!("hung for {} ms, longer than a backup waits", silent.as_millis());
         self.turn(State::Backup { timer, preempt_from: now, priority }, why)
+    }
+
+    /// A backup may have missed us and taken over: nobody waits longer than its own down interval.
+    fn is_stalled(&self, now: Instant) -> bool {
+        let State::Active { advertised, priority, .. } = self.state else { return false };
+        let silent = now.saturating_duration_since(advertised);
+        self.config.company == Company::Peers && silent > self.config.interval.down(priority)
     }
 
     fn hear_resignation(&mut self, at: Instant, source: Ipv4Addr) {
@@ -363,9 +384,15 @@ impl Router {
         if self.heard.is_some_and(|h| h.source != source) {
             return;
         }
-        if let State::Backup { timer, .. } = &mut self.state {
+        if let State::Backup { timer, .. } = &mut self.state
+            && timer.wait == Wait::Down
+        {
+            // Once: a resignation that is repeated (keepalived sends two) must not put off the takeover.
             timer.from = at;
             timer.wait = Wait::Skew;
+        }
+        if let Some(heard) = &mut self.heard {
+            heard.claim = Claim::Resign;
         }
     }
 

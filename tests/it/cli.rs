@@ -158,7 +158,7 @@ fn check_reports_every_problem_at_once() {
           --> vipkeeper.toml:13:1
            |
         13 | vird = 51
-           | ^^^^ unknown key
+           | ^^^^
            |
            = help: did you mean `vrid`?
 

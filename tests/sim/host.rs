@@ -55,6 +55,8 @@ pub struct Host {
     pub refused: Option<Digest>,
     pub refuse_addresses: bool,
     pub hooks_hang: bool,
+    /// Dumps take this much longer.
+    pub slow_dumps: Duration,
     pub next_pid: u32,
     pub watched_worker: Option<u32>,
     pub proxy_op: Option<OpId>,
@@ -83,6 +85,7 @@ impl Host {
             refused: None,
             refuse_addresses: false,
             hooks_hang: false,
+            slow_dumps: Duration::ZERO,
             next_pid: 1000 * (index as u32 + 1),
             watched_worker: None,
             proxy_op: None,

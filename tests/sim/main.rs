@@ -21,6 +21,7 @@
 mod faults;
 mod host;
 mod net;
+mod regressions;
 mod rng;
 mod scenarios;
 mod setup;

@@ -29,7 +29,11 @@ fn settled(cluster: Cluster) -> World {
 }
 
 fn told(world: &mut World, expect: Expect) {
-    expect.assert_eq(world.trace.as_deref().unwrap_or_default());
+    let trace = world.trace.as_deref().unwrap_or_default();
+    // Snapshots lose the indentation that all their lines share, so the trace must have none.
+    let shared = trace.lines().map(|l| l.len() - l.trim_start().len()).min().unwrap_or(0);
+    let told: String = trace.lines().map(|l| format!("{}\n", &l[shared..])).collect();
+    expect.assert_eq(&told);
 }
 
 #[test]
@@ -40,21 +44,21 @@ fn two_nodes_boot_together_and_the_preferred_one_holds_the_vip() {
     told(
         &mut world,
         expect![[r#"
-             34.14 ms  lb1 proxy starts with 0000000000000001
-             36.80 ms  lb1: the proxy is healthy
-             36.80 ms  lb1 vip0: fault -> backup: fit to take part
-             53.20 ms  lb2 proxy starts with 0000000000000001
-             54.86 ms  lb2: the proxy is healthy
-             54.86 ms  lb2 vip0: fault -> backup: fit to take part
-             62.80 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-             71.86 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-             77.86 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-             85.80 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-           3044.80 ms  lb1 vip0: backup -> active: nobody is active
-           3045.37 ms  lb1 + 10.0.0.100
-           3054.41 ms  lb1 vip0: notify_master exited 0: /hooks/master
-           3080.41 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]],
+                 34.14 ms  lb1 proxy starts with 0000000000000001
+                 36.80 ms  lb1: the proxy is healthy
+                 36.80 ms  lb1 vip0: fault -> backup: fit to take part
+                 53.20 ms  lb2 proxy starts with 0000000000000001
+                 54.86 ms  lb2: the proxy is healthy
+                 54.86 ms  lb2 vip0: fault -> backup: fit to take part
+                 62.80 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+                 71.86 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+                 77.86 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+                 85.80 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+               3044.80 ms  lb1 vip0: backup -> active: nobody is active
+               3045.37 ms  lb1 + 10.0.0.100
+               3054.41 ms  lb1 vip0: notify_master exited 0: /hooks/master
+               3080.41 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+        "#]],
     );
 }
 
@@ -69,20 +73,20 @@ fn the_proxy_dies() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 proxy dies
-              0.10 ms  lb1: the proxy has failed: the proxy's worker (pid 1002) ended
-              0.10 ms  lb1 vip0: active -> fault: proxy failed: the proxy's worker (pid 1002) ended
-              0.30 ms  lb1 - 10.0.0.100
-              4.40 ms  lb1 proxy starts with 0000000000000001
-             12.04 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-             12.19 ms  lb2 + 10.0.0.100
-             26.10 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-             29.21 ms  lb2 vip0: notify_master exited 0: /hooks/master
-             47.21 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-             55.10 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-            109.95 ms  lb1 proxy starts with 0000000000000001
-            313.39 ms  lb1 proxy starts with 0000000000000001
-    "#]],
+                  0.00 ms  lb1 proxy dies
+                  0.10 ms  lb1: the proxy has failed: the proxy's worker (pid 1002) ended
+                  0.10 ms  lb1 vip0: active -> fault: proxy failed: the proxy's worker (pid 1002) ended
+                  0.30 ms  lb1 - 10.0.0.100
+                  4.40 ms  lb1 proxy starts with 0000000000000001
+                 12.04 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+                 12.19 ms  lb2 + 10.0.0.100
+                 26.10 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+                 29.21 ms  lb2 vip0: notify_master exited 0: /hooks/master
+                 47.21 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+                 55.10 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+                109.95 ms  lb1 proxy starts with 0000000000000001
+                313.39 ms  lb1 proxy starts with 0000000000000001
+        "#]],
     );
 }
 
@@ -95,16 +99,16 @@ fn the_proxy_freezes() {
     told(
         &mut world,
         expect![[r#"
-            548.22 ms  lb1: the proxy has failed: the stats socket was silent for 250 ms (2 times in a row)
-            548.22 ms  lb1 vip0: active -> fault: proxy failed: the stats socket was silent for 250 ms (2 times in a row)
-            548.96 ms  lb1 - 10.0.0.100
-            550.22 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-            560.13 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-            560.42 ms  lb2 + 10.0.0.100
-            573.47 ms  lb2 vip0: notify_master exited 0: /hooks/master
-            576.22 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-            587.47 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-    "#]],
+                548.22 ms  lb1: the proxy has failed: the stats socket was silent for 250 ms (2 times in a row)
+                548.22 ms  lb1 vip0: active -> fault: proxy failed: the stats socket was silent for 250 ms (2 times in a row)
+                548.96 ms  lb1 - 10.0.0.100
+                550.22 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+                560.13 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+                560.42 ms  lb2 + 10.0.0.100
+                573.47 ms  lb2 vip0: notify_master exited 0: /hooks/master
+                576.22 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+                587.47 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+        "#]],
     );
 }
 
@@ -128,18 +132,18 @@ fn vipkeeper_is_stopped() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 gets Terminate
-              0.02 ms  lb1: stopping: giving up all VIPs
-              0.02 ms  lb1 vip0: active -> fault: vipkeeper stops
-              0.22 ms  lb1 - 10.0.0.100
-             11.94 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-             12.62 ms  lb2 + 10.0.0.100
-             16.02 ms  lb1 vip0: notify_stop exited 0: /hooks/stop
-             26.02 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 STOP 254
-             26.02 ms  lb1 vipkeeper exits 0
-             35.64 ms  lb2 vip0: notify_master exited 0: /hooks/master
-             60.64 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-    "#]],
+                  0.00 ms  lb1 gets Terminate
+                  0.02 ms  lb1: stopping: giving up all VIPs
+                  0.02 ms  lb1 vip0: active -> fault: vipkeeper stops
+                  0.22 ms  lb1 - 10.0.0.100
+                 11.94 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+                 12.62 ms  lb2 + 10.0.0.100
+                 16.02 ms  lb1 vip0: notify_stop exited 0: /hooks/stop
+                 26.02 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 STOP 254
+                 26.02 ms  lb1 vipkeeper exits 0
+                 35.64 ms  lb2 vip0: notify_master exited 0: /hooks/master
+                 60.64 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+        "#]],
     );
 }
 
@@ -161,13 +165,13 @@ fn vipkeeper_is_killed_and_nobody_restarts_it() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 vipkeeper is killed
-           2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
-           2057.30 ms  lb2 + 10.0.0.100
-           2077.31 ms  lb2 vip0: notify_master exited 0: /hooks/master
-           2090.31 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-           2150.04 ms  lb1 lease of 10.0.0.100 ends
-    "#]],
+                  0.00 ms  lb1 vipkeeper is killed
+               2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
+               2057.30 ms  lb2 + 10.0.0.100
+               2077.31 ms  lb2 vip0: notify_master exited 0: /hooks/master
+               2090.31 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+               2150.04 ms  lb1 lease of 10.0.0.100 ends
+        "#]],
     );
 }
 
@@ -182,14 +186,14 @@ fn vipkeeper_is_killed_and_restarted() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 vipkeeper is killed
-            100.00 ms  lb1 vipkeeper starts
-            101.01 ms  lb1: found a running proxy (pid 1001)
-            101.33 ms  lb1: the proxy is healthy
-            101.33 ms  lb1 vip0: fault -> active: resumes the lease of its predecessor
-            124.33 ms  lb1 vip0: notify_master exited 0: /hooks/master
-            125.33 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]],
+                  0.00 ms  lb1 vipkeeper is killed
+                100.00 ms  lb1 vipkeeper starts
+                101.01 ms  lb1: found a running proxy (pid 1001)
+                101.33 ms  lb1: the proxy is healthy
+                101.33 ms  lb1 vip0: fault -> active: resumes the lease of its predecessor
+                124.33 ms  lb1 vip0: notify_master exited 0: /hooks/master
+                125.33 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+        "#]],
     );
 }
 
@@ -206,28 +210,28 @@ fn the_cable_is_pulled_and_put_back() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 link down
-              0.30 ms  lb1 vip0: active -> fault: interface eth0 is down or has no carrier
-              0.64 ms  lb1 - 10.0.0.100
-             24.30 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-             52.30 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-           2056.72 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
-           2057.05 ms  lb2 + 10.0.0.100
-           2060.06 ms  lb2 vip0: notify_master exited 0: /hooks/master
-           2064.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-           5000.00 ms  lb1 link up
-           5000.45 ms  lb1 vip0: fault -> backup: fit to take part
-           5022.45 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-           5039.45 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-           8008.33 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-           8008.52 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-           8008.82 ms  lb2 - 10.0.0.100
-           8009.02 ms  lb1 + 10.0.0.100
-           8011.52 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-           8019.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
-           8022.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-           8039.52 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-    "#]],
+                  0.00 ms  lb1 link down
+                  0.30 ms  lb1 vip0: active -> fault: interface eth0 is down or has no carrier
+                  0.64 ms  lb1 - 10.0.0.100
+                 24.30 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+                 52.30 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+               2056.72 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
+               2057.05 ms  lb2 + 10.0.0.100
+               2060.06 ms  lb2 vip0: notify_master exited 0: /hooks/master
+               2064.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+               5000.00 ms  lb1 link up
+               5000.45 ms  lb1 vip0: fault -> backup: fit to take part
+               5022.45 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+               5039.45 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+               8008.33 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+               8008.52 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+               8008.82 ms  lb2 - 10.0.0.100
+               8009.02 ms  lb1 + 10.0.0.100
+               8011.52 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+               8019.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
+               8022.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+               8039.52 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+        "#]],
     );
 }
 
@@ -257,24 +261,24 @@ fn a_host_hangs_and_comes_back() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 hangs for 8000 ms
-           2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
-           2057.30 ms  lb2 + 10.0.0.100
-           2077.31 ms  lb2 vip0: notify_master exited 0: /hooks/master
-           2090.31 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-           2150.04 ms  lb1 lease of 10.0.0.100 ends
-           8000.00 ms  lb1 vip0: active -> backup: hung for 8955 ms, longer than a backup waits
-           8025.00 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-           8049.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-          11007.85 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-          11008.03 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-          11008.49 ms  lb1 + 10.0.0.100
-          11008.53 ms  lb2 - 10.0.0.100
-          11020.03 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-          11022.50 ms  lb1 vip0: notify_master exited 0: /hooks/master
-          11024.03 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-          11041.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]],
+                  0.00 ms  lb1 hangs for 8000 ms
+               2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
+               2057.30 ms  lb2 + 10.0.0.100
+               2077.31 ms  lb2 vip0: notify_master exited 0: /hooks/master
+               2090.31 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+               2150.04 ms  lb1 lease of 10.0.0.100 ends
+               8000.00 ms  lb1 vip0: active -> backup: hung for 8955 ms, longer than a backup waits
+               8025.00 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+               8035.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+              11007.94 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+              11008.24 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+              11008.47 ms  lb1 + 10.0.0.100
+              11008.52 ms  lb2 - 10.0.0.100
+              11011.50 ms  lb1 vip0: notify_master exited 0: /hooks/master
+              11023.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+              11027.24 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+              11041.24 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+        "#]],
     );
 }
 
@@ -287,10 +291,10 @@ fn somebody_deletes_the_vip_and_it_is_put_back() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 somebody deletes vip0
-              0.25 ms  lb1 vip0: 10.0.0.100/24 was removed by somebody else: putting it back
-              0.59 ms  lb1 + 10.0.0.100
-    "#]],
+                  0.00 ms  lb1 somebody deletes vip0
+                  0.25 ms  lb1 vip0: 10.0.0.100/24 was removed by somebody else: putting it back
+                  0.59 ms  lb1 + 10.0.0.100
+        "#]],
     );
 }
 
@@ -304,9 +308,9 @@ fn a_reload_is_applied_when_the_new_worker_answers() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 configuration 2 is written
-            284.30 ms  lb1: configuration 0000000000000002 applied; the proxy was reloaded
-    "#]],
+                  0.00 ms  lb1 configuration 2 is written
+                284.30 ms  lb1: configuration 0000000000000002 applied; the proxy was reloaded
+        "#]],
     );
 }
 
@@ -343,9 +347,9 @@ fn a_reload_that_serves_nothing_is_rolled_back() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 configuration 2 is written
-          10244.84 ms  lb1: nothing changes: the reloaded proxy has not proven itself within 10 s; the last good configuration serves again
-    "#]],
+                  0.00 ms  lb1 configuration 2 is written
+              10244.84 ms  lb1: nothing changes: the reloaded proxy has not proven itself within 10 s; the last good configuration serves again
+        "#]],
     );
 }
 
@@ -360,31 +364,31 @@ fn a_reload_that_kills_the_proxy_brings_back_what_ran_before() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1 configuration 2 is written
-            262.51 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: exit status 1
-            262.51 ms  lb1: nothing changes: the proxy (pid 1001) ended: exit status 1 during the reload; the configuration before it is started
-            262.51 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: exit status 1
-            262.64 ms  lb1 - 10.0.0.100
-            274.57 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-            275.34 ms  lb2 + 10.0.0.100
-            283.39 ms  lb2 vip0: notify_master exited 0: /hooks/master
-            288.51 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-            291.51 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-            291.61 ms  lb1 proxy starts with 0000000000000001
-            297.39 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-            304.37 ms  lb1: the proxy is healthy
-            304.37 ms  lb1 vip0: fault -> backup: fit to take part
-            313.37 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-            335.37 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-           3312.31 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-           3312.51 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-           3312.62 ms  lb2 - 10.0.0.100
-           3313.02 ms  lb1 + 10.0.0.100
-           3319.51 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-           3323.51 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-           3326.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
-           3343.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]],
+                  0.00 ms  lb1 configuration 2 is written
+                262.51 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: exit status 1
+                262.51 ms  lb1: nothing changes: the proxy (pid 1001) ended: exit status 1 during the reload; the configuration before it is started
+                262.51 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: exit status 1
+                262.64 ms  lb1 - 10.0.0.100
+                274.57 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+                275.34 ms  lb2 + 10.0.0.100
+                282.51 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+                283.39 ms  lb2 vip0: notify_master exited 0: /hooks/master
+                293.39 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+                296.51 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+                301.61 ms  lb1 proxy starts with 0000000000000001
+                314.25 ms  lb1: the proxy is healthy
+                314.25 ms  lb1 vip0: fault -> backup: fit to take part
+                323.25 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+                347.25 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+               3322.20 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+               3322.28 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+               3322.39 ms  lb1 + 10.0.0.100
+               3322.41 ms  lb2 - 10.0.0.100
+               3326.28 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+               3330.28 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+               3350.43 ms  lb1 vip0: notify_master exited 0: /hooks/master
+               3367.43 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+        "#]],
     );
 }
 
@@ -399,28 +403,28 @@ fn an_operator_releases_the_vip_and_takes_it_back() {
     told(
         &mut world,
         expect![[r#"
-              0.00 ms  lb1: an operator asked: released: vip0
-              0.00 ms  lb1 answers Ok("released: vip0")
-              0.00 ms  lb1 vip0: active -> fault: released by an operator
-              0.20 ms  lb1 - 10.0.0.100
-             11.92 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-             12.60 ms  lb2 + 10.0.0.100
-             16.00 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-             26.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-             35.62 ms  lb2 vip0: notify_master exited 0: /hooks/master
-             59.62 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-           4000.06 ms  lb1 vip0: fault -> backup: fit to take part
-           4027.06 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-           4041.06 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-           7007.93 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-           7008.06 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-           7008.20 ms  lb2 - 10.0.0.100
-           7008.72 ms  lb1 + 10.0.0.100
-           7011.06 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-           7013.77 ms  lb1 vip0: notify_master exited 0: /hooks/master
-           7029.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-           7032.77 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-    "#]],
+                  0.00 ms  lb1: an operator asked: released: vip0
+                  0.00 ms  lb1 answers Ok("released: vip0")
+                  0.00 ms  lb1 vip0: active -> fault: released by an operator
+                  0.20 ms  lb1 - 10.0.0.100
+                 11.92 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+                 12.60 ms  lb2 + 10.0.0.100
+                 16.00 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+                 26.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+                 35.62 ms  lb2 vip0: notify_master exited 0: /hooks/master
+                 59.62 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+               4000.06 ms  lb1 vip0: fault -> backup: fit to take part
+               4027.06 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+               4041.06 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+               7007.93 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+               7008.06 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+               7008.20 ms  lb2 - 10.0.0.100
+               7008.72 ms  lb1 + 10.0.0.100
+               7011.06 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+               7013.77 ms  lb1 vip0: notify_master exited 0: /hooks/master
+               7029.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+               7032.77 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+        "#]],
     );
 }
 

@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vipkeeper::config::Config;
 use vipkeeper::node::event::{HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use vipkeeper::node::{Effect, Event, LogLevel, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
@@ -20,6 +22,11 @@ use crate::setup::{self, Cluster, eth0, node_ip, node_name, vip_ip};
 const RELEASE_BOUND: Duration = Duration::from_millis(1500);
 /// Kernel timers run a little late.
 const LEASE_SLACK: Duration = Duration::from_millis(100);
+
+/// Effects of one event: more is a runaway.
+const EFFECTS_MAX: usize = 200;
+/// As the driver.
+const TICKS_PER_TURN: usize = 16;
 
 #[derive(Debug)]
 enum Item {
@@ -82,6 +89,8 @@ pub struct World {
     pub journal: u64,
     pub replies: Vec<(u64, Result<String, String>)>,
     pub hooks_run: Vec<(usize, String)>,
+    /// What the file of that version says, other than version 1 of the cluster.
+    pub edit: fn(u64, &mut Config),
 }
 
 impl World {
@@ -107,6 +116,7 @@ impl World {
             journal: 0,
             replies: Vec::new(),
             hooks_run: Vec::new(),
+            edit: |_, _| {},
         };
         for host in 0..world.hosts.len() {
             world.boot(host);
@@ -126,7 +136,12 @@ impl World {
     }
 
     fn loaded(&self, host: usize) -> Loaded {
-        setup::loaded(&self.cluster, self.hosts[host].config_version)
+        let version = self.hosts[host].config_version;
+        let mut loaded = setup::loaded(&self.cluster, version);
+        let mut config = (*loaded.config).clone();
+        (self.edit)(version, &mut config);
+        loaded.config = Arc::new(config);
+        loaded
     }
 
     /// Starts a vipkeeper.
@@ -253,7 +268,7 @@ impl World {
             Item::Wake(incarnation) if incarnation == current => {
                 let due = self.hosts[host].node.as_ref().and_then(Node::deadline).is_some_and(|d| d.at <= self.now);
                 if due && !self.hosts[host].is_stalled(self.now) {
-                    self.turn(host, Event::Tick)?;
+                    self.turn(host, [])?;
                 }
             }
             Item::Deliver(..) | Item::Wake(_) => {}
@@ -307,7 +322,7 @@ impl World {
             }
             return Ok(());
         }
-        self.turn(host, event)
+        self.turn(host, [event])
     }
 
     /// After a hang: queued packets first, then events, then deadlines, as the driver does.
@@ -320,21 +335,34 @@ impl World {
         let backlog = std::mem::take(&mut self.hosts[host].backlog);
         let (packets, others): (Vec<_>, Vec<_>) =
             backlog.into_iter().partition(|e| matches!(e, Event::PacketReceived(_)));
-        for event in packets.into_iter().chain(others).chain([Event::Tick]) {
-            if self.hosts[host].node.is_some() {
-                self.turn(host, event)?;
-            }
-        }
-        Ok(())
+        self.turn(host, packets.into_iter().chain(others))
     }
 
-    fn turn(&mut self, host: usize, event: Event) -> Result<(), String> {
-        let Some(node) = &mut self.hosts[host].node else { return Ok(()) };
-        let effects = node.handle(self.now, event);
-        if effects.len() > 200 {
-            return Err(format!("lb{}: {} effects of one event", host + 1, effects.len()));
+    /// Events in their order, then deadlines, then effects: as the driver does.
+    fn turn(&mut self, host: usize, events: impl IntoIterator<Item = Event>) -> Result<(), String> {
+        let Some(mut node) = self.hosts[host].node.take() else { return Ok(()) };
+        let now = self.now;
+        let mut effects = Vec::new();
+        let mut handle = |node: &mut Node, event: Event| {
+            let more = node.handle(now, event);
+            if more.len() > EFFECTS_MAX {
+                return Err(format!("lb{}: {} effects of one event", host + 1, more.len()));
+            }
+            effects.extend(more);
+            Ok(())
+        };
+        for event in events {
+            handle(&mut node, event)?;
         }
-        node.check_invariants(self.now).map_err(|e| format!("lb{}: {e}", host + 1))?;
+        for _ in 0..TICKS_PER_TURN {
+            if node.deadline().is_none_or(|deadline| deadline.at > now) {
+                break;
+            }
+            handle(&mut node, Event::Tick)?;
+        }
+        let checked = node.check_invariants(now).map_err(|e| format!("lb{}: {e}", host + 1));
+        self.hosts[host].node = Some(node);
+        checked?;
         self.execute(host, effects);
         self.after_turn(host);
         Ok(())
@@ -375,7 +403,7 @@ impl World {
                 Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } => {}
                 Effect::ObserveNetwork => {
                     let network = self.hosts[host].network(self.now);
-                    let delay = Duration::from_micros(self.rng.between(50, 400));
+                    let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
                 Effect::Install { op, address, lease, .. } => {

@@ -264,6 +264,82 @@ fn an_active_without_company_goes_on_after_a_hang() {
     assert_eq!(router.tick(t + ms(60_000)), [Step::Advertise(claim(100))]);
 }
 
+#[test]
+fn an_active_that_hung_steps_down_before_it_obeys() {
+    let t = t0();
+    let late = t + down() + ms(1);
+    let mut router = active(config(), t);
+    let steps = router.entitle(late, Entitlement::Claim(prio(80)));
+    assert!(matches!(&steps[..], [Step::Turn { to: Role::Backup, .. }]), "{steps:?}");
+    let mut router = active(config(), t);
+    let steps = router.entitle(late, Entitlement::Abstain("dead".into()));
+    assert!(
+        matches!(&steps[..], [Step::Turn { to: Role::Backup, .. }, Step::Turn { to: Role::Fault, .. }]),
+        "{steps:?}"
+    );
+}
+
+#[test]
+fn an_active_goes_on_for_as_long_as_a_backup_waits() {
+    let t = t0();
+    let mut router = active(config(), t);
+    assert_eq!(router.tick(t + down()), [Step::Advertise(claim(100))]);
+    let mut router = active(config(), t);
+    router.tick(t + ms(3_000));
+    assert_eq!(router.tick(t + ms(3_000) + down()), [Step::Advertise(claim(100))]);
+}
+
+#[test]
+fn a_shorter_interval_is_advertised_at_once_and_no_hang() {
+    let t = t0();
+    let mut router = active(RouterConfig { interval: Centis::new(1000).unwrap(), ..config() }, t);
+    router.configure(t + ms(9_000), config());
+    assert_eq!(router.deadline(), Some(t + ms(9_000)));
+    assert_eq!(router.tick(t + ms(9_000)), [Step::Advertise(claim(100))]);
+    assert_eq!(router.deadline(), Some(t + ms(10_000)));
+}
+
+#[test]
+fn a_configuration_that_changes_nothing_sends_nothing() {
+    let t = t0();
+    let mut router = active(config(), t);
+    router.configure(t + ms(500), config());
+    assert_eq!(router.deadline(), Some(t + ms(1_000)));
+}
+
+#[test]
+fn a_changed_interval_does_not_hide_a_hang() {
+    let t = t0();
+    let mut router = active(config(), t);
+    router.configure(t + ms(5_000), RouterConfig { interval: Centis::new(50).unwrap(), ..config() });
+    let steps = router.tick(t + ms(5_000));
+    assert!(matches!(&steps[..], [Step::Turn { to: Role::Backup, .. }]), "{steps:?}");
+}
+
+#[test]
+fn a_repeated_resignation_does_not_put_off_the_takeover() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    hear(&mut router, t + ms(10), LOW, Claim::Resign);
+    let due = router.deadline();
+    hear(&mut router, t + ms(300), LOW, Claim::Resign);
+    assert_eq!(router.deadline(), due);
+    // But a sign of life ends it.
+    hear(&mut router, t + ms(400), LOW, claim(200));
+    assert_eq!(router.deadline(), Some(t + ms(400) + down()));
+}
+
+#[test]
+fn a_router_that_resigned_is_not_shown_as_the_holder() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    assert_eq!(router.heard(t + ms(1)).map(|h| h.source), Some(LOW));
+    hear(&mut router, t + ms(10), LOW, Claim::Resign);
+    assert_eq!(router.heard(t + ms(11)), None);
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Wait(u64),
