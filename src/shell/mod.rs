@@ -69,8 +69,9 @@ pub struct Setup {
     pub state_dir: PathBuf,
 }
 
-/// Longer than the 10 s between two looks at the disk, so that an idle vipkeeper does not make a thread for each.
-const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longer than the 5 s between two looks at the disk, so that an idle vipkeeper does not make a thread for each; and
+/// not longer than two of them, since threads take turns and all that a burst of work needed would stay.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(6);
 
 /// More than hooks that start at the same time, so that they cannot keep files and proxy from their work.
 const BLOCKING_THREADS_MAX: usize = 96;
