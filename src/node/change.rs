@@ -65,6 +65,15 @@ impl Changes {
         Ok(())
     }
 
+    /// Everybody who waits for a reload; nothing is read any more.
+    pub(super) fn abandon(&mut self) -> Vec<RequestId> {
+        (self.touched, self.urgent) = (None, false);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.extend(self.reading.iter_mut().flat_map(|(_, ids)| ids.drain(..)));
+        waiting.extend(self.applying.iter_mut().flat_map(|applying| applying.waiting.drain(..)));
+        waiting
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let (first, last) = self.touched.filter(|_| self.reading.is_none())?;
         Some((last + QUIET).min(first + QUIET_MAX))
@@ -85,6 +94,17 @@ impl Changes {
 }
 
 impl Node {
+    /// The files are broken: an operator must see that what runs is not what they say.
+    pub(super) fn started_with_last_good(&mut self, now: Instant, report: &str) {
+        let message = format!("the configuration is refused, the last good one is in force instead:\n{report}");
+        self.changes.last = Some(LastReload { ok: false, message, at: now, took: Duration::ZERO });
+    }
+
+    /// vipkeeper ends: nobody is left waiting.
+    pub(super) fn abandon_changes(&mut self, out: &mut Outbox) {
+        reply_all(self.changes.abandon(), &Err("vipkeeper is stopping".to_owned()), out);
+    }
+
     /// The files were read.
     pub(super) fn config_loaded(&mut self, now: Instant, op: OpId, result: Result<Loaded, String>, out: &mut Outbox) {
         let Some((_, waiting)) = self.changes.reading.take_if(|(reading, _)| *reading == op) else { return };
@@ -103,7 +123,12 @@ impl Node {
         let same_text = loaded.config.digest == self.loaded.config.digest;
         let same_proxy = loaded.rendered.generation == self.loaded.rendered.generation;
         if same_text && same_proxy && self.changes.applying.is_none() {
-            // A save without a change is no attempt worth remembering.
+            // A save without a change is no attempt worth remembering, unless it takes back one that failed.
+            if self.changes.last.as_ref().is_some_and(|last| !last.ok) {
+                let message = format!("configuration {} is in force, as the files say", self.loaded.config.digest);
+                out.log(LogLevel::Info, None, message.clone());
+                self.changes.last = Some(LastReload { ok: true, message, at: now, took: Duration::ZERO });
+            }
             reply_all(waiting, &Ok("unchanged".to_owned()), out);
             return;
         }
@@ -121,20 +146,22 @@ impl Node {
         for item in news {
             match item {
                 ProxyNews::Applied(rendered) => {
-                    let matches = |a: &mut Applying| Arc::ptr_eq(&a.loaded.rendered, &rendered);
-                    match self.changes.applying.take_if(matches) {
+                    match self.changes.applying.take_if(|a| Arc::ptr_eq(&a.loaded.rendered, &rendered)) {
                         Some(applying) => self.put_in_force(now, applying, out),
                         None if self.loaded.rendered.generation == rendered.generation => out.push(Effect::KeepConfig),
                         None => {}
                     }
                 }
-                ProxyNews::Refused(why) => match self.changes.applying.take() {
-                    Some(applying) => {
-                        let why = format!("nothing changes: {why}");
-                        self.reload_ended(now, applying.since, applying.waiting, Err(why), out);
+                // A newer change may be on its way by now: whoever waits is answered by that one's end.
+                ProxyNews::Refused(rendered, why) => {
+                    match self.changes.applying.take_if(|a| Arc::ptr_eq(&a.loaded.rendered, &rendered)) {
+                        Some(applying) => {
+                            let why = format!("nothing changes: {why}");
+                            self.reload_ended(now, applying.since, applying.waiting, Err(why), out);
+                        }
+                        None => out.log(LogLevel::Warn, None, why),
                     }
-                    None => out.log(LogLevel::Warn, None, why),
-                },
+                }
             }
         }
     }
@@ -142,7 +169,7 @@ impl Node {
     fn put_in_force(&mut self, now: Instant, applying: Applying, out: &mut Outbox) {
         let Applying { loaded, waiting, since } = applying;
         let reloaded = loaded.rendered.generation != self.loaded.rendered.generation;
-        self.loaded = loaded;
+        let before = std::mem::replace(&mut self.loaded, loaded);
         self.loaded_at = now;
         self.proxying.configure(&self.loaded);
         self.adopt_vips(now);
@@ -150,7 +177,23 @@ impl Node {
         self.observation.stale = true;
         let message = if reloaded { "applied; the proxy was reloaded" } else { "applied without touching the proxy" };
         out.push(Effect::KeepConfig);
-        self.reload_ended(now, since, waiting, Ok(message.to_owned()), out);
+        let message = match self.binary_left_out(&before) {
+            Some(warning) => {
+                out.log(LogLevel::Warn, None, warning.clone());
+                format!("{message}; but {warning}")
+            }
+            None => message.to_owned(),
+        };
+        self.reload_ended(now, since, waiting, Ok(message), out);
+    }
+
+    /// A reload cannot exchange the program: the master executes the one that it was started from.
+    fn binary_left_out(&self, before: &Loaded) -> Option<String> {
+        let wanted = &self.loaded.config.proxy.binary;
+        (*wanted != before.config.proxy.binary).then(|| {
+            let wanted = wanted.display();
+            format!("the new `proxy.binary` {wanted} is used only once vipkeeper and the proxy have been restarted")
+        })
     }
 
     /// VIPs that stay keep their role and leases; those that are gone resign and leave.

@@ -85,6 +85,11 @@ pub enum Event {
         /// Exit status for people and whether it was a success.
         outcome: HookOutcome,
     },
+    /// vipkeeper was started with the last good configuration, since the files are broken. At most once, first.
+    StartedWithLastGood {
+        /// The whole report of what is wrong with the files.
+        report: String,
+    },
     /// A watched configuration file may have changed.
     ConfigTouched,
     /// Outcome of [`super::Effect::LoadConfig`].

@@ -226,7 +226,9 @@ impl Node {
                 self.proxy_news(now, news, out);
             }
             Event::HookFinished { op, outcome } => self.hook_finished(op, outcome, out),
-            Event::ConfigTouched => self.changes.touched(now),
+            Event::StartedWithLastGood { report } => self.started_with_last_good(now, &report),
+            Event::ConfigTouched if self.phase == Phase::Running => self.changes.touched(now),
+            Event::ConfigTouched => {}
             Event::ConfigLoaded { op, result } => self.config_loaded(now, op, result, out),
             Event::Requested { id, request } => self.requested(now, id, request, out),
             Event::Signalled(signal) => self.signalled(now, signal, out),
@@ -443,7 +445,8 @@ impl Node {
                 return;
             }
             Request::Release { vip, hold } => {
-                let until = (!hold.is_zero()).then_some(now + hold);
+                // Longer than the clock reaches is until resumed.
+                let until = now.checked_add(hold).filter(|_| !hold.is_zero());
                 (vip, Some(Released { until }))
             }
             Request::Resume { vip } => (vip, None),
@@ -473,7 +476,9 @@ impl Node {
         use crate::config::OnStop;
         let proxy = match (signal, self.loaded.config.proxy.on_stop) {
             (Signal::Hangup, _) => {
-                self.changes.now();
+                if self.phase == Phase::Running {
+                    self.changes.now();
+                }
                 return;
             }
             (Signal::Terminate, OnStop::Keep) => ProxyOnExit::Keep,
@@ -485,6 +490,7 @@ impl Node {
             return;
         }
         out.log(LogLevel::Info, None, "stopping: giving up all VIPs");
+        self.abandon_changes(out);
         self.phase = Phase::Stopping { addresses_until: Some(now + WITHDRAW_WITHIN), until: now + STOP_WITHIN, proxy };
     }
 

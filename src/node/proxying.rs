@@ -18,8 +18,8 @@ use crate::render::Rendered;
 pub(super) enum ProxyNews {
     /// This is what runs.
     Applied(Arc<Rendered>),
-    /// The last candidate is not what runs, and why.
-    Refused(String),
+    /// That candidate is not what runs, and why.
+    Refused(Arc<Rendered>, String),
 }
 
 /// The proxy of this node.
@@ -120,7 +120,7 @@ impl Proxying {
         }
         self.worker = None;
         self.prober.hurry(now);
-        if !self.lifecycle.is_reloading() {
+        if !self.lifecycle.is_replacing_worker() {
             self.judge_dead(now, format!("the proxy's worker (pid {pid}) ended"), out);
         }
     }
@@ -217,7 +217,11 @@ impl Proxying {
 
     fn tell(&self, before: &Verdict, out: &mut Outbox) {
         if let (Verdict::Healthy, Verdict::Failed { why }) = (before, self.health.verdict()) {
-            out.log(LogLevel::Warn, None, format!("the proxy has failed: {why}"));
+            if self.lifecycle.is_stopping() {
+                out.log(LogLevel::Info, None, "the proxy is stopped".to_owned());
+            } else {
+                out.log(LogLevel::Warn, None, format!("the proxy has failed: {why}"));
+            }
         }
     }
 
@@ -238,7 +242,7 @@ impl Proxying {
                     self.judge_dead(now, why, out);
                 }
                 Action::Applied(rendered) => news.push(ProxyNews::Applied(rendered)),
-                Action::Refused(why) => news.push(ProxyNews::Refused(why)),
+                Action::Refused(rendered, why) => news.push(ProxyNews::Refused(rendered, why)),
                 Action::Note(text) => out.log(LogLevel::Info, None, text),
                 Action::Ended => self.ended = true,
             }

@@ -28,6 +28,8 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 const WEDGED_AFTER: Duration = Duration::from_secs(5);
 /// A stopped proxy that has not ended by then is left behind.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
+/// An operation in flight when it is to be stopped may take this long to end.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// What to run: the text, and the addresses that it binds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +103,8 @@ pub enum Action {
     Dead(String),
     /// The candidate is what runs.
     Applied(Arc<Rendered>),
-    /// The candidate is not what runs; the reason, and what was done about it.
-    Refused(String),
+    /// That candidate is not what runs; the reason, and what was done about it.
+    Refused(Arc<Rendered>, String),
     /// Something for the log.
     Note(String),
     /// A stop on purpose is complete.
@@ -116,14 +118,16 @@ pub struct Lifecycle {
     backoff: Backoff,
     failures: u32,
     starts: u64,
-    /// What should run.
+    /// What should run: what was confirmed last, or the first one. A candidate that was refused is forgotten.
     target: Candidate,
     /// What runs, as far as it was confirmed.
     running: Option<Candidate>,
-    /// The target passed its check and is installed: a restart needs no new check.
+    /// What passed its check and is installed: a restart needs no new check.
     installed: Option<Digest>,
-    /// One slot for a change that arrived during a transaction.
+    /// One slot for a change that arrived during a transaction or a pause.
     pending: Option<Candidate>,
+    /// A master whose end was told before its start was.
+    early: Option<(u32, String)>,
     version: (u32, u32),
     /// The operation in flight: there is never more than one.
     busy: Option<OpId>,
@@ -141,6 +145,7 @@ impl Lifecycle {
             running: None,
             installed: None,
             pending: None,
+            early: None,
             version: (0, 0),
             busy: Some(op),
         };
@@ -180,9 +185,31 @@ impl Lifecycle {
         }
     }
 
-    /// A reload is being carried out: an old worker may end.
-    pub fn is_reloading(&self) -> bool {
-        matches!(self.state, State::Reloading { .. })
+    /// The master was told to replace its worker: the old one may end.
+    pub fn is_replacing_worker(&self) -> bool {
+        match &self.state {
+            State::Reloading { stage, .. } => match stage {
+                Stage::Checking | Stage::Preflighting | Stage::Installing => false,
+                Stage::Launching
+                | Stage::Confirming { .. }
+                | Stage::Restoring { .. }
+                | Stage::Returning { .. }
+                | Stage::Reconfirming { .. } => true,
+            },
+            State::Adopting { .. }
+            | State::Proving { .. }
+            | State::Down { .. }
+            | State::Starting { .. }
+            | State::Serving { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => false,
+        }
+    }
+
+    /// It ends because it was told to.
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.state, State::Stopping { .. } | State::Stopped)
     }
 
     /// A predecessor's proxy may still turn out to serve.
@@ -237,13 +264,12 @@ impl Lifecycle {
                 self.state = State::Reloading { op, stage: Stage::Checking, master, since, candidate };
                 self.request(op, check)
             }
-            State::Down { .. } if self.busy.is_some() => {
-                self.target = candidate;
-                Vec::new()
+            State::Down { .. } if self.busy.is_none() => self.begin_start(candidate, op),
+            State::Stopping { .. } | State::Stopped => {
+                vec![Action::Refused(candidate.rendered, "vipkeeper is stopping".to_owned())]
             }
-            State::Down { .. } => self.begin_start(candidate, op),
-            State::Stopping { .. } | State::Stopped => vec![Action::Refused("vipkeeper is stopping".to_owned())],
-            State::Adopting { .. }
+            State::Down { .. }
+            | State::Adopting { .. }
             | State::Proving { .. }
             | State::Starting { .. }
             | State::Reloading { .. }
@@ -267,7 +293,8 @@ impl Lifecycle {
         }
         // What is in flight may be a start: then there will be something to stop.
         let told = self.busy.is_none();
-        self.state = State::Stopping { master, until: now + STOP_WITHIN, told };
+        let within = if told { STOP_WITHIN } else { FINISH_WITHIN };
+        self.state = State::Stopping { master, until: now + within, told };
         if told { self.request(op, ProxyOp::Stop) } else { Vec::new() }
     }
 
@@ -283,9 +310,12 @@ impl Lifecycle {
             return Vec::new();
         }
         match &self.state {
-            State::Down { .. } => self.begin_start(self.target.clone(), op),
+            State::Down { .. } => {
+                let candidate = self.pending.take().unwrap_or_else(|| self.target.clone());
+                self.begin_start(candidate, op)
+            }
             State::Proving { .. } => self.kill(now, op, "the adopted proxy does not answer"),
-            State::Serving { .. } => self.kill(now, op, "the proxy's process lives but does not answer"),
+            State::Serving { .. } => self.kill(now, op, "the proxy's process lives but does not serve"),
             State::Killing { master, .. } => {
                 let master = *master;
                 self.state = State::Killing { master, again_at: now + WEDGED_AFTER };
@@ -295,17 +325,20 @@ impl Lifecycle {
                 self.state = State::Stopped;
                 vec![Action::Note("the proxy did not stop in time".to_owned()), Action::Ended]
             }
-            State::Starting { .. } => {
-                let seconds = CONFIRM_WITHIN.as_secs();
-                self.kill(now, op, &format!("the started proxy has not proven itself within {seconds} s"))
+            State::Starting { candidate, .. } => {
+                let why = format!("the started proxy has not proven itself within {} s", CONFIRM_WITHIN.as_secs());
+                let mut actions = vec![Action::Refused(Arc::clone(&candidate.rendered), why.clone())];
+                actions.extend(self.kill(now, op, &why));
+                actions
             }
-            State::Reloading { stage, .. } => match stage.clone() {
+            State::Reloading { stage, candidate, .. } => match stage.clone() {
                 Stage::Confirming { .. } => self.roll_back(
                     op,
                     format!("the reloaded proxy has not proven itself within {} s", CONFIRM_WITHIN.as_secs()),
                 ),
                 Stage::Reconfirming { why, .. } => {
-                    let mut actions = vec![Action::Refused(format!("{why}; the last good file does not serve either"))];
+                    let why = format!("{why}; the last good file does not serve either");
+                    let mut actions = vec![Action::Refused(Arc::clone(&candidate.rendered), why)];
                     actions.extend(self.kill(now, op, "neither the new nor the last good configuration serves"));
                     actions
                 }
@@ -324,15 +357,16 @@ impl Lifecycle {
     pub fn done(&mut self, now: Instant, op: OpId, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         self.busy.take_if(|busy| *busy == op);
         match &self.state {
-            State::Stopping { told: false, .. } => self.stop_at_last(outcome, next),
+            State::Stopping { told: false, .. } => self.stop_at_last(now, outcome, next),
             State::Adopting { op: ours } if *ours == op => self.adopted(now, outcome, next),
             State::Starting { op: ours, .. } if *ours == op => self.start_went_on(now, outcome, next),
             State::Reloading { op: ours, .. } if *ours == op => self.reload_went_on(now, outcome, next),
-            State::Adopting { .. }
+            State::Down { .. } if self.busy.is_none() => self.take_pending(next),
+            State::Down { .. }
+            | State::Adopting { .. }
             | State::Starting { .. }
             | State::Reloading { .. }
             | State::Proving { .. }
-            | State::Down { .. }
             | State::Serving { .. }
             | State::Killing { .. }
             | State::Stopping { .. }
@@ -343,6 +377,10 @@ impl Lifecycle {
     /// The master ended.
     pub fn exited(&mut self, now: Instant, pid: u32, status: &str) -> Vec<Action> {
         if self.master() != Some(pid) {
+            if self.master().is_none() && self.busy.is_some() {
+                // The start or adoption in flight may be this one's: its outcome comes by another way.
+                self.early = Some((pid, status.to_owned()));
+            }
             return Vec::new();
         }
         let served = match &self.state {
@@ -369,7 +407,7 @@ impl Lifecycle {
             | State::Killing { .. } => {}
         }
         let mut actions = vec![Action::Dead(why.clone())];
-        actions.extend(self.abandon_reload(&why));
+        actions.extend(self.abandon(&why));
         let pause = if served >= STABLE_AFTER {
             self.failures = 0;
             Duration::ZERO
@@ -400,9 +438,11 @@ impl Lifecycle {
                 let (master, candidate) = (*master, candidate.clone());
                 self.state = State::Serving { master, since: now };
                 let mut actions = Vec::new();
-                if ours {
-                    self.running = Some(candidate.clone());
-                    actions.push(Action::Applied(candidate.rendered));
+                let proven = [candidate, self.target.clone()];
+                if let Some(proven) = proven.into_iter().find(|c| sample.generation == Some(c.rendered.generation)) {
+                    self.target = proven.clone();
+                    self.running = Some(proven.clone());
+                    actions.push(Action::Applied(proven.rendered));
                 }
                 actions.extend(self.take_pending(op));
                 actions
@@ -428,10 +468,10 @@ impl Lifecycle {
                         if generation.is_none() || (good.is_some() && generation != good) {
                             return Vec::new();
                         }
-                        let (why, master, since) = (why.clone(), *master, *since);
+                        let why = format!("{why}; the last good configuration serves again");
+                        let mut actions = vec![Action::Refused(Arc::clone(&candidate.rendered), why)];
+                        let (master, since) = (*master, *since);
                         self.state = State::Serving { master, since };
-                        let mut actions =
-                            vec![Action::Refused(format!("{why}; the last good configuration serves again"))];
                         actions.extend(self.take_pending(op));
                         actions
                     }
@@ -454,12 +494,15 @@ impl Lifecycle {
     }
 
     /// The operation that was in flight when the proxy was to stop has ended.
-    fn stop_at_last(&mut self, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
-        let State::Stopping { master, told, .. } = &mut self.state else { return Vec::new() };
-        if let ProxyOutcome::Started { pid } | ProxyOutcome::Adopted { pid } = outcome {
+    fn stop_at_last(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        let State::Stopping { master, told, until } = &mut self.state else { return Vec::new() };
+        if let ProxyOutcome::Started { pid } | ProxyOutcome::Adopted { pid } = outcome
+            && self.early.take().is_none_or(|(ended, _)| ended != pid)
+        {
             *master = Some(pid);
         }
         *told = true;
+        *until = now + STOP_WITHIN;
         if master.is_none() {
             self.state = State::Stopped;
             return vec![Action::Ended];
@@ -469,6 +512,11 @@ impl Lifecycle {
 
     fn kill(&mut self, now: Instant, op: OpId, why: &str) -> Vec<Action> {
         let Some(master) = self.master() else { return Vec::new() };
+        if let State::Serving { since, .. } = &self.state
+            && now.saturating_duration_since(*since) >= STABLE_AFTER + WEDGED_AFTER
+        {
+            self.failures = 0;
+        }
         self.state = State::Killing { master, again_at: now + WEDGED_AFTER };
         let mut actions = vec![Action::Note(format!("{why}: killing it (pid {master})"))];
         actions.extend(self.request(op, ProxyOp::Kill));
@@ -476,9 +524,8 @@ impl Lifecycle {
     }
 
     fn go_down(&mut self, now: Instant, pause: Duration, why: String) {
-        if let Some(pending) = self.pending.take() {
-            self.target = pending;
-        }
+        // A change that waits has not failed yet: it is tried at once.
+        let pause = if self.pending.is_some() { Duration::ZERO } else { pause };
         self.state = State::Down { start_at: now + pause, why };
     }
 

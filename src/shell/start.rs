@@ -50,6 +50,8 @@ pub(crate) struct Started {
     pub(crate) target: Target,
     /// What is on the disk, to be watched; none: it could not even be read.
     pub(crate) reading: Option<Reading>,
+    /// What is wrong with the files, where `loaded` is the last good configuration instead.
+    pub(crate) broken: Option<String>,
 }
 
 pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
@@ -59,15 +61,19 @@ pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
     runtime_dir::make(&setup.state_dir)?;
     let mut target = Target { names: own_names(setup)?, stats_socket: workers::stats_socket_path(&setup.runtime_dir) };
     let (reading, result) = files::read_and_load(&setup.config, &target);
+    let mut broken = None;
     let (loaded, sources) = match (result, &reading) {
         (Ok(loaded), Some(reading)) => (loaded, Arc::clone(&reading.sources)),
         (Ok(_), None) => return Err(anyhow!("a configuration was loaded that was not read").into()),
-        (Err(report), _) => instead(&setup.state_dir, &target, report)?,
+        (Err(report), _) => {
+            broken = Some(report.clone());
+            instead(&setup.state_dir, &target, report)?
+        }
     };
     let me = target.find(&loaded.config).cloned().ok_or_else(|| anyhow!("the configuration lost this node"))?;
     // A host that is renamed while this runs stays the node that it was.
     target.names = vec![me.clone()];
-    Ok(Started { runtime_dir, me, loaded, sources, target, reading })
+    Ok(Started { runtime_dir, me, loaded, sources, target, reading, broken })
 }
 
 /// Writes a report of several lines as it is: the log would squeeze it into one.

@@ -41,8 +41,11 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// Turns of the runtime for the last answers to leave; each runs all that is ready.
 const LAST_TURNS: usize = 16;
 
-/// How often the runtime directory is looked at. What is in it matters only to those who look for it.
-pub(crate) const KEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often the runtime directory and the control socket in it are looked at.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Until the first look: halfway between those at the proxy's log, so that one idle thread serves both.
+const KEEP_FIRST_AFTER: Duration = Duration::from_millis(2500);
 
 /// Name of the stats socket in the runtime directory.
 const STATS_SOCKET: &str = "stats.sock";
@@ -108,10 +111,10 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
     queues.spawn(process::run(paths, ops, watched, events));
 
-    // Ends with the runtime, so that the lock is held to the last.
-    tokio::spawn(keep(runtime_dir));
     let (calls, inlet_calls) = mpsc::channel(CALLS);
     let server = Server::bind(&setup.runtime_dir).map_err(|e| anyhow!(e))?;
+    // Ends with the runtime, so that the lock is held to the last.
+    tokio::spawn(keep(runtime_dir, server.look()));
     let control = tokio::spawn(server.run(calls)).abort_handle();
 
     Ok((
@@ -131,16 +134,19 @@ fn watch_files(setup: &Setup, reading: Option<&Reading>, touched: Arc<Notify>) -
 }
 
 /// Makes the runtime directory again when somebody deleted it; without it the proxy can neither start nor be asked.
-async fn keep(mut runtime_dir: RuntimeDir) {
+async fn keep(mut runtime_dir: RuntimeDir, look: Arc<Notify>) {
     let mut told = false;
+    let mut pause = KEEP_FIRST_AFTER;
     loop {
-        tokio::time::sleep(KEEP_EVERY).await;
+        tokio::time::sleep(pause).await;
+        pause = KEEP_EVERY;
         let work = tokio::task::spawn_blocking(move || {
             let kept = runtime_dir.keep();
             (runtime_dir, kept)
         });
         let Ok((same, kept)) = work.await else { return };
         runtime_dir = same;
+        look.notify_one();
         match kept {
             Ok(false) => {}
             Ok(true) => tracing::warn!("somebody deleted the runtime directory: made it again"),

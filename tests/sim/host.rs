@@ -57,6 +57,8 @@ pub struct Host {
     pub hooks_hang: bool,
     /// Dumps take this much longer.
     pub slow_dumps: Duration,
+    /// Checks by the proxy's binary take this much longer.
+    pub slow_checks: Duration,
     pub next_pid: u32,
     pub watched_worker: Option<u32>,
     pub proxy_op: Option<OpId>,
@@ -86,6 +88,7 @@ impl Host {
             refuse_addresses: false,
             hooks_hang: false,
             slow_dumps: Duration::ZERO,
+            slow_checks: Duration::ZERO,
             next_pid: 1000 * (index as u32 + 1),
             watched_worker: None,
             proxy_op: None,

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use vipkeeper::config::Transport;
+use vipkeeper::node::event::{Request, Signal};
+use vipkeeper::node::{Event, Status};
+use vipkeeper::units::Digest;
 
 use crate::setup::{Cluster, standard};
 use crate::world::World;
@@ -24,6 +27,19 @@ fn settled(cluster: Cluster) -> World {
 /// How often the log holds a text.
 fn told(world: &World, text: &str) -> usize {
     world.trace.as_deref().unwrap_or_default().matches(text).count()
+}
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn status(world: &World, host: usize) -> Status {
+    world.hosts[host].node.as_ref().unwrap().status(world.now)
+}
+
+/// The answers to a request.
+fn answers(world: &World, id: u64) -> Vec<&Result<String, String>> {
+    world.replies.iter().filter(|(to, _)| *to == id).map(|(_, result)| result).collect()
 }
 
 #[test]
@@ -58,4 +74,107 @@ fn a_lease_is_resumed_even_when_the_proxy_answers_before_the_kernel() {
     world.run(secs(4)).unwrap();
     assert_eq!(told(&world, "lb1 - 10.0.0.100"), 0, "{}", world.trace.unwrap());
     assert_eq!(told(&world, "resumes the lease"), 1);
+}
+
+#[test]
+fn a_change_that_replaces_a_refused_one_is_put_in_force() {
+    let mut world = settled(standard());
+    world.hosts[0].refused = Some(Digest(2));
+    world.hosts[0].slow_checks = ms(500);
+    world.write_config(0, 2, false);
+    world.request(0, 1, Request::Reload);
+    world.run(ms(100)).unwrap();
+    world.write_config(0, 3, false);
+    world.request(0, 2, Request::Reload);
+    world.run(secs(5)).unwrap();
+    assert_eq!(world.hosts[0].proxy.as_ref().unwrap().generation, Digest(3));
+    assert_eq!(status(&world, 0).config.digest, Digest(3).to_string());
+    assert!(matches!(answers(&world, 1)[..], [Ok(_)]), "{:?}", world.replies);
+    assert!(matches!(answers(&world, 2)[..], [Ok(_)]), "{:?}", world.replies);
+}
+
+#[test]
+fn a_reload_that_cannot_start_the_proxy_is_answered() {
+    let mut world = settled(standard());
+    world.hosts[0].troubles.cannot_start = true;
+    world.kill_proxy(0);
+    world.run(secs(1)).unwrap();
+    world.write_config(0, 2, false);
+    world.request(0, 1, Request::Reload);
+    world.run(secs(5)).unwrap();
+    assert!(matches!(answers(&world, 1)[..], [Err(_)]), "{:?}", world.replies);
+    // What is in force is what is started as soon as that is possible.
+    world.hosts[0].troubles.cannot_start = false;
+    world.run(secs(15)).unwrap();
+    assert_eq!(status(&world, 0).config.digest, Digest(1).to_string());
+    assert_eq!(world.hosts[0].proxy.as_ref().unwrap().generation, Digest(1));
+}
+
+#[test]
+fn a_stop_answers_everybody_who_waits_for_a_reload() {
+    for wait in [1, 100] {
+        let mut world = settled(standard());
+        world.hosts[0].slow_checks = ms(500);
+        world.write_config(0, 2, false);
+        world.request(0, 1, Request::Reload);
+        world.run(ms(wait)).unwrap();
+        world.request(0, 2, Request::Reload);
+        world.signal(0, Signal::Terminate);
+        world.run(secs(3)).unwrap();
+        assert_eq!(world.hosts[0].exit_code, Some(0));
+        assert!(matches!(answers(&world, 1)[..], [Err(_)]), "{:?}", world.replies);
+        assert!(matches!(answers(&world, 2)[..], [Err(_)]), "{:?}", world.replies);
+    }
+}
+
+#[test]
+fn a_stop_on_purpose_is_no_failure_of_the_proxy() {
+    let mut world = settled(standard());
+    world.signal(0, Signal::Interrupt);
+    world.run(secs(1)).unwrap();
+    assert_eq!((told(&world, "has failed"), told(&world, "the proxy is stopped")), (0, 1), "{}", world.trace.unwrap());
+}
+
+#[test]
+fn a_second_signal_leaves_at_once() {
+    let mut world = settled(standard());
+    world.hosts[0].hooks_hang = true;
+    world.signal(0, Signal::Terminate);
+    world.run(ms(100)).unwrap();
+    assert_eq!(world.hosts[0].exit_code, None);
+    world.signal(0, Signal::Terminate);
+    world.run(ms(1)).unwrap();
+    assert_eq!(world.hosts[0].exit_code, Some(1));
+}
+
+#[test]
+fn a_start_with_the_last_good_configuration_shows_until_the_files_are_good() {
+    let mut world = settled(standard());
+    world.deliver(0, Duration::ZERO, Event::StartedWithLastGood { report: "line 3: no such key".into() });
+    world.run(ms(10)).unwrap();
+    let last = status(&world, 0).config.last_reload.unwrap();
+    assert!(!last.ok && last.message.contains("line 3") && last.message.contains("last good"), "{last:?}");
+    // The file says again what runs.
+    world.write_config(0, 1, false);
+    world.run(secs(1)).unwrap();
+    let last = status(&world, 0).config.last_reload.unwrap();
+    assert!(last.ok && last.message.contains("in force"), "{last:?}");
+}
+
+#[test]
+fn a_new_binary_is_told_to_need_a_restart() {
+    let mut world = settled(standard());
+    world.edit = |version, config| {
+        if version == 2 {
+            config.proxy.binary = "/opt/haproxy".into();
+        }
+    };
+    world.write_config(0, 2, false);
+    world.request(0, 1, Request::Reload);
+    world.run(secs(1)).unwrap();
+    let [Ok(message)] = answers(&world, 1)[..] else { panic!("{:?}", world.replies) };
+    assert!(
+        message.contains("/opt/haproxy is used only once vipkeeper and the proxy have been restarted"),
+        "{message}"
+    );
 }

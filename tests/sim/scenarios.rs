@@ -85,6 +85,7 @@ fn the_proxy_dies() {
                  47.21 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
                  55.10 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
                 109.95 ms  lb1 proxy starts with 0000000000000001
+                112.35 ms  lb1: the proxy (pid 1005) ended: exit status 1
                 313.39 ms  lb1 proxy starts with 0000000000000001
         "#]],
     );

@@ -422,7 +422,9 @@ impl World {
                         ProxyOp::Start | ProxyOp::Reload(_) => self.rng.between(1, 5),
                         _ => self.rng.between(0, 2),
                     };
-                    self.push(Duration::from_millis(ms), host, Item::ProxyOp(incarnation, op, what));
+                    let slow = matches!(what, ProxyOp::Check(_)).then_some(self.hosts[host].slow_checks);
+                    let delay = Duration::from_millis(ms) + slow.unwrap_or_default();
+                    self.push(delay, host, Item::ProxyOp(incarnation, op, what));
                 }
                 Effect::WatchWorker { pid } => {
                     self.hosts[host].watched_worker = Some(pid);
@@ -590,7 +592,8 @@ impl World {
         };
         assert!(self.hosts[host].proxy.is_none(), "lb{}: two proxies", host + 1);
         let (master, worker) = (self.hosts[host].pid(), self.hosts[host].pid());
-        self.hosts[host].proxy = Some(ProxyProcess { master, worker, generation, frozen: false });
+        let frozen = self.hosts[host].troubles.cannot_start;
+        self.hosts[host].proxy = Some(ProxyProcess { master, worker, generation, frozen });
         self.tell(format!("lb{} proxy starts with {generation}", host + 1));
         if self.hosts[host].troubles.cannot_start {
             self.push(Duration::from_millis(2), host, Item::MasterDies(master, "exit status 1"));

@@ -1,5 +1,6 @@
 //! Reloading as a transaction, and what becomes of one that fails.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Action, CONFIRM_WITHIN, Lifecycle, Stage, State};
@@ -62,8 +63,9 @@ impl Lifecycle {
 
     /// Back to serving what ran before.
     pub(super) fn reload_refused(&mut self, why: String, next: OpId) -> Vec<Action> {
-        let mut actions = vec![Action::Refused(why)];
-        if let State::Reloading { master, since, .. } = &self.state {
+        let mut actions = Vec::new();
+        if let State::Reloading { master, since, candidate, .. } = &self.state {
+            actions.push(Action::Refused(Arc::clone(&candidate.rendered), why));
             self.state = State::Serving { master: *master, since: *since };
         }
         actions.extend(self.take_pending(next));
@@ -78,15 +80,26 @@ impl Lifecycle {
         self.request(next, ProxyOp::Restore)
     }
 
-    /// The proxy died of a reload: what ran before is started, the candidate is refused.
-    pub(super) fn abandon_reload(&mut self, why: &str) -> Vec<Action> {
-        let State::Reloading { .. } = &self.state else { return Vec::new() };
-        // The installed file may be the candidate: `installed` unset makes the next start check and install anew.
-        self.installed = None;
-        if let Some(running) = &self.running {
-            self.target = running.clone();
+    /// The proxy died of a reload or start: the candidate is refused, and the next start is that of the target.
+    pub(super) fn abandon(&mut self, why: &str) -> Vec<Action> {
+        match &self.state {
+            State::Reloading { candidate, .. } => {
+                // The installed file may be the candidate: the next start checks and installs anew.
+                self.installed = None;
+                let why = format!("{why} during the reload; the configuration before it is started");
+                vec![Action::Refused(Arc::clone(&candidate.rendered), why)]
+            }
+            State::Starting { candidate, .. } => {
+                vec![Action::Refused(Arc::clone(&candidate.rendered), why.to_owned())]
+            }
+            State::Adopting { .. }
+            | State::Proving { .. }
+            | State::Down { .. }
+            | State::Serving { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => Vec::new(),
         }
-        vec![Action::Refused(format!("{why} during the reload; the configuration before it is started"))]
     }
 
     pub(super) fn take_pending(&mut self, op: OpId) -> Vec<Action> {

@@ -10,6 +10,9 @@ use crate::units::OpId;
 impl Lifecycle {
     pub(super) fn adopted(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         match outcome {
+            ProxyOutcome::Adopted { pid } if self.ended_early(pid).is_some() => {
+                self.begin_start(self.target.clone(), next)
+            }
             ProxyOutcome::Adopted { pid } => {
                 self.state = State::Proving { master: pid, until: now + CONFIRM_WITHIN };
                 vec![Action::Note(format!("found a running proxy (pid {pid})")), Action::Probe]
@@ -48,9 +51,15 @@ impl Lifecycle {
         actions
     }
 
+    /// How a master ended whose start is told only now.
+    fn ended_early(&mut self, pid: u32) -> Option<String> {
+        self.early.take().filter(|(ended, _)| *ended == pid).map(|(_, status)| status)
+    }
+
     pub(super) fn begin_start(&mut self, candidate: Candidate, op: OpId) -> Vec<Action> {
         let generation = candidate.rendered.generation;
         let ready = self.installed == Some(generation);
+        self.early = None;
         let (stage, what) = if ready {
             (Stage::Launching, ProxyOp::Start)
         } else {
@@ -73,7 +82,6 @@ impl Lifecycle {
             }
             (Stage::Installing, ProxyOutcome::Installed) => {
                 self.installed = Some(candidate.rendered.generation);
-                self.target = candidate.clone();
                 *stage = Stage::Launching;
                 ProxyOp::Start
             }
@@ -81,14 +89,17 @@ impl Lifecycle {
                 *master = Some(pid);
                 *stage = Stage::Confirming { until: now + CONFIRM_WITHIN, answers: 0 };
                 self.starts += 1;
-                return vec![Action::Probe];
+                return match self.ended_early(pid) {
+                    Some(status) => self.exited(now, pid, &status),
+                    None => vec![Action::Probe],
+                };
             }
             // The candidate is unusable, but an older installed file may serve: the last good state keeps running.
             (Stage::Checking, ProxyOutcome::Refused(why)) => {
                 *expect = Expect::AnyOfOurs;
                 *stage = Stage::Launching;
                 *op = next;
-                let mut actions = vec![Action::Refused(why)];
+                let mut actions = vec![Action::Refused(Arc::clone(&candidate.rendered), why)];
                 actions.extend(self.request(next, ProxyOp::Start));
                 return actions;
             }
@@ -100,8 +111,10 @@ impl Lifecycle {
     }
 
     pub(super) fn start_failed(&mut self, now: Instant, why: String) -> Vec<Action> {
+        let mut actions = vec![Action::Dead(why.clone())];
+        actions.extend(self.abandon(&why));
         let pause = self.next_pause();
-        self.go_down(now, pause, why.clone());
-        vec![Action::Dead(why.clone()), Action::Refused(why)]
+        self.go_down(now, pause, why);
+        actions
     }
 }

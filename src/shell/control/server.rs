@@ -22,11 +22,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::{Answer, Call, ReleaseBody, ResumeBody, socket_path};
 use crate::node::event::Request;
-use crate::shell::workers::KEEP_EVERY;
 use crate::units::Name;
 
 /// Connections at the same time; more wait in the listen queue.
@@ -60,6 +59,7 @@ pub struct Server {
     path: PathBuf,
     /// Device and inode of the socket's file: by then another one may have its name.
     file: (u64, u64),
+    look: Arc<Notify>,
 }
 
 impl Server {
@@ -74,21 +74,22 @@ impl Server {
         let (listener, file) = listen(&path).map_err(|e| format!("cannot listen on {}: {e}", path.display()))?;
         let listener =
             UnixListener::from_std(listener).map_err(|e| format!("cannot listen on {}: {e}", path.display()))?;
-        Ok(Self { listener, path, file })
+        Ok(Self { listener, path, file, look: Arc::default() })
+    }
+
+    /// Asks for a look whether the socket's file is still there; if not, it listens anew.
+    pub(crate) fn look(&self) -> Arc<Notify> {
+        Arc::clone(&self.look)
     }
 
     /// Serves until the task is dropped.
-    ///
-    /// When its file is gone, as with a directory that somebody deleted, it listens anew.
     pub async fn run(mut self, calls: mpsc::Sender<Call>) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut look = tokio::time::interval(KEEP_EVERY);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                _ = look.tick() => {
+                () = self.look.notified() => {
                     self.keep().await;
                     continue;
                 }
@@ -108,9 +109,7 @@ impl Server {
             }
         }
     }
-}
 
-impl Server {
     async fn keep(&mut self) {
         let (path, file) = (self.path.clone(), self.file);
         let work = tokio::task::spawn_blocking(move || if exists(&path, file) { None } else { Some(listen(&path)) });
