@@ -47,21 +47,21 @@ test-needs: cargo-present
 
 demo: demo-needs
 	$(CARGO) build --release --locked
-	@$(if $(SUDO),echo "make: the demo builds network namespaces, therefore sudo")
+	@if [ -n "$(SUDO)" ]; then echo "make: the demo builds network namespaces, therefore sudo"; fi
 	$(SUDO) target/release/vipkeeper demo
 
-# The tests in network namespaces need root: built as the user, run by sudo.
+# Some tests need root, those in network namespaces above all: built as the user, run by sudo.
 test: test-needs
 	@mkdir -p target; log=target/test.log; : >"$$log"; status=0; \
 	run() { echo "+ $$*" | tee -a "$$log"; "$$@" 2>&1 | tee -a "$$log" || status=1; }; \
 	$(CARGO) test --locked --no-run; \
-	run $(CARGO) test --locked --no-fail-fast --lib --bins --test it --test sim; \
+	run $(CARGO) test --locked --no-fail-fast --lib --bins --test sim; \
 	run $(CARGO) test --locked --doc; \
 	if [ -n "$(SUDO)" ]; then \
-	  echo "make: the tests in network namespaces need root, therefore sudo"; \
-	  run env $(RUNNER)="sudo -E" $(CARGO) test --locked --no-fail-fast --test netns; \
+	  echo "make: tests that need root follow, therefore sudo"; \
+	  run env $(RUNNER)="sudo -E" $(CARGO) test --locked --no-fail-fast --test it --test netns; \
 	else \
-	  run $(CARGO) test --locked --no-fail-fast --test netns; \
+	  run $(CARGO) test --locked --no-fail-fast --test it --test netns; \
 	fi; \
 	skipped=$$(grep -c 'SKIPPED: ' "$$log" || true); \
 	echo; \

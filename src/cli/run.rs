@@ -16,13 +16,12 @@ pub fn run(place: &Place, args: &RunArgs) -> ExitCode {
         runtime_dir: place.runtime().to_owned(),
         state_dir: place.state().to_owned(),
     };
-    match shell::run(&setup) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "vipkeeper cannot go on");
-            ExitCode::from(shell::EXIT_INTERNAL)
-        }
-    }
+    let status = shell::run(&setup).unwrap_or_else(|error| {
+        tracing::error!(error = format!("{error:#}"), "vipkeeper cannot go on");
+        shell::EXIT_INTERNAL
+    });
+    logging::flush();
+    ExitCode::from(status)
 }
 
 fn level(level: LogLevel) -> Level {

@@ -85,6 +85,11 @@ fn vips(out: &mut String, status: &Status, colour: Colour) {
         };
         line(out, &cells(row, &widths, painted));
         indented(out, "  why: ", &vip.why);
+        // The one before the change that led here: often what somebody at night is after.
+        if let Some(earlier) = vip.transitions.get(1) {
+            let (from, to) = (earlier.from.to_uppercase(), earlier.to.to_uppercase());
+            indented(out, "  before: ", &format!("{from} -> {to} {} ago: {}", span(earlier.ms_ago), earlier.why));
+        }
         for trouble in troubles(vip) {
             indented(out, "  ", &paint(&trouble, Tone::Bad, colour));
         }

@@ -109,6 +109,8 @@ pub(crate) struct Driver {
     outlets: Outlets,
     /// Events that have arrived and outcomes of what the driver did itself, in order.
     backlog: VecDeque<Event>,
+    /// A socket still held packets at the end of the last turn.
+    flooded: bool,
     replies: BTreeMap<RequestId, oneshot::Sender<Result<String, String>>>,
     next_request: u64,
 }
@@ -128,6 +130,7 @@ impl Driver {
             inlets,
             outlets,
             backlog: VecDeque::new(),
+            flooded: false,
             replies: BTreeMap::new(),
             next_request: 0,
         })
@@ -147,12 +150,13 @@ impl Driver {
             if let Some(watchdog) = &mut self.watchdog {
                 watchdog.pet(now);
             }
+            if self.flooded || !self.backlog.is_empty() {
+                // The workers must not starve while the driver talks to itself or is talked to without end.
+                tokio::task::yield_now().await;
+            }
             if self.backlog.is_empty() {
                 self.alarm.arm(self.wake_at(now))?;
                 self.wait().await?;
-            } else {
-                // The workers must not starve while the driver talks to itself.
-                tokio::task::yield_now().await;
             }
             effects = self.turn();
         }
@@ -218,8 +222,10 @@ impl Driver {
     /// Packets, events, deadlines: what they ask for, in order.
     fn turn(&mut self) -> Effects {
         let mut effects = Effects::new();
+        self.flooded = false;
         for socket in &mut self.sockets {
-            for _ in 0..PACKETS_PER_TURN {
+            for taken in 1..=PACKETS_PER_TURN {
+                self.flooded |= taken == PACKETS_PER_TURN;
                 match socket.receive() {
                     Ok(Some(received)) => {
                         tracing::trace!(interface = %received.interface, bytes = received.bytes.len(), "received");

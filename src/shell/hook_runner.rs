@@ -151,7 +151,7 @@ fn identity(hook: &HookRun) -> io::Result<Option<(Uid, Gid)>> {
 
 /// Reads until the last writer closes; keeps the beginning.
 async fn read_output(mut output: pipe::Receiver, kept: &mut Vec<u8>) {
-    let mut buffer = [0_u8; 1024];
+    let mut buffer = vec![0_u8; OUTPUT_BYTES_MAX];
     loop {
         match output.read(&mut buffer).await {
             Ok(0) | Err(_) => return,

@@ -29,6 +29,7 @@ pub mod systemd;
 pub mod logging;
 
 mod driver;
+mod runtime_dir;
 mod start;
 mod sys;
 mod workers;
@@ -68,8 +69,9 @@ pub struct Setup {
     pub state_dir: PathBuf,
 }
 
-/// Longer than the 10 s between two looks at the disk, so that an idle vipkeeper does not make a thread for each.
-const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longer than the 5 s between two looks at the disk, so that an idle vipkeeper does not make a thread for each; and
+/// not longer than two of them, since threads take turns and all that a burst of work needed would stay.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(6);
 
 /// More than hooks that start at the same time, so that they cannot keep files and proxy from their work.
 const BLOCKING_THREADS_MAX: usize = 96;
@@ -103,9 +105,9 @@ pub fn run(setup: &Setup) -> anyhow::Result<u8> {
 }
 
 async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
-    let start::Started { lock, me, loaded, sources, target, reading, broken } = started;
+    let start::Started { runtime_dir, me, loaded, sources, target, reading, broken } = started;
     let (workers, inlets, outlets) =
-        workers::spawn(workers::Plan { setup, me: &me, loaded: &loaded, sources, target, reading })?;
+        workers::spawn(workers::Plan { setup, runtime_dir, me: &me, loaded: &loaded, sources, target, reading })?;
     schedule();
     let (mut node, mut effects) = node(loaded, me);
     if let Some(report) = broken {
@@ -114,7 +116,6 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let driver = driver::Driver::new(node, inlets, outlets).context("cannot set up the driver")?;
     let (status, events) = driver.run(effects).await.context("the driver failed")?;
     workers.end(events).await;
-    drop(lock);
     Ok(status)
 }
 

@@ -256,9 +256,7 @@ impl Worker {
             return Err(format!("the proxy runs already, as process {}", master.pid()));
         }
         self.settle().await?;
-        let paths = self.paths.clone();
-        let log = blocking(move || files::open_log(&paths)).await?;
-        let master = master::spawn(&self.paths, log)?;
+        let master = self.spawn().await?;
         let pid = master.pid();
         let record = master.record();
         self.watch(master);
@@ -268,6 +266,28 @@ impl Worker {
             tracing::warn!(%error, "the running proxy is not recorded");
         }
         Ok(ProxyOutcome::Started { pid })
+    }
+
+    /// On another thread: `exec` reads the disk, and a real-time thread must not wait for a child that is none.
+    async fn spawn(&mut self) -> Result<Master, String> {
+        let paths = self.paths.clone();
+        let mut spawning = tokio::task::spawn_blocking(move || {
+            let log = files::open_log(&paths)?;
+            master::spawn(&paths, log)
+        });
+        match tokio::time::timeout(DISK_TIMEOUT, &mut spawning).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(e)) => Err(format!("an internal task failed: {e}")),
+            Err(_) => {
+                // Given up: what starts all the same would run unwatched.
+                self.tasks.spawn(async move {
+                    if let Ok(Ok(late)) = spawning.await {
+                        late.kill_group();
+                    }
+                });
+                Err(format!("the proxy was not started within {DISK_TIMEOUT:?}: does the disk hang?"))
+            }
+        }
     }
 
     async fn reload_by_signal(&self) -> Result<ProxyOutcome, String> {

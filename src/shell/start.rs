@@ -1,16 +1,14 @@
 //! What happens once, before anything runs: directories, the lock, privileges, and a configuration to start with.
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use nix::fcntl::{Flock, FlockArg};
 use rustix::thread::CapabilitySet;
 
 use super::files::{self, Reading, Target, last_good};
+use super::runtime_dir::{self, RuntimeDir, RuntimeDirError};
 use super::{EXIT_CONFIG, EXIT_MISSING, EXIT_RUNNING, Setup, workers};
 use crate::config::Sources;
 use crate::node::event::Loaded;
@@ -31,11 +29,20 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+impl From<RuntimeDirError> for Failure {
+    fn from(error: RuntimeDirError) -> Self {
+        match error {
+            RuntimeDirError::Taken { .. } => Self::Foreseen { status: EXIT_RUNNING, report: error.to_string() },
+            RuntimeDirError::Io { .. } => Self::Unexpected(error.into()),
+        }
+    }
+}
+
 /// Ready to run.
 #[derive(Debug)]
 pub(crate) struct Started {
     /// Held for as long as this node runs.
-    pub(crate) lock: Flock<File>,
+    pub(crate) runtime_dir: RuntimeDir,
     pub(crate) me: Name,
     pub(crate) loaded: Loaded,
     /// The texts of `loaded`.
@@ -48,11 +55,10 @@ pub(crate) struct Started {
 }
 
 pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
-    for directory in [&setup.runtime_dir, &setup.state_dir] {
-        make_directory(directory).with_context(|| format!("cannot make the directory {}", directory.display()))?;
-    }
-    let lock = lock(&setup.runtime_dir)?;
+    // First: without them a directory may be refused already, and that would be told instead.
     check_privileges()?;
+    let runtime_dir = RuntimeDir::open(&setup.runtime_dir)?;
+    runtime_dir::make(&setup.state_dir)?;
     let mut target = Target { names: own_names(setup)?, stats_socket: workers::stats_socket_path(&setup.runtime_dir) };
     let (reading, result) = files::read_and_load(&setup.config, &target);
     let mut broken = None;
@@ -67,58 +73,16 @@ pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
     let me = target.find(&loaded.config).cloned().ok_or_else(|| anyhow!("the configuration lost this node"))?;
     // A host that is renamed while this runs stays the node that it was.
     target.names = vec![me.clone()];
-    Ok(Started { lock, me, loaded, sources, target, reading, broken })
+    Ok(Started { runtime_dir, me, loaded, sources, target, reading, broken })
 }
 
 /// Writes a report of several lines as it is: the log would squeeze it into one.
 pub(crate) fn tell(report: &str) {
+    // After what was logged before it.
+    super::logging::flush();
     let mut stderr = io::stderr().lock();
     // Nobody reads it: there is no other place to say so.
     drop(writeln!(stderr, "{}", report.trim_end()));
-}
-
-fn make_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o750).create(path)
-}
-
-/// One vipkeeper per runtime directory. The kernel drops the lock with the process, however that ends.
-fn lock(runtime_dir: &Path) -> Result<Flock<File>, Failure> {
-    let path = runtime_dir.join("lock");
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(mut lock) => {
-            let written =
-                lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
-            written.with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(lock)
-        }
-        Err((file, nix::errno::Errno::EWOULDBLOCK)) => Err(Failure::Foreseen {
-            status: EXIT_RUNNING,
-            report: format!(
-                "vipkeeper is already running here, as process {} (it holds {}); stop it first, or use another \
-                 --runtime-dir for another node",
-                holder(file),
-                path.display(),
-            ),
-        }),
-        Err((_, error)) => Err(anyhow!("cannot lock {}: {error}", path.display()).into()),
-    }
-}
-
-fn holder(file: File) -> String {
-    const PID_BYTES_MAX: u64 = 20;
-    let mut text = String::new();
-    match file.take(PID_BYTES_MAX).read_to_string(&mut text) {
-        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-        Ok(_) | Err(_) => "of unknown id".to_owned(),
-    }
 }
 
 /// Named up front: the errors of later system calls come when it is too late for a clear start.

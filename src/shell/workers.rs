@@ -13,6 +13,7 @@ use super::driver::{Inlets, Outlets};
 use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
+use super::runtime_dir::RuntimeDir;
 use super::{Setup, hook_runner, netlink, stats_socket};
 use crate::config::Sources;
 use crate::node::Event;
@@ -40,6 +41,12 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// Turns of the runtime for the last answers to leave; each runs all that is ready.
 const LAST_TURNS: usize = 16;
 
+/// How often the runtime directory and the control socket in it are looked at.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Until the first look: halfway between those at the proxy's log, so that one idle thread serves both.
+const KEEP_FIRST_AFTER: Duration = Duration::from_millis(2500);
+
 /// Name of the stats socket in the runtime directory.
 const STATS_SOCKET: &str = "stats.sock";
 
@@ -52,6 +59,7 @@ pub(crate) fn stats_socket_path(runtime_dir: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) setup: &'a Setup,
+    pub(crate) runtime_dir: RuntimeDir,
     pub(crate) me: &'a Name,
     pub(crate) loaded: &'a Loaded,
     pub(crate) sources: Arc<Sources>,
@@ -69,7 +77,7 @@ pub(crate) struct Workers {
 
 /// Starts all workers on the runtime of the calling thread.
 pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)> {
-    let Plan { setup, me, loaded, sources, target, reading } = plan;
+    let Plan { setup, runtime_dir, me, loaded, sources, target, reading } = plan;
     let (events, inlet) = mpsc::channel(EVENTS);
     let observe = Arc::new(Notify::new());
     let network_changed = Arc::new(Notify::new());
@@ -105,6 +113,8 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
 
     let (calls, inlet_calls) = mpsc::channel(CALLS);
     let server = Server::bind(&setup.runtime_dir).map_err(|e| anyhow!(e))?;
+    // Ends with the runtime, so that the lock is held to the last.
+    tokio::spawn(keep(runtime_dir, server.look()));
     let control = tokio::spawn(server.run(calls)).abort_handle();
 
     Ok((
@@ -121,6 +131,35 @@ fn watch_files(setup: &Setup, reading: Option<&Reading>, touched: Arc<Notify>) -
         None => Watcher::start_unread(&setup.config, touched),
     };
     watcher.inspect_err(|error| tracing::warn!(%error, "the configuration files are not watched")).ok()
+}
+
+/// Makes the runtime directory again when somebody deleted it; without it the proxy can neither start nor be asked.
+async fn keep(mut runtime_dir: RuntimeDir, look: Arc<Notify>) {
+    let mut told = false;
+    let mut pause = KEEP_FIRST_AFTER;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = KEEP_EVERY;
+        let work = tokio::task::spawn_blocking(move || {
+            let kept = runtime_dir.keep();
+            (runtime_dir, kept)
+        });
+        let Ok((same, kept)) = work.await else { return };
+        runtime_dir = same;
+        look.notify_one();
+        match kept {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("somebody deleted the runtime directory: made it again"),
+            Err(error) if !told => {
+                let error = anyhow::Error::from(error);
+                tracing::warn!(error = format!("{error:#}"), "somebody deleted the runtime directory, and it is lost");
+                told = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        told = false;
+    }
 }
 
 /// Asks the stats socket, one probe at a time.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -47,6 +47,11 @@ const PATIENT: Duration = Duration::from_secs(3);
 
 static LABS: (Mutex<u32>, Condvar) = (Mutex::new(0), Condvar::new());
 static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+/// What the names of namespaces begin with; the process id follows.
+const STEM: &str = "vt";
+/// What killed test runs left behind goes first.
+static CLEARED: Once = Once::new();
 
 /// A place among the labs that may exist at a time.
 struct Permit;
@@ -215,8 +220,9 @@ impl Lab {
             skip(test, &why);
             return None;
         }
+        CLEARED.call_once(|| drop(net::sweep_orphans(STEM)));
         let permit = Permit::wait();
-        let prefix = format!("vt{}n{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
+        let prefix = format!("{STEM}{}n{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
         let net = match Net::build(&prefix, &hosts()) {
             Ok(net) => net,
             Err(error) if error.to_string().contains("not permitted") => {

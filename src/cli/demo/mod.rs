@@ -18,6 +18,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::thread::CapabilitySet;
+
 use crate::cli::args::{DemoArgs, DemoHostArgs, Place};
 use crate::cli::outcome::{Exit, Failure};
 use crate::cli::programs;
@@ -103,8 +105,13 @@ pub fn become_host(place: &Place, args: &DemoHostArgs) -> Failure {
 /// Root and the programs, or what is missing, all at once.
 fn require() -> Result<(), Failure> {
     let mut missing = Vec::new();
+    let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW;
     if !rustix::process::geteuid().is_root() {
         missing.push("it must run as root, because it makes network namespaces: sudo vipkeeper demo".to_owned());
+    } else if !rustix::thread::capabilities(None).is_ok_and(|held| held.effective.contains(needed)) {
+        let hint = "in a container, start that with --privileged";
+        missing
+            .push(format!("it needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW to make network namespaces: {hint}"));
     }
     for (program, package) in NEEDS {
         if programs::find(program).is_none() {

@@ -221,21 +221,24 @@ pub fn sweep(prefix: &str) {
     }
 }
 
-/// Removes what demos left behind that were killed themselves: namespaces `<stem><pid>-*` without a process `<pid>`.
+/// Removes what was left behind by processes that were killed: namespaces `<stem><pid>...-*` without a process `<pid>`.
 /// Returns their prefixes.
 pub fn sweep_orphans(stem: &str) -> Vec<String> {
-    let orphaned = |name: &str| {
-        let pid = name.strip_prefix(stem)?.split_once('-')?.0;
-        let number: i32 = pid.parse().ok()?;
-        let dead = Pid::from_raw(number).is_some_and(|p| pidfd_open(p, PidfdFlags::empty()).is_err());
-        dead.then(|| format!("{stem}{pid}"))
-    };
-    let mut prefixes: Vec<String> = names(|n| orphaned(n).is_some()).iter().filter_map(|n| orphaned(n)).collect();
+    let mut prefixes: Vec<String> = names(|_| true).iter().filter_map(|name| orphaned(stem, name)).collect();
     prefixes.dedup();
     for prefix in &prefixes {
         sweep(prefix);
     }
     prefixes
+}
+
+/// The prefix of a namespace whose process has ended.
+fn orphaned(stem: &str, name: &str) -> Option<String> {
+    let (prefix, _) = name.split_once('-')?;
+    let rest = prefix.strip_prefix(stem)?;
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let pid = Pid::from_raw(rest.get(..digits)?.parse().ok()?)?;
+    pidfd_open(pid, PidfdFlags::empty()).is_err().then(|| prefix.to_owned())
 }
 
 /// Names of the namespaces that fit, sorted.

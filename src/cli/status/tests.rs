@@ -6,7 +6,7 @@ use super::{exit, human};
 use crate::cli::outcome::Exit;
 use crate::config::Colour;
 use crate::node::Status;
-use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, VipStatus};
+use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, TransitionStatus, VipStatus};
 
 fn check(status: &Status, expected: &Expect) {
     expected.assert_eq(&human(status, Colour::None));
@@ -109,6 +109,17 @@ fn a_failed_proxy_and_a_refused_reload_say_why() {
     let mut www = vip("www", "fault", holder(Some("lb2"), "192.168.83.132", 100));
     www.why = "the proxy has failed: killed by signal 9".to_owned();
     www.priority = None;
+    let transition = |from: &str, to: &str, why: &str, ms_ago| TransitionStatus {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        why: why.to_owned(),
+        ms_ago,
+    };
+    www.transitions = vec![
+        transition("active", "fault", "the proxy has failed: killed by signal 9", 350),
+        transition("backup", "active", "192.168.83.132 resigned", 90_000),
+        transition("fault", "backup", "fit to take part", 100_000),
+    ];
     www.installed = www.addresses.clone();
     www.dropped = BTreeMap::from([("bad checksum".to_owned(), 2), ("wrong TTL".to_owned(), 5)]);
     status.vips = vec![www];
@@ -117,26 +128,27 @@ fn a_failed_proxy_and_a_refused_reload_say_why() {
     check(
         &status,
         &expect![[r#"
-        lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
+            lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
 
-        VIP  STATE  FOR        HELD BY                             PRIORITY             ADDRESSES
-        www  FAULT  2 h 3 min  lb2 (192.168.83.132, priority 100)  abstains (base 254)  192.168.83.111/24 on eth0, vrid 51
-          why: the proxy has failed: killed by signal 9
-          still on eth0: 192.168.83.111/24
+            VIP  STATE  FOR        HELD BY                             PRIORITY             ADDRESSES
+            www  FAULT  2 h 3 min  lb2 (192.168.83.132, priority 100)  abstains (base 254)  192.168.83.111/24 on eth0, vrid 51
+              why: the proxy has failed: killed by signal 9
+              before: BACKUP -> ACTIVE 1 min 30 s ago: 192.168.83.132 resigned
+              still on eth0: 192.168.83.111/24
 
-        Proxy   FAILED for 350 ms: killed by signal 9
-                waiting 800 ms to start again, haproxy 2.6.12, master 4712, started 3 times
-                backends  web DOWN
+            Proxy   FAILED for 350 ms: killed by signal 9
+                    waiting 800 ms to start again, haproxy 2.6.12, master 4712, started 3 times
+                    backends  web DOWN
 
-        Config  00112233aabbccdd in force for 1 d 2 h
-                last reload 1 min 5 s ago: refused, nothing changed (12 ms)
-                error: unknown key `weigth`
-                  --> vipkeeper.toml:31:5
+            Config  00112233aabbccdd in force for 1 d 2 h
+                    last reload 1 min 5 s ago: refused, nothing changed (12 ms)
+                    error: unknown key `weigth`
+                      --> vipkeeper.toml:31:5
 
-        Packets dropped
-                www: bad checksum 2, wrong TTL 5
-                eth0: unknown vrid 9
-    "#]],
+            Packets dropped
+                    www: bad checksum 2, wrong TTL 5
+                    eth0: unknown vrid 9
+        "#]],
     );
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ impl Watcher {
 
     fn start_with(plan: Plan, stamp: Stamp, touched: Arc<Notify>) -> std::io::Result<Self> {
         let (thread, messages) = sync_channel(QUEUE);
-        let events = thread.clone();
+        let looking = Arc::new(AtomicBool::new(false));
+        let events = Events { looking: Arc::clone(&looking), thread: thread.clone() };
         std::thread::Builder::new().name("watch-files".to_owned()).spawn(move || {
             let mut watch = Watch::new(plan, stamp, events);
             watch.look(&touched);
@@ -75,6 +77,8 @@ impl Watcher {
                     Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 }
                 if clock::now() >= look_at {
+                    // Before the look: an event from here on asks for another one.
+                    looking.store(false, Ordering::Release);
                     watch.look(&touched);
                     look_at = clock::now() + LOOK_EVERY;
                 }
@@ -101,6 +105,23 @@ impl Drop for Watcher {
     }
 }
 
+/// Wakes the watching thread once for any number of events until it looks.
+struct Events {
+    looking: Arc<AtomicBool>,
+    thread: SyncSender<Message>,
+}
+
+impl Events {
+    fn ask(&self) {
+        if !self.looking.swap(true, Ordering::AcqRel) {
+            match self.thread.try_send(Message::Look) {
+                // Full: what is queued already leads to a look.
+                Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            }
+        }
+    }
+}
+
 struct Watch {
     plan: Plan,
     stamp: Stamp,
@@ -110,13 +131,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(plan: Plan, stamp: Stamp, events: SyncSender<Message>) -> Self {
+    fn new(plan: Plan, stamp: Stamp, events: Events) -> Self {
         let inotify = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Our own reads come back as accesses; taking them for changes would never end.
             if !event.is_ok_and(|e| matches!(e.kind, EventKind::Access(_))) {
-                match events.try_send(Message::Look) {
-                    Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-                }
+                events.ask();
             }
         });
         let inotify = inotify

@@ -10,7 +10,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use super::ProxyPaths;
+use super::{ProxyPaths, blocking};
+use crate::shell::systemd::PRIVATE_VARIABLES;
 
 /// How long a killed check may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -24,17 +25,8 @@ pub(super) enum Checked {
 }
 
 pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
-    let mut child = Command::new(&paths.binary)
-        .args(["-c", "-f"])
-        .arg(paths.candidate())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        // Of its own, so that it can be killed with whatever it started, and a terminal's signals do not reach it.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|e| not_started(&paths.binary, &e))?;
+    let (binary, candidate) = (paths.binary.clone(), paths.candidate());
+    let mut child = blocking(move || spawn(&binary, &candidate).map_err(|e| not_started(&binary, &e))).await?;
     let finished = tokio::time::timeout(paths.check_timeout, finish(&mut child)).await;
     let (status, stderr) = match finished {
         Ok(result) => result.map_err(|e| format!("the check by {} broke off: {e}", paths.binary.display()))?,
@@ -49,6 +41,23 @@ pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
     };
     // Versions differ in what they print; the exit status is the verdict.
     Ok(if status.success() { Checked::Accepted } else { Checked::Refused { stderr } })
+}
+
+fn spawn(binary: &Path, candidate: &Path) -> io::Result<Child> {
+    let mut command = Command::new(binary);
+    for private in PRIVATE_VARIABLES {
+        command.env_remove(private);
+    }
+    command
+        .args(["-c", "-f"])
+        .arg(candidate)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        // Of its own, so that it can be killed with whatever it started, and a terminal's signals do not reach it.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
 }
 
 async fn finish(child: &mut Child) -> io::Result<(std::process::ExitStatus, String)> {

@@ -29,6 +29,7 @@ use super::{ProxyPaths, blocking};
 use crate::node::Event;
 use crate::render::{Rendered, alert_lines, report_alerts};
 use crate::shell::sys::async_fd;
+use crate::shell::systemd::PRIVATE_VARIABLES;
 
 /// A log that cannot be read by then does not delay the news that the proxy is dead.
 const LOG_TIMEOUT: Duration = Duration::from_millis(200);
@@ -81,7 +82,11 @@ pub(super) fn spawn(paths: &ProxyPaths, log: File) -> Result<Master, String> {
     } else {
         log.try_clone().map_err(|e| format!("cannot open the proxy's log twice: {e}"))?.into()
     };
-    let mut child = Command::new(&paths.binary)
+    let mut command = Command::new(&paths.binary);
+    for private in PRIVATE_VARIABLES {
+        command.env_remove(private);
+    }
+    let mut child = command
         // `-db`: a `daemon` in a raw line would make the master fork away.
         .args(["-W", "-db", "-S"])
         .arg(socket)

@@ -20,6 +20,9 @@ const TABLE_BYTES_MAX: u64 = 16 << 20;
 /// Descriptors looked at over all processes; owners beyond are not found.
 const DESCRIPTORS_MAX: usize = 1 << 18;
 
+/// Descriptors of a process under another user, or with more privileges, take that capability to be read.
+const UNSEEN: &str = "a process that vipkeeper cannot see without the capability CAP_SYS_PTRACE";
+
 /// State `LISTEN` in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
 
@@ -40,8 +43,7 @@ fn refusal(probe: &BindProbe, ours: Option<u32>) -> Option<String> {
                 return None;
             }
             let names: Vec<String> = foreign.iter().map(|o| format!("{} (process {})", o.name, o.pid)).collect();
-            let who =
-                if names.is_empty() { "a process that vipkeeper cannot see".to_owned() } else { names.join(" and ") };
+            let who = if names.is_empty() { UNSEEN.to_owned() } else { names.join(" and ") };
             format!("{address} is taken by {who}: stop it, or bind another port")
         }
         Some(Errno::ACCESS) => format!(

@@ -23,17 +23,6 @@ fn setup(directory: &Path, text: &str) -> Setup {
 }
 
 #[test]
-fn a_second_start_is_refused_with_the_pid_of_the_first() {
-    let directory = tempfile::tempdir().unwrap();
-    let first = lock(directory.path()).unwrap();
-    let (status, report) = refused(lock(directory.path()));
-    assert_eq!(status, EXIT_RUNNING);
-    assert!(report.contains(&format!("already running here, as process {} ", std::process::id())), "{report}");
-    drop(first);
-    drop(lock(directory.path()).expect("free again"));
-}
-
-#[test]
 fn the_host_name_serves_where_no_node_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let mut setup = setup(directory.path(), "");
