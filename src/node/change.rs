@@ -7,7 +7,7 @@ use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId, RequestId};
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::ProxyNews;
-use crate::node::vip::Vip;
+use crate::node::vip::{Host, Vip};
 use crate::node::{Node, Phase};
 
 /// A file must have been quiet for this long: editors write in several steps.
@@ -172,7 +172,8 @@ impl Node {
         let before = std::mem::replace(&mut self.loaded, loaded);
         self.loaded_at = now;
         self.proxying.configure(&self.loaded);
-        self.adopt_vips(now);
+        self.adopt_vips(now, out);
+        self.choose_sources(now);
         // The addresses of the host are to be looked at with the new VIPs in mind.
         self.observation.stale = true;
         let message = if reloaded { "applied; the proxy was reloaded" } else { "applied without touching the proxy" };
@@ -197,19 +198,35 @@ impl Node {
     }
 
     /// VIPs that stay keep their role and leases; those that are gone resign and leave.
-    fn adopt_vips(&mut self, now: Instant) {
+    fn adopt_vips(&mut self, now: Instant, out: &mut Outbox) {
         let config = Arc::clone(&self.loaded.config);
         let mut old = std::mem::take(&mut self.vips);
+        let mut fresh = Vec::new();
+        let stopping = self.phase != Phase::Running;
+        let host = Host { now, link: None, hooks: &config.hooks, stopping, me: &self.me };
         for wanted in &config.vips {
             let same = old.iter().position(|v| v.is_same_router(wanted, &self.me));
             let takes_part = wanted.priorities.contains_key(&self.me);
             match same {
                 Some(at) if takes_part => {
                     let mut vip = old.swap_remove(at);
-                    vip.reconfigure(wanted, &config, &self.me, now);
+                    if vip.reconfigure(wanted, &config, &self.me, now) {
+                        vip.tell_again(&host, out);
+                    }
                     self.vips.push(vip);
                 }
-                Some(_) | None => self.vips.extend(Vip::new(wanted, &config, &self.me, now)),
+                Some(_) | None => {
+                    let Some(mut vip) = Vip::new(wanted, &config, &self.me, now) else { continue };
+                    // What is here under its address belongs to a VIP that leaves, not to a predecessor.
+                    vip.settle_inheritance();
+                    fresh.push(self.vips.len());
+                    self.vips.push(vip);
+                }
+            }
+        }
+        for (_, vip) in self.vips.iter_mut().enumerate().filter(|(at, _)| fresh.contains(at)) {
+            if let Some(earlier) = old.iter_mut().find(|v| v.config.name == vip.config.name && v.farewell.is_none()) {
+                vip.succeed(earlier, &host, out);
             }
         }
         for mut vip in old {

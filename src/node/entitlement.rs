@@ -18,8 +18,8 @@ pub(super) struct Facts<'a> {
     pub(super) observed: bool,
     pub(super) interface: &'a IfName,
     pub(super) link: Option<&'a Link>,
-    /// An address to send from.
-    pub(super) has_source: bool,
+    /// An address to send from; else what the interface lacks.
+    pub(super) source: Result<(), &'static str>,
     /// The VRRP socket is open; the error if it cannot be.
     pub(super) socket: Result<bool, &'a str>,
     /// The kernel refused to install an address.
@@ -55,8 +55,8 @@ fn reason_to_abstain(facts: &Facts<'_>) -> Option<String> {
     if !link.up {
         return Some(format!("interface {interface} is down or has no carrier"));
     }
-    if !facts.has_source {
-        return Some(format!("interface {interface} has no IPv4 address to send adverts from"));
+    if let Err(lacks) = facts.source {
+        return Some(format!("interface {interface} has {lacks}"));
     }
     match facts.socket {
         Ok(true) => {}

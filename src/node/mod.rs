@@ -271,7 +271,7 @@ impl Node {
                 observed: self.observation.seen,
                 interface: &vip.interface,
                 link,
-                has_source: vip.has_source(),
+                source: vip.source(),
                 socket,
                 refused: vip.refused(),
                 proxy: self.proxying.verdict(),
@@ -287,6 +287,10 @@ impl Node {
             }
             if judge == Judge::Timers {
                 vip.tick(&host, out);
+            }
+            let opening = link.is_some() && socket == Ok(false);
+            if stopping || (self.observation.seen && self.proxying.settled && !opening) {
+                vip.tell_at_rest(&host, out);
             }
             vip.act(&host, &mut self.ops, out);
         }
@@ -362,13 +366,13 @@ impl Node {
     fn observed(&mut self, now: Instant, network: Network, out: &mut Outbox) {
         let asked_at = self.observation.asked_at.take().unwrap_or(now);
         self.observation.seen = true;
-        let own = self.own_address();
-        let vips: Vec<IpAddr> = self.loaded.config.vips.iter().flat_map(|v| &v.addresses).map(|a| a.ip()).collect();
         for vip in &mut self.vips {
-            let index = network.link(&vip.interface).map(|l| l.index);
-            let candidates: Vec<Ipv4Addr> =
-                index.map(|i| network.ipv4(i).map(|(ip, _)| ip).collect()).unwrap_or_default();
-            vip.choose_source(now, &candidates, own, &vips);
+            let link = network.link(&vip.interface);
+            let index = link.map(|l| l.index);
+            let before = self.observation.network.link(&vip.interface);
+            if before.zip(link).is_some_and(|(before, link)| before.mac != link.mac) {
+                vip.moved_hardware();
+            }
             let here = |address: &crate::addrs::LeasedAddress| {
                 let mut all = network.addresses.iter();
                 let found = all.find(|a| Some(a.index) == index && a.ip == address.address().ip());
@@ -377,6 +381,23 @@ impl Node {
             vip.observe(now, asked_at, &here, out);
         }
         self.observation.network = network;
+        self.choose_sources(now);
+    }
+
+    /// The addresses to speak from, by the last dump.
+    fn choose_sources(&mut self, now: Instant) {
+        let own = self.own_address();
+        let vips: Vec<IpAddr> = self.loaded.config.vips.iter().flat_map(|v| &v.addresses).map(|a| a.ip()).collect();
+        let network = &self.observation.network;
+        for vip in &mut self.vips {
+            // Ours are VIPs, those that have just left the configuration too.
+            let foreign = |(ip, address): (Ipv4Addr, &event::Address)| (!address.ours).then_some(ip);
+            let candidates: Vec<Ipv4Addr> = network
+                .link(&vip.interface)
+                .map(|link| network.ipv4(link.index).filter_map(foreign).collect())
+                .unwrap_or_default();
+            vip.choose_source(now, &candidates, own, &vips);
+        }
     }
 
     fn own_address(&self) -> IpAddr {

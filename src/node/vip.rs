@@ -1,5 +1,7 @@
 //! One VIP on this node: its router, its addresses, its announcements and its hooks.
 
+mod announcing;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -10,15 +12,13 @@ use crate::hooks::{self, HookQueue, HookState};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Link, OpId};
 use crate::node::outbox::{Ops, Outbox};
+use crate::node::vip::announcing::Announcing;
 use crate::units::{IfName, LeaseSecs, Name, Priority};
-use crate::vrrp::announce::gratuitous_arp;
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
 use crate::vrrp::router::{Company, Entitlement, Role, Router, RouterConfig, Step};
 
 /// Transitions kept for `status`.
 const TRANSITIONS_MAX: usize = 16;
-/// Rounds of announcements are not closer together than this, however often a rival speaks.
-const ANNOUNCE_SPACING: Duration = Duration::from_millis(100);
 /// How long a VIP abstains after the kernel refused one of its addresses.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
@@ -42,14 +42,6 @@ enum Inheritance {
     Settled,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Announcing {
-    last_round: Option<Instant>,
-    second_round: Option<Instant>,
-    refresh: Option<Instant>,
-    wanted: bool,
-}
-
 /// One VIP on this node.
 #[derive(Debug)]
 pub(super) struct Vip {
@@ -60,8 +52,10 @@ pub(super) struct Vip {
     pub(super) addresses: Vec<LeasedAddress>,
     /// Addresses that left the configuration.
     leaving: Vec<LeasedAddress>,
-    /// The whole VIP left the configuration, or vipkeeper stops.
+    /// The whole VIP left the configuration.
     pub(super) farewell: Option<String>,
+    /// It leaves, and its successor of the same name tells the hooks.
+    silenced: bool,
     pub(super) released: Option<Released>,
     refused: Option<(String, Instant)>,
     inheritance: Inheritance,
@@ -69,9 +63,13 @@ pub(super) struct Vip {
     /// Arrived in this turn: announced at once, without waiting for the others.
     arrived: Vec<Ipv4Addr>,
     hooks: HookQueue,
+    /// What the hooks were told last.
+    told: Option<HookState>,
     /// `notify_master` waits until every address is here.
     master_hook_due: bool,
     source: Option<Ipv4Addr>,
+    /// The one before, which the others know: a resignation may still leave from it.
+    lost_source: Option<Ipv4Addr>,
     peers: Vec<Ipv4Addr>,
     pub(super) transitions: VecDeque<Transition>,
     pub(super) since: Instant,
@@ -110,14 +108,17 @@ impl Vip {
             addresses: config.addresses.iter().map(|a| LeasedAddress::new(*a, now)).collect(),
             leaving: Vec::new(),
             farewell: None,
+            silenced: false,
             released: None,
             refused: None,
             inheritance: Inheritance::Undecided,
             announcing: Announcing::default(),
             arrived: Vec::new(),
             hooks: HookQueue::default(),
+            told: None,
             master_hook_due: false,
             source: None,
+            lost_source: None,
             peers,
             transitions: VecDeque::new(),
             since: now,
@@ -129,8 +130,9 @@ impl Vip {
         })
     }
 
-    /// The same virtual router under a changed configuration: role, leases and history stay.
-    pub(super) fn reconfigure(&mut self, config: &VipConfig, all: &Config, me: &Name, now: Instant) {
+    /// The same virtual router under a changed configuration: role, leases and history stay. Whether its name is
+    /// another one.
+    pub(super) fn reconfigure(&mut self, config: &VipConfig, all: &Config, me: &Name, now: Instant) -> bool {
         if let Some(base) = config.priorities.get(me) {
             self.base = *base;
         }
@@ -146,7 +148,31 @@ impl Vip {
         }
         self.leaving.append(&mut self.addresses);
         self.addresses = kept;
+        let renamed = self.config.name != config.name;
         self.config = config.clone();
+        renamed
+    }
+
+    /// Under a new name scripts know nothing yet: they are told the state that there is.
+    pub(super) fn tell_again(&mut self, host: &Host<'_>, out: &mut Outbox) {
+        match self.router.role() {
+            Role::Active => self.master_hook_due = true,
+            Role::Backup => self.queue_hooks(host, HookState::Backup, out),
+            Role::Fault => self.told = None,
+        }
+    }
+
+    /// Takes over from the VIP of the same name that leaves: what was asked of it, and its scripts.
+    ///
+    /// Those run in one order, and must not believe that the VIP is here until it is here again.
+    pub(super) fn succeed(&mut self, earlier: &mut Self, host: &Host<'_>, out: &mut Outbox) {
+        self.released.clone_from(&earlier.released);
+        self.hooks = std::mem::take(&mut earlier.hooks);
+        self.told = earlier.told;
+        earlier.silenced = true;
+        if matches!(self.told, Some(HookState::Master | HookState::Backup)) {
+            self.queue_hooks(host, HookState::Fault, out);
+        }
     }
 
     pub(super) fn is_same_router(&self, config: &VipConfig, me: &Name) -> bool {
@@ -173,8 +199,13 @@ impl Vip {
         *self.counters.entry(counter).or_default() += 1;
     }
 
-    pub(super) fn has_source(&self) -> bool {
-        self.source.is_some()
+    /// Whether there is an address to speak from; else what is missing.
+    pub(super) fn source(&self) -> Result<(), &'static str> {
+        match (self.source, self.config.transport) {
+            (Some(_), _) => Ok(()),
+            (None, Transport::Multicast(_)) => Err("no IPv4 address to send adverts from"),
+            (None, Transport::Unicast) => Err("not this node's address, the only one that unicast peers know"),
+        }
     }
 
     /// Why the kernel refused an address, while that lasts.
@@ -193,11 +224,19 @@ impl Vip {
         self.inheritance != Inheritance::Settled
     }
 
-    /// The address to speak from: the node's own where the interface has it, else the first that is no VIP.
+    /// The address to speak from: the node's own where the interface has it; in multicast else the first that is no
+    /// VIP.
     pub(super) fn choose_source(&mut self, now: Instant, candidates: &[Ipv4Addr], own: IpAddr, vips: &[IpAddr]) {
         let own = candidates.iter().copied().find(|ip| IpAddr::V4(*ip) == own);
-        let source = own.or_else(|| candidates.iter().copied().find(|ip| !vips.contains(&IpAddr::V4(*ip))));
+        let source = match self.config.transport {
+            // Peers send to that address and believe no other.
+            Transport::Unicast => own,
+            Transport::Multicast(_) => {
+                own.or_else(|| candidates.iter().copied().find(|ip| !vips.contains(&IpAddr::V4(*ip))))
+            }
+        };
         if source != self.source {
+            self.lost_source = self.source;
             self.source = source;
             self.router.configure(now, router_config(&self.config, &self.peers, source));
         }
@@ -335,14 +374,32 @@ impl Vip {
                 self.announcing = Announcing { wanted, ..Announcing::default() };
             }
             Role::Backup => self.queue_hooks(host, HookState::Backup, out),
-            Role::Fault => {
-                let state = if host.stopping { HookState::Stop } else { HookState::Fault };
-                self.queue_hooks(host, state, out);
+            Role::Fault if host.stopping => self.queue_hooks(host, HookState::Stop, out),
+            Role::Fault => self.queue_hooks(host, HookState::Fault, out),
+        }
+    }
+
+    /// What no transition tells: a fault from the start on, and the stop of what took no part.
+    ///
+    /// Scripts may still believe what a vipkeeper told that was killed.
+    pub(super) fn tell_at_rest(&mut self, host: &Host<'_>, out: &mut Outbox) {
+        if self.farewell.is_some() || self.router.role() != Role::Fault {
+            return;
+        }
+        if host.stopping {
+            if self.told != Some(HookState::Stop) {
+                self.queue_hooks(host, HookState::Stop, out);
             }
+        } else if self.told.is_none() {
+            self.queue_hooks(host, HookState::Fault, out);
         }
     }
 
     fn queue_hooks(&mut self, host: &Host<'_>, state: HookState, out: &mut Outbox) {
+        if self.silenced {
+            return;
+        }
+        self.told = Some(state);
         let priority = self.router.priority().unwrap_or(self.base);
         let runs = hooks::plan(&self.config, host.hooks, state, priority.get());
         for dropped in self.hooks.push(runs) {
@@ -353,7 +410,8 @@ impl Vip {
     }
 
     fn advertise(&mut self, claim: Claim, out: &mut Outbox) {
-        let Some(source) = self.source else { return };
+        let known = self.source.or(self.lost_source.filter(|_| claim == Claim::Resign));
+        let Some(source) = known else { return };
         let addresses: Vec<Ipv4Addr> = self.config.addresses.iter().filter_map(|a| a.ipv4()).collect();
         let destinations = match self.config.transport {
             Transport::Multicast(group) => vec![group],
@@ -413,40 +471,6 @@ impl Vip {
         }
     }
 
-    fn announce(&mut self, now: Instant, link: &Link, out: &mut Outbox) {
-        let arrived = std::mem::take(&mut self.arrived);
-        let (Role::Active, Some(mac)) = (self.router.role(), link.mac) else { return };
-        let settings = self.config.announce;
-        let spaced = self.announcing.last_round.is_none_or(|last| now >= last + ANNOUNCE_SPACING);
-        let again = self.announcing.wanted && spaced;
-        let second = self.announcing.second_round.is_some_and(|at| now >= at);
-        let refresh = self.announcing.refresh.is_some_and(|at| now >= at);
-        let here = self.addresses.iter().filter(|a| a.is_present()).filter_map(|a| a.address().ipv4());
-        let (addresses, frames): (Vec<Ipv4Addr>, u32) = match (again || second, refresh, arrived.is_empty()) {
-            (true, _, _) => (here.collect(), settings.repeat),
-            (false, _, false) => (arrived, settings.repeat),
-            (false, true, true) => (here.collect(), 1),
-            (false, false, true) => return,
-        };
-        if addresses.is_empty() {
-            return;
-        }
-        for address in &addresses {
-            for _ in 0..frames {
-                let frame = gratuitous_arp(mac, *address);
-                out.push(Effect::Announce { interface: self.interface.clone(), frame });
-            }
-        }
-        let after = |pause: Duration| (!pause.is_zero()).then_some(now + pause);
-        let round = frames == settings.repeat && !second;
-        self.announcing = Announcing {
-            last_round: Some(now),
-            second_round: if round { after(settings.delay) } else { self.announcing.second_round.filter(|_| !second) },
-            refresh: after(settings.refresh),
-            wanted: self.announcing.wanted && !again,
-        };
-    }
-
     pub(super) fn installed(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
         let lease = LeaseSecs::for_interval(self.config.advert_interval);
         for address in self.addresses.iter_mut().chain(&mut self.leaving) {
@@ -494,13 +518,7 @@ impl Vip {
         let leaving = self.leaving.iter().map(|a| a.deadline(Want::Absent));
         let leases =
             ours.chain(leaving).flatten().filter(move |_| has_link).map(|at| (at, "an address is to be renewed"));
-        let active = role == Role::Active && link.is_some_and(|l| l.mac.is_some());
-        let arp = [
-            self.announcing.second_round,
-            self.announcing.refresh,
-            self.announcing.last_round.filter(|_| self.announcing.wanted).map(|last| last + ANNOUNCE_SPACING),
-        ];
-        let arp = arp.into_iter().flatten().filter(move |_| active).map(|at| (at, "addresses are to be announced"));
+        let arp = self.announce_deadline(link).map(|at| (at, "addresses are to be announced"));
         let released = self.released.as_ref().and_then(|r| r.until).map(|at| (at, "a release ends"));
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         let refused = refused.map(|at| (at, "an address may be tried again"));

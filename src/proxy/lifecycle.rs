@@ -447,42 +447,7 @@ impl Lifecycle {
                 actions.extend(self.take_pending(op));
                 actions
             }
-            State::Reloading { stage, master, since, candidate, .. } => {
-                let generation = sample.generation;
-                match stage {
-                    Stage::Confirming { answers, .. } => {
-                        *answers = if generation == Some(candidate.rendered.generation) { *answers + 1 } else { 0 };
-                        if *answers < CONFIRM_ANSWERS {
-                            return Vec::new();
-                        }
-                        let (candidate, master, since) = (candidate.clone(), *master, *since);
-                        self.state = State::Serving { master, since };
-                        self.target = candidate.clone();
-                        self.running = Some(candidate.clone());
-                        let mut actions = vec![Action::Applied(candidate.rendered)];
-                        actions.extend(self.take_pending(op));
-                        actions
-                    }
-                    Stage::Reconfirming { why, .. } => {
-                        let good = self.running.as_ref().map(|r| r.rendered.generation);
-                        if generation.is_none() || (good.is_some() && generation != good) {
-                            return Vec::new();
-                        }
-                        let why = format!("{why}; the last good configuration serves again");
-                        let mut actions = vec![Action::Refused(Arc::clone(&candidate.rendered), why)];
-                        let (master, since) = (*master, *since);
-                        self.state = State::Serving { master, since };
-                        actions.extend(self.take_pending(op));
-                        actions
-                    }
-                    Stage::Checking
-                    | Stage::Preflighting
-                    | Stage::Installing
-                    | Stage::Launching
-                    | Stage::Restoring { .. }
-                    | Stage::Returning { .. } => Vec::new(),
-                }
-            }
+            State::Reloading { .. } => self.reload_answered(sample, op),
             State::Starting { .. }
             | State::Adopting { .. }
             | State::Down { .. }

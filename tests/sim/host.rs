@@ -1,7 +1,7 @@
 //! A fake machine: address table with leases, link, proxy process, disk, hooks. It survives its vipkeeper.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use vipkeeper::node::Node;
@@ -59,6 +59,13 @@ pub struct Host {
     pub slow_dumps: Duration,
     /// Checks by the proxy's binary take this much longer.
     pub slow_checks: Duration,
+    pub has_own_address: bool,
+    /// An address on the interface that nobody knows.
+    pub foreign_address: bool,
+    /// Last byte of the hardware address.
+    pub mac: u8,
+    /// Index of the interface; none: it does not exist.
+    pub link_index: Option<u32>,
     pub next_pid: u32,
     pub watched_worker: Option<u32>,
     pub proxy_op: Option<OpId>,
@@ -89,6 +96,10 @@ impl Host {
             hooks_hang: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
+            has_own_address: true,
+            foreign_address: false,
+            mac: index as u8,
+            link_index: Some(2),
             next_pid: 1000 * (index as u32 + 1),
             watched_worker: None,
             proxy_op: None,
@@ -111,17 +122,19 @@ impl Host {
 
     /// What a dump shows.
     pub fn network(&self, now: Instant) -> Network {
-        let mut addresses =
-            vec![Address { index: 2, ip: IpAddr::V4(node_ip(self.index)), prefix: 24, ours: false, valid_secs: None }];
-        addresses.extend(self.table.iter().map(|(ip, leased)| Address {
-            index: 2,
+        let Some(index) = self.link_index else { return Network::default() };
+        let fixed = |ip: Ipv4Addr| Address { index, ip: IpAddr::V4(ip), prefix: 24, ours: false, valid_secs: None };
+        let own = self.has_own_address.then(|| fixed(node_ip(self.index)));
+        let foreign = self.foreign_address.then(|| fixed(Ipv4Addr::new(10, 0, 0, 200)));
+        let leased = self.table.iter().map(|(ip, leased)| Address {
+            index,
             ip: *ip,
             prefix: 24,
             ours: true,
             valid_secs: Some(ceil_secs(leased.until.saturating_duration_since(now))),
-        }));
-        let link = Link { index: 2, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.index as u8]) };
-        Network { links: vec![link], addresses }
+        });
+        let link = Link { index, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.mac]) };
+        Network { links: vec![link], addresses: own.into_iter().chain(foreign).chain(leased).collect() }
     }
 
     /// What the stats socket says; none: silence.

@@ -37,6 +37,12 @@ fn status(world: &World, host: usize) -> Status {
     world.hosts[host].node.as_ref().unwrap().status(world.now)
 }
 
+/// What the hooks of a host were told, in order.
+fn hooks(world: &World, host: usize) -> Vec<&str> {
+    let states = world.hooks_run.iter().filter(|(h, _)| *h == host);
+    states.filter_map(|(_, argv)| argv.strip_prefix("/hooks/any INSTANCE ")).collect()
+}
+
 /// The answers to a request.
 fn answers(world: &World, id: u64) -> Vec<&Result<String, String>> {
     world.replies.iter().filter(|(to, _)| *to == id).map(|(_, result)| result).collect()
@@ -177,4 +183,123 @@ fn a_new_binary_is_told_to_need_a_restart() {
         message.contains("/opt/haproxy is used only once vipkeeper and the proxy have been restarted"),
         "{message}"
     );
+}
+
+#[test]
+fn hooks_are_told_of_a_fault_from_the_start_on_and_of_the_stop() {
+    let mut world = World::new(standard(), 1);
+    world.hosts[0].troubles.cannot_start = true;
+    world.run(secs(2)).unwrap();
+    assert_eq!(hooks(&world, 0), ["vip0 FAULT 254"]);
+    world.signal(0, Signal::Terminate);
+    world.run(secs(1)).unwrap();
+    assert_eq!(hooks(&world, 0), ["vip0 FAULT 254", "vip0 STOP 254"]);
+}
+
+#[test]
+fn a_vip_without_its_interface_is_told_to_be_at_fault() {
+    let mut world = World::new(standard(), 1);
+    world.edit = |_, config| {
+        for interface in config.vips[0].interfaces.values_mut() {
+            *interface = vipkeeper::units::IfName::new("eth7").unwrap();
+        }
+    };
+    world.kill(0);
+    world.restart_in(0, ms(1));
+    world.run(secs(2)).unwrap();
+    assert_eq!(hooks(&world, 0), ["vip0 FAULT 254"]);
+}
+
+#[test]
+fn a_renamed_vip_stays_and_tells_its_state_under_the_new_name() {
+    let mut world = settled(standard());
+    world.edit = |version, config| {
+        if version == 2 {
+            config.vips[0].name = vipkeeper::units::Name::new("web").unwrap();
+        }
+    };
+    world.hooks_run.clear();
+    world.write_config(0, 2, false);
+    world.write_config(1, 2, false);
+    world.run(secs(2)).unwrap();
+    assert_eq!((hooks(&world, 0), hooks(&world, 1)), (vec!["web MASTER 254"], vec!["web BACKUP 253"]));
+    assert_eq!(told(&world, "->"), 0, "{}", world.trace.unwrap());
+}
+
+#[test]
+fn a_vip_that_changes_its_transport_keeps_its_release_and_the_order_of_its_hooks() {
+    let mut world = settled(standard());
+    world.edit = |version, config| {
+        if version == 2 {
+            config.vips[0].transport = Transport::Unicast;
+        }
+    };
+    world.hooks_run.clear();
+    world.write_config(0, 2, false);
+    world.write_config(1, 2, false);
+    world.run(secs(8)).unwrap();
+    assert_eq!(hooks(&world, 0), ["vip0 FAULT 254", "vip0 BACKUP 254", "vip0 MASTER 254"]);
+    assert_eq!(world.holders(0), [0]);
+    world.request(0, 1, Request::Release { vip: None, hold: Duration::ZERO });
+    world.run(secs(2)).unwrap();
+    world.write_config(0, 3, false);
+    world.run(secs(8)).unwrap();
+    assert_eq!(status(&world, 0).vips[0].why, "released by an operator");
+    world.request(0, 2, Request::Resume { vip: None });
+    world.run(ms(10)).unwrap();
+    assert_eq!(status(&world, 0).vips[0].state, "backup");
+}
+
+#[test]
+fn a_release_for_longer_than_the_clock_reaches_lasts_until_it_is_resumed() {
+    let mut world = settled(standard());
+    world.request(0, 1, Request::Release { vip: None, hold: Duration::MAX });
+    world.run(secs(1)).unwrap();
+    assert!(matches!(answers(&world, 1)[..], [Ok(_)]));
+    assert_eq!(world.holders(0), [1]);
+}
+
+#[test]
+fn a_node_that_loses_its_address_resigns_with_it() {
+    let mut world = settled(standard());
+    world.hosts[0].has_own_address = false;
+    world.deliver(0, Duration::ZERO, Event::NetworkChanged);
+    world.run(ms(100)).unwrap();
+    assert_eq!(world.holders(0), [1], "{}", world.trace.unwrap());
+}
+
+#[test]
+fn a_unicast_router_speaks_from_no_address_that_its_peers_do_not_know() {
+    let mut world = settled(Cluster { unicast: true, ..standard() });
+    world.hosts[0].has_own_address = false;
+    world.hosts[0].foreign_address = true;
+    world.deliver(0, Duration::ZERO, Event::NetworkChanged);
+    world.run(secs(8)).unwrap();
+    assert_eq!(world.holders(0), [1], "{}", world.trace.unwrap());
+    assert!(status(&world, 0).vips[0].why.contains("unicast"), "{}", status(&world, 0).vips[0].why);
+}
+
+#[test]
+fn a_new_hardware_address_is_announced() {
+    let mut world = settled(standard());
+    world.hosts[0].mac = 0x77;
+    world.arp[0] = None;
+    world.deliver(0, Duration::ZERO, Event::NetworkChanged);
+    world.run(ms(10)).unwrap();
+    assert_eq!(world.arp[0], Some(0));
+}
+
+#[test]
+fn a_rival_while_the_address_is_on_its_way_back_makes_nobody_spin() {
+    let mut world = settled(standard());
+    world.run(secs(3)).unwrap();
+    world.hosts[0].netlink_free_at = world.now + ms(300);
+    world.delete_address(0, 0);
+    world.run(ms(5)).unwrap();
+    world.rival(0, 0, 1);
+    let steps = world.steps;
+    world.run(ms(250)).unwrap();
+    assert!(world.steps < steps + 50, "{} steps", world.steps - steps);
+    world.run(ms(100)).unwrap();
+    assert_eq!(world.holders(0), [0]);
 }

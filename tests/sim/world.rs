@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vipkeeper::config::Config;
+use vipkeeper::config::{Checksum, Config};
 use vipkeeper::node::event::{HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use vipkeeper::node::{Effect, Event, LogLevel, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
-use vipkeeper::units::{Digest, LeaseSecs};
+use vipkeeper::units::{Digest, LeaseSecs, Priority, Vrid};
+use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
 
 use crate::host::{Host, Leased, ProxyProcess};
 use crate::net::Segment;
@@ -227,6 +228,20 @@ impl World {
         let at = self.now;
         let received = Received { interface: eth0(), truncated: bytes.len() > 2048, bytes, at };
         self.deliver(host, Duration::ZERO, Event::PacketReceived(received));
+    }
+
+    /// An advert of that priority from an address that is no node's.
+    pub fn rival(&mut self, host: usize, vip: usize, priority: u8) {
+        let bytes = build(&Outgoing {
+            source: [10, 0, 0, 250].into(),
+            destination: [224, 0, 0, 18].into(),
+            vrid: Vrid::new(51 + vip as i64).unwrap(),
+            claim: Claim::Of(Priority::new(i64::from(priority)).unwrap()),
+            interval: self.cluster.interval,
+            checksum: Checksum::PseudoHeader,
+            addresses: &[vip_ip(vip)],
+        });
+        self.inject(host, bytes);
     }
 
     /// The file on a host's disk changes.

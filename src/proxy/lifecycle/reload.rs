@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Action, CONFIRM_WITHIN, Lifecycle, Stage, State};
-use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod};
+use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Lifecycle, Stage, State};
+use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use crate::units::OpId;
 
 impl Lifecycle {
@@ -59,6 +59,41 @@ impl Lifecycle {
         };
         *op = next;
         self.request(next, what)
+    }
+
+    /// An answer while a reload is being carried out: by the old worker, the new one, or the old one again.
+    pub(super) fn reload_answered(&mut self, sample: &Sample, op: OpId) -> Vec<Action> {
+        let State::Reloading { stage, master, since, candidate, .. } = &mut self.state else { return Vec::new() };
+        let generation = sample.generation;
+        let (serving, candidate) = (State::Serving { master: *master, since: *since }, candidate.clone());
+        let mut actions = match stage {
+            Stage::Confirming { answers, .. } => {
+                *answers = if generation == Some(candidate.rendered.generation) { *answers + 1 } else { 0 };
+                if *answers < CONFIRM_ANSWERS {
+                    return Vec::new();
+                }
+                self.target = candidate.clone();
+                self.running = Some(candidate.clone());
+                vec![Action::Applied(candidate.rendered)]
+            }
+            Stage::Reconfirming { why, .. } => {
+                let good = self.running.as_ref().map(|r| r.rendered.generation);
+                if generation.is_none() || (good.is_some() && generation != good) {
+                    return Vec::new();
+                }
+                let why = format!("{why}; the last good configuration serves again");
+                vec![Action::Refused(candidate.rendered, why)]
+            }
+            Stage::Checking
+            | Stage::Preflighting
+            | Stage::Installing
+            | Stage::Launching
+            | Stage::Restoring { .. }
+            | Stage::Returning { .. } => return Vec::new(),
+        };
+        self.state = serving;
+        actions.extend(self.take_pending(op));
+        actions
     }
 
     /// Back to serving what ran before.
