@@ -200,6 +200,8 @@ impl Node {
     /// VIPs that stay keep their role and leases; those that are gone resign and leave.
     fn adopt_vips(&mut self, now: Instant, out: &mut Outbox) {
         let config = Arc::clone(&self.loaded.config);
+        self.interfaces_stale = true;
+        self.notified = None;
         let mut old = std::mem::take(&mut self.vips);
         let mut fresh = Vec::new();
         let stopping = self.phase != Phase::Running;

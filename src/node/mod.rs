@@ -31,6 +31,7 @@ use crate::node::proxying::Proxying;
 use crate::node::vip::{Host, Released, Seen, Vip};
 use crate::units::{IfName, Name};
 use crate::vrrp::packet::{Capture, Reject, parse};
+use crate::vrrp::router::Role;
 
 /// Dumps of links and addresses are not closer together than this, however often the kernel reports changes.
 const OBSERVE_SPACING: Duration = Duration::from_millis(20);
@@ -123,7 +124,10 @@ pub struct Node {
     changes: Changes,
     dropped: BTreeMap<IfName, BTreeMap<Reject, u64>>,
     ready: bool,
-    notified: String,
+    /// What the service manager was told: the proxy is healthy, and each VIP's role.
+    notified: Option<(bool, Vec<Role>)>,
+    /// VIPs, links or sockets changed since the sockets were last looked through.
+    interfaces_stale: bool,
 }
 
 impl Node {
@@ -147,7 +151,8 @@ impl Node {
             changes: Changes::default(),
             dropped: BTreeMap::new(),
             ready: false,
-            notified: String::new(),
+            notified: None,
+            interfaces_stale: true,
         };
         node.settle(now, Judge::Facts, &mut out);
         (node, out.into_effects())
@@ -294,11 +299,17 @@ impl Node {
             }
             vip.act(&host, &mut self.ops, out);
         }
+        let before = self.vips.len();
         self.vips.retain(|vip| vip.farewell.is_none() || !vip.is_gone());
+        self.interfaces_stale |= self.vips.len() != before;
     }
 
     /// Sockets for the interfaces of our VIPs, and no others.
     fn settle_interfaces(&mut self, now: Instant, out: &mut Outbox) {
+        let retry = |i: &Interface| matches!(&i.socket, Socket::Failed { retry_at, .. } if now >= *retry_at);
+        if !std::mem::take(&mut self.interfaces_stale) && !self.interfaces.values().any(retry) {
+            return;
+        }
         let mut needed: BTreeMap<IfName, BTreeSet<Ipv4Addr>> = BTreeMap::new();
         for vip in &self.vips {
             let groups = needed.entry(vip.interface.clone()).or_default();
@@ -378,9 +389,10 @@ impl Node {
                 let found = all.find(|a| Some(a.index) == index && a.ip == address.address().ip());
                 found.map(|a| Seen { ours: a.ours, valid_secs: a.valid_secs })
             };
-            vip.observe(now, asked_at, &here, out);
+            vip.observe(now, asked_at, link, &here, out);
         }
         self.observation.network = network;
+        self.interfaces_stale = true;
         self.choose_sources(now);
     }
 
@@ -546,7 +558,7 @@ impl Node {
             let link = self.observation.network.link(&vip.interface);
             let stopping = matches!(self.phase, Phase::Stopping { .. });
             vip.check(&Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me })?;
-            let active = vip.router.role() == crate::vrrp::router::Role::Active;
+            let active = vip.router.role() == Role::Active;
             if active && stopping {
                 return Err(format!("{} is active while vipkeeper stops", vip.config.name));
             }

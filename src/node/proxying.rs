@@ -244,6 +244,7 @@ impl Proxying {
                 Action::Applied(rendered) => news.push(ProxyNews::Applied(rendered)),
                 Action::Refused(rendered, why) => news.push(ProxyNews::Refused(rendered, why)),
                 Action::Note(text) => out.log(LogLevel::Info, None, text),
+                Action::Alarm(text) => out.log(LogLevel::Warn, None, text),
                 Action::Ended => self.ended = true,
             }
         }

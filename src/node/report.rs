@@ -117,18 +117,19 @@ impl Node {
     /// Readiness once, and one line of state whenever it changed.
     pub(super) fn notify(&mut self, out: &mut Outbox) {
         let ready = !self.ready && self.observation.seen && self.proxying.settled;
-        let roles: Vec<String> =
-            self.vips.iter().map(|v| format!("{} {}", v.config.name, v.router.role().name())).collect();
-        let proxy = match self.proxying.verdict() {
-            Verdict::Healthy => "proxy healthy",
-            Verdict::Failed { .. } => "proxy failed",
-        };
-        let status = format!("{proxy}; {}", roles.join(", "));
-        if ready || status != self.notified {
-            self.ready |= ready;
-            self.notified.clone_from(&status);
-            out.push(Effect::Notify { ready, status });
+        let healthy = self.proxying.verdict() == &Verdict::Healthy;
+        let roles = || self.vips.iter().map(|v| v.router.role());
+        // Every turn comes by here: nothing is put into words that was said already.
+        let said = self.notified.as_ref().is_some_and(|(h, r)| *h == healthy && r.iter().copied().eq(roles()));
+        if said && !ready {
+            return;
         }
+        let vips: Vec<String> =
+            self.vips.iter().map(|v| format!("{} {}", v.config.name, v.router.role().name())).collect();
+        let status = format!("{}; {}", if healthy { "proxy healthy" } else { "proxy failed" }, vips.join(", "));
+        self.notified = Some((healthy, roles().collect()));
+        self.ready |= ready;
+        out.push(Effect::Notify { ready, status });
     }
 }
 

@@ -15,7 +15,7 @@ use crate::node::outbox::{Ops, Outbox};
 use crate::node::vip::announcing::Announcing;
 use crate::units::{IfName, LeaseSecs, Name, Priority};
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
-use crate::vrrp::router::{Company, Entitlement, Role, Router, RouterConfig, Step};
+use crate::vrrp::router::{Company, Entitlement, Role, Router, RouterConfig, State, Step};
 
 /// Transitions kept for `status`.
 const TRANSITIONS_MAX: usize = 16;
@@ -247,6 +247,7 @@ impl Vip {
         &mut self,
         now: Instant,
         asked_at: Instant,
+        link: Option<&Link>,
         here: &dyn Fn(&LeasedAddress) -> Option<Seen>,
         out: &mut Outbox,
     ) {
@@ -255,7 +256,8 @@ impl Vip {
         for address in &mut self.addresses {
             let seen = here(address);
             let news = address.observed(now, asked_at, presence(seen));
-            if news == AddressNews::Gone && self.router.role() == Role::Active {
+            // With the link its addresses may go: that is no riddle, and its reason to abstain follows.
+            if news == AddressNews::Gone && self.router.role() == Role::Active && link.is_some_and(|l| l.up) {
                 *self.counters.entry("addresses-restored").or_default() += 1;
                 let message = format!("{} was removed by somebody else: putting it back", address.address());
                 out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
@@ -391,6 +393,11 @@ impl Vip {
                 self.queue_hooks(host, HookState::Stop, out);
             }
         } else if self.told.is_none() {
+            let why = match self.router.state() {
+                State::Initialize { why } => why.as_str(),
+                State::Backup { .. } | State::Active { .. } => "",
+            };
+            out.log(LogLevel::Warn, Some(self.config.name.as_str()), format!("in fault from the start: {why}"));
             self.queue_hooks(host, HookState::Fault, out);
         }
     }

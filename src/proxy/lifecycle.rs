@@ -107,6 +107,8 @@ pub enum Action {
     Refused(Arc<Rendered>, String),
     /// Something for the log.
     Note(String),
+    /// Something that a human should look at.
+    Alarm(String),
     /// A stop on purpose is complete.
     Ended,
 }
@@ -323,7 +325,7 @@ impl Lifecycle {
             }
             State::Stopping { .. } => {
                 self.state = State::Stopped;
-                vec![Action::Note("the proxy did not stop in time".to_owned()), Action::Ended]
+                vec![Action::Alarm("the proxy did not stop in time".to_owned()), Action::Ended]
             }
             State::Starting { candidate, .. } => {
                 let why = format!("the started proxy has not proven itself within {} s", CONFIRM_WITHIN.as_secs());
@@ -483,7 +485,7 @@ impl Lifecycle {
             self.failures = 0;
         }
         self.state = State::Killing { master, again_at: now + WEDGED_AFTER };
-        let mut actions = vec![Action::Note(format!("{why}: killing it (pid {master})"))];
+        let mut actions = vec![Action::Alarm(format!("{why}: killing it (pid {master})"))];
         actions.extend(self.request(op, ProxyOp::Kill));
         actions
     }

@@ -80,7 +80,7 @@ impl Rig {
                 Action::Dead(_) => "dead".to_owned(),
                 Action::Applied(rendered) => format!("applied {}", rendered.generation.0),
                 Action::Refused(rendered, _) => format!("refused {}", rendered.generation.0),
-                Action::Note(_) => "note".to_owned(),
+                Action::Note(_) | Action::Alarm(_) => "note".to_owned(),
                 Action::Ended => "ended".to_owned(),
             });
         }
