@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use vipkeeper::proxy::master::{MasterError, Process, Processes, ReloadAnswer};
 
-/// Recorded from HAProxy 2.6.12 after two reloads, of which the second failed, with an old worker still there.
+/// As HAProxy 2.6.12 prints it after two reloads of which the second failed; the old worker's lines are composed by
+/// hand in the same form.
 const FAILED_2_6: &str = "\
 #<PID>          <type>          <reloads>       <uptime>        <version>      \n\
 7736            master          3 [failed: 1]   0d00h00m04s     2.6.12-1+deb12u4\n\
