@@ -122,7 +122,9 @@ impl Node {
         };
         let same_text = loaded.config.digest == self.loaded.config.digest;
         let same_proxy = loaded.rendered.generation == self.loaded.rendered.generation;
-        if same_text && same_proxy && self.changes.applying.is_none() {
+        // A proxy that serves an older file instead gets another chance with what is in force.
+        let at_rest = self.changes.applying.is_none() && !self.proxying.lifecycle.serves_another();
+        if same_text && same_proxy && at_rest {
             // A save without a change is no attempt worth remembering, unless it takes back one that failed.
             if self.changes.last.as_ref().is_some_and(|last| !last.ok) {
                 let message = format!("configuration {} is in force, as the files say", self.loaded.config.digest);

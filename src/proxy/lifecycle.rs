@@ -214,6 +214,13 @@ impl Lifecycle {
         matches!(self.state, State::Stopping { .. } | State::Stopped)
     }
 
+    /// It serves something that is not known to be the target, such as an older file after a refusal.
+    pub fn serves_another(&self) -> bool {
+        let target = self.target.rendered.generation;
+        matches!(self.state, State::Serving { .. })
+            && self.running.as_ref().is_none_or(|running| running.rendered.generation != target)
+    }
+
     /// A predecessor's proxy may still turn out to serve.
     pub fn may_be_adopting(&self) -> bool {
         matches!(self.state, State::Adopting { .. } | State::Proving { .. })
@@ -441,10 +448,10 @@ impl Lifecycle {
                 self.state = State::Serving { master, since: now };
                 let mut actions = Vec::new();
                 let proven = [candidate, self.target.clone()];
-                if let Some(proven) = proven.into_iter().find(|c| sample.generation == Some(c.rendered.generation)) {
+                self.running = proven.into_iter().find(|c| sample.generation == Some(c.rendered.generation));
+                if let Some(proven) = &self.running {
                     self.target = proven.clone();
-                    self.running = Some(proven.clone());
-                    actions.push(Action::Applied(proven.rendered));
+                    actions.push(Action::Applied(Arc::clone(&proven.rendered)));
                 }
                 actions.extend(self.take_pending(op));
                 actions

@@ -15,7 +15,7 @@ pub fn inject(world: &mut World) {
     let host = world.rng.index(world.cluster.nodes);
     let vip = world.rng.index(world.cluster.vips);
     let ms = |world: &mut World, low, high| Duration::from_millis(world.rng.between(low, high));
-    match world.rng.below(22) {
+    match world.rng.below(30) {
         0 | 1 => world.kill_proxy(host),
         2 => {
             let frozen = world.rng.chance(600);
@@ -86,10 +86,33 @@ pub fn inject(world: &mut World) {
             world.disturb();
         }
         20 => hostile(world, host, vip),
-        _ => {
+        21 => {
             let hold = ms(world, 100, 5_000);
-            world.request(host, 7, Request::Release { vip: None, hold });
+            let id = world.asked.len() as u64;
+            world.request(host, id, Request::Release { vip: None, hold });
         }
+        22 => {
+            let id = world.asked.len() as u64;
+            world.request(host, id, Request::Reload);
+        }
+        23 | 24 => {
+            let index = world.rng.chance(700).then(|| world.rng.between(2, 9) as u32);
+            world.set_interface(host, index);
+        }
+        25 => {
+            world.signal(host, Signal::Interrupt);
+            let delay = ms(world, 50, 8_000);
+            world.restart_in(host, delay);
+        }
+        26 => world.hosts[host].paused ^= true,
+        27 => world.hosts[host].hooks_fail ^= true,
+        28 => {
+            // A router of somebody else's that speaks now and then and never resigns.
+            let priority = world.rng.between(1, 254) as u8;
+            world.rival(host, vip, priority);
+            world.disturb();
+        }
+        _ => world.signal(host, Signal::Hangup),
     }
 }
 
@@ -120,21 +143,41 @@ pub fn heal(world: &mut World) {
     world.segment = crate::net::Segment::default();
     for host in 0..world.cluster.nodes {
         world.set_link(host, true);
+        if world.hosts[host].link_index.is_none() {
+            world.set_interface(host, Some(2));
+        }
         let h = &mut world.hosts[host];
         h.troubles = crate::host::ProxyTroubles::default();
         h.refused = None;
         h.refuse_addresses = false;
         h.hooks_hang = false;
+        h.hooks_fail = false;
+        h.paused = false;
         if let Some(proxy) = &mut h.proxy {
             proxy.frozen = false;
         }
-        if world.hosts[host].config_broken {
-            let version = world.hosts[host].config_version;
-            world.write_config(host, version, false);
-        }
+        world.write_config(host, 1, false);
         // A vipkeeper that was told to stop must not be started twice: this is a no-op while it runs.
         world.restart_in(host, Duration::from_millis(20_000));
         world.restart_in(host, Duration::from_millis(1));
     }
     world.disturb();
+}
+
+/// What the versions of the file say beside another text for the proxy.
+pub fn edit(version: u64, config: &mut vipkeeper::config::Config) {
+    let nodes = config.nodes.len();
+    let Some(vip) = config.vips.first_mut() else { return };
+    match version {
+        2 => vip.addresses.push(vipkeeper::units::VipAddress::new([10, 0, 0, 150].into(), 24).unwrap()),
+        3 => vip.priorities.values_mut().for_each(|p| *p = Priority::new(100).unwrap()),
+        4 => vip.name = vipkeeper::units::Name::new("renamed").unwrap(),
+        5 => vip.transport = vipkeeper::config::Transport::Unicast,
+        6 if nodes > 1 => {
+            let last = config.nodes[nodes - 1].name.clone();
+            vip.priorities.remove(&last);
+            vip.interfaces.remove(&last);
+        }
+        _ => {}
+    }
 }

@@ -55,6 +55,9 @@ pub struct Host {
     pub refused: Option<Digest>,
     pub refuse_addresses: bool,
     pub hooks_hang: bool,
+    pub hooks_fail: bool,
+    /// The proxy answers, but its frontend does not listen.
+    pub paused: bool,
     /// Dumps take this much longer.
     pub slow_dumps: Duration,
     /// Checks by the proxy's binary take this much longer.
@@ -73,6 +76,8 @@ pub struct Host {
     pub netlink_free_at: Instant,
     pub config_version: u64,
     pub config_broken: bool,
+    /// Digest of the configuration that its vipkeeper says is in force.
+    pub in_force: String,
     /// Since when this vipkeeper has not been Active for VIP `v`, per VIP.
     pub idle_since: BTreeMap<usize, Instant>,
     pub exit_code: Option<u8>,
@@ -94,6 +99,8 @@ impl Host {
             refused: None,
             refuse_addresses: false,
             hooks_hang: false,
+            hooks_fail: false,
+            paused: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
             has_own_address: true,
@@ -106,6 +113,7 @@ impl Host {
             netlink_free_at: now,
             config_version: 1,
             config_broken: false,
+            in_force: String::new(),
             idle_since: BTreeMap::new(),
             exit_code: None,
         }
@@ -151,14 +159,18 @@ impl Host {
                 connections: 0,
                 connections_max: 100,
                 uptime_secs: 1,
-                frontends: vec![("www".to_owned(), "OPEN".to_owned())],
+                frontends: vec![("www".to_owned(), if self.paused { "PAUSED" } else { "OPEN" }.to_owned())],
                 backends: vec![("web".to_owned(), "UP".to_owned())],
             })),
         }
     }
 
+    pub fn is_connected(&self) -> bool {
+        self.link_up && self.link_index.is_some()
+    }
+
     pub fn is_serving(&self) -> bool {
-        self.proxy.as_ref().is_some_and(|p| !p.frozen)
+        !self.paused && self.proxy.as_ref().is_some_and(|p| !p.frozen)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use vipkeeper::config::Transport;
+use vipkeeper::config::{Preempt, Transport};
 use vipkeeper::node::event::{Request, Signal};
 use vipkeeper::node::{Event, Status};
-use vipkeeper::units::Digest;
+use vipkeeper::units::{Centis, Digest};
 
-use crate::setup::{Cluster, standard};
+use crate::setup::{Cluster, node_ip, standard};
 use crate::world::World;
 
 fn secs(n: u64) -> Duration {
@@ -302,4 +302,66 @@ fn a_rival_while_the_address_is_on_its_way_back_makes_nobody_spin() {
     assert!(world.steps < steps + 50, "{} steps", world.steps - steps);
     world.run(ms(100)).unwrap();
     assert_eq!(world.holders(0), [0]);
+}
+
+#[test]
+fn a_lease_that_outlived_the_patience_of_a_backup_is_not_resumed() {
+    let interval = Centis::new(1).unwrap();
+    let mut world = settled(Cluster { interval, preempt: Preempt::Refused, ..standard() });
+    world.kill(0);
+    world.restart_in(0, ms(1_500));
+    world.run(secs(4)).unwrap();
+    assert_eq!((told(&world, "resumes the lease"), world.holders(0)), (0, vec![1]), "{}", world.trace.unwrap());
+}
+
+#[test]
+fn notify_master_waits_for_the_address() {
+    let mut world = settled(standard());
+    world.hosts[1].netlink_free_at = world.now + ms(500);
+    world.kill_proxy(0);
+    world.hooks_run.clear();
+    world.run(ms(400)).unwrap();
+    assert_eq!(status(&world, 1).vips[0].state, "active");
+    assert!(hooks(&world, 1).is_empty(), "{:?}", hooks(&world, 1));
+    world.run(ms(200)).unwrap();
+    assert_eq!(hooks(&world, 1), ["vip0 MASTER 253"]);
+}
+
+#[test]
+fn an_echo_of_our_own_adverts_is_no_rival() {
+    let mut world = settled(standard());
+    world.advert_from(node_ip(0), 0, 0, 200);
+    world.run(ms(1)).unwrap();
+    let vip = status(&world, 0).vips.remove(0);
+    assert_eq!((vip.counters.get("rivals-heard"), vip.dropped.values().sum::<u64>()), (None, 1), "{vip:?}");
+}
+
+#[test]
+fn a_proxy_whose_frontend_is_paused_holds_no_vip() {
+    let mut world = settled(standard());
+    world.hosts[0].paused = true;
+    world.run(secs(1)).unwrap();
+    assert_eq!(world.holders(0), [1]);
+    assert!(status(&world, 0).proxy.why.contains("frontend www is PAUSED"));
+}
+
+#[test]
+fn the_address_of_a_vip_that_leaves_is_not_spoken_from() {
+    let mut world = settled(Cluster { vips: 2, ..standard() });
+    world.edit = |version, config| {
+        if version == 2 {
+            config.vips.remove(0);
+        }
+    };
+    world.kill_proxy(1);
+    world.hosts[1].troubles.cannot_start = true;
+    world.run(secs(1)).unwrap();
+    assert_eq!((world.holders(0), world.holders(1)), (vec![0], vec![0]));
+    world.hosts[0].netlink_free_at = world.now + secs(2);
+    world.write_config(0, 2, false);
+    world.run(ms(400)).unwrap();
+    world.hosts[0].has_own_address = false;
+    world.deliver(0, Duration::ZERO, Event::NetworkChanged);
+    world.run(ms(100)).unwrap();
+    assert_eq!(status(&world, 0).vips[0].state, "fault", "{}", world.trace.unwrap());
 }

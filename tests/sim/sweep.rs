@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vipkeeper::config::Preempt;
-use vipkeeper::units::Centis;
+use vipkeeper::units::{Centis, Digest};
 
 use crate::faults;
 use crate::rng::Rng;
@@ -37,6 +37,7 @@ fn play(seed: u64, traced: bool) -> (World, Result<(), String>) {
     let (cluster, duration) = cluster(seed);
     let mut world = World::new(cluster, seed);
     world.trace = traced.then(String::new);
+    world.edit = faults::edit;
     let result = history(&mut world, duration);
     (world, result)
 }
@@ -77,7 +78,32 @@ fn history(world: &mut World, duration: Duration) -> Result<(), String> {
             return Err(format!("clients believe vip{v} on {:?}, it is on {holder}", world.arp[v]));
         }
     }
-    Ok(())
+    at_rest(world)
+}
+
+/// What a node says, what its proxy runs and what its scripts were told is one story.
+fn at_rest(world: &World) -> Result<(), String> {
+    for (h, host) in world.hosts.iter().enumerate() {
+        let name = h + 1;
+        let status = host.node.as_ref().ok_or(format!("lb{name} does not run"))?.status(world.now);
+        let runs = host.proxy.as_ref().map(|p| p.generation.to_string());
+        if runs.as_ref() != Some(&status.config.digest) || status.config.digest != Digest(1).to_string() {
+            return Err(format!("lb{name} has {} in force and its proxy runs {runs:?}", status.config.digest));
+        }
+        for vip in &status.vips {
+            let word = if vip.state == "active" { "MASTER" } else { "BACKUP" };
+            let prefix = format!("/hooks/any INSTANCE {} ", vip.name);
+            let told = world.hooks_run.iter().rev().find(|(of, argv)| *of == h && argv.starts_with(&prefix));
+            let told = told.map(|(_, argv)| &argv[prefix.len()..]);
+            if !told.is_some_and(|told| told.starts_with(word)) {
+                return Err(format!("lb{name} is {} for {} but told {told:?}", vip.state, vip.name));
+            }
+        }
+    }
+    let unanswered = world.asked.iter().find(|(id, host, incarnation)| {
+        world.hosts[*host].incarnation == *incarnation && world.replies.iter().all(|(of, _)| of != id)
+    });
+    unanswered.map_or(Ok(()), |(id, ..)| Err(format!("request {id} was never answered")))
 }
 
 fn env(name: &str) -> Option<u64> {

@@ -89,6 +89,8 @@ pub struct World {
     /// Digest over everything that happened, for the determinism test.
     pub journal: u64,
     pub replies: Vec<(u64, Result<String, String>)>,
+    /// Requests, with the host and its incarnation.
+    pub asked: Vec<(u64, usize, u64)>,
     pub hooks_run: Vec<(usize, String)>,
     /// What the file of that version says, other than version 1 of the cluster.
     pub edit: fn(u64, &mut Config),
@@ -116,6 +118,7 @@ impl World {
             trace: None,
             journal: 0,
             replies: Vec::new(),
+            asked: Vec::new(),
             hooks_run: Vec::new(),
             edit: |_, _| {},
         };
@@ -207,6 +210,17 @@ impl World {
         }
     }
 
+    /// The interface is removed, and with an index made anew; its addresses go with it.
+    pub fn set_interface(&mut self, host: usize, index: Option<u32>) {
+        if self.hosts[host].link_index != index {
+            self.tell(format!("lb{} interface is {index:?}", host + 1));
+            self.hosts[host].link_index = index;
+            self.hosts[host].table.clear();
+            self.deliver(host, Duration::from_micros(100), Event::NetworkChanged);
+            self.disturb();
+        }
+    }
+
     pub fn delete_address(&mut self, host: usize, vip: usize) {
         if self.hosts[host].table.remove(&IpAddr::V4(vip_ip(vip))).is_some() {
             self.tell(format!("lb{} somebody deletes vip{vip}", host + 1));
@@ -220,6 +234,7 @@ impl World {
     }
 
     pub fn request(&mut self, host: usize, id: u64, request: Request) {
+        self.asked.push((id, host, self.hosts[host].incarnation));
         self.deliver(host, Duration::ZERO, Event::Requested { id: RequestId(id), request });
     }
 
@@ -232,8 +247,12 @@ impl World {
 
     /// An advert of that priority from an address that is no node's.
     pub fn rival(&mut self, host: usize, vip: usize, priority: u8) {
+        self.advert_from([10, 0, 0, 250].into(), host, vip, priority);
+    }
+
+    pub fn advert_from(&mut self, source: std::net::Ipv4Addr, host: usize, vip: usize, priority: u8) {
         let bytes = build(&Outgoing {
-            source: [10, 0, 0, 250].into(),
+            source,
             destination: [224, 0, 0, 18].into(),
             vrid: Vrid::new(51 + vip as i64).unwrap(),
             claim: Claim::Of(Priority::new(i64::from(priority)).unwrap()),
@@ -389,8 +408,12 @@ impl World {
         let Some(node) = &self.hosts[host].node else { return };
         let status = node.status(now);
         let deadline = node.deadline();
+        if self.hosts[host].in_force != status.config.digest {
+            self.hosts[host].in_force.clone_from(&status.config.digest);
+            self.disturb();
+        }
         for v in 0..vips {
-            let active = status.vips.iter().any(|s| s.name == format!("vip{v}") && s.state == "active");
+            let active = status.vips.iter().any(|s| usize::from(s.vrid) == 51 + v && s.state == "active");
             if active {
                 self.hosts[host].idle_since.remove(&v);
             } else {
@@ -421,13 +444,22 @@ impl World {
                     let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
-                Effect::Install { op, address, lease, .. } => {
+                Effect::Install { op, index, address, lease } => {
                     let delay = self.netlink_delay(host);
-                    self.push(delay, host, Item::Install(incarnation, op, address.ip(), lease));
+                    if self.hosts[host].link_index == Some(index) {
+                        self.push(delay, host, Item::Install(incarnation, op, address.ip(), lease));
+                    } else {
+                        let result = Err("no such device".to_owned());
+                        self.answer(host, incarnation, Event::AddressInstalled { op, result });
+                    }
                 }
-                Effect::Withdraw { op, address, .. } => {
+                Effect::Withdraw { op, index, address } => {
                     let delay = self.netlink_delay(host);
-                    self.push(delay, host, Item::Withdraw(incarnation, op, address.ip()));
+                    if self.hosts[host].link_index == Some(index) {
+                        self.push(delay, host, Item::Withdraw(incarnation, op, address.ip()));
+                    } else {
+                        self.answer(host, incarnation, Event::AddressWithdrawn { op, result: Ok(()) });
+                    }
                 }
                 Effect::Proxy { op, what } => {
                     assert!(self.hosts[host].proxy_op.is_none(), "two operations on one proxy: {what:?}");
@@ -456,6 +488,8 @@ impl World {
                     self.hooks_run.push((host, run.argv.join(" ")));
                     let (delay, outcome) = if self.hosts[host].hooks_hang {
                         (run.timeout, HookOutcome::TimedOut)
+                    } else if self.hosts[host].hooks_fail {
+                        (Duration::from_millis(self.rng.between(1, 30)), HookOutcome::Failed("exit status 1".into()))
                     } else {
                         (Duration::from_millis(self.rng.between(1, 30)), HookOutcome::Succeeded)
                     };
@@ -475,6 +509,7 @@ impl World {
                 }
                 Effect::Reply { request, result } => {
                     self.tell(format!("lb{} answers {:?}", host + 1, result));
+                    assert!(self.replies.iter().all(|(id, _)| *id != request.0), "request {} twice", request.0);
                     self.replies.push((request.0, result));
                 }
                 Effect::Log(line) => {
@@ -501,7 +536,7 @@ impl World {
     }
 
     fn transmit(&mut self, from: usize, multicast: Option<()>, to: std::net::Ipv4Addr, datagram: &[u8]) {
-        if !self.hosts[from].link_up {
+        if !self.hosts[from].is_connected() {
             self.deliver(
                 from,
                 Duration::ZERO,
@@ -510,7 +545,8 @@ impl World {
             return;
         }
         for host in 0..self.hosts.len() {
-            let wanted = host != from && self.hosts[host].link_up && (multicast.is_some() || node_ip(host) == to);
+            let wanted =
+                host != from && self.hosts[host].is_connected() && (multicast.is_some() || node_ip(host) == to);
             if !wanted {
                 continue;
             }
@@ -524,7 +560,7 @@ impl World {
 
     /// Clients hear announcements from every host whose link is up.
     fn announce(&mut self, host: usize, frame: &[u8]) {
-        if !self.hosts[host].link_up {
+        if !self.hosts[host].is_connected() {
             return;
         }
         for v in 0..self.cluster.vips {
@@ -693,7 +729,9 @@ impl World {
         let since = *self.dual_since[v].get_or_insert(self.now);
         let calm =
             self.segment.is_calm() && self.hosts.iter().all(|h| h.stalled_until.is_none() && !h.refuse_addresses);
-        let settled = self.now > self.calm_since + self.convergence();
+        // Nodes with other transports or priorities do not agree about anything.
+        let agreed = self.hosts.windows(2).all(|pair| pair[0].in_force == pair[1].in_force);
+        let settled = agreed && self.now > self.calm_since + self.convergence();
         // Even then a preemption overlaps for as long as an advert travels and a removal takes.
         if calm && settled && self.now > since + Duration::from_millis(50) {
             return Err(format!("vip{v} is on {holders:?} for more than 50 ms in calm conditions"));

@@ -198,6 +198,7 @@ fn what_the_check_refuses_at_the_start_leaves_the_installed_file_to_serve() {
     rig.tells("Adopt, Check 1, refused 1, Start");
     rig.done(ProxyOutcome::Started { pid: PID }).answers(7).tells("probe");
     assert_eq!(rig.life.doing(rig.now), "serving");
+    assert!(rig.life.serves_another());
     // A corrected file is applied as any other.
     rig.apply(2).tells("Check 2").done(ProxyOutcome::Accepted).tells("Preflight");
 }
@@ -207,6 +208,16 @@ fn a_refused_change_to_a_dead_proxy_starts_what_was_confirmed_last() {
     let mut rig = Rig::down();
     rig.apply(2).tells("Check 2").done(ProxyOutcome::Refused("line 3".into())).tells("refused 2, Start");
     rig.done(ProxyOutcome::Started { pid: PID }).answers(1).tells("probe, applied 1");
+    assert!(!rig.life.serves_another());
+}
+
+#[test]
+fn what_is_in_force_is_loaded_when_an_older_file_serves_instead() {
+    let mut rig = Rig::down();
+    rig.apply(2).done(ProxyOutcome::Refused("line 3".into())).done(ProxyOutcome::Started { pid: PID });
+    rig.answers(7).tells("Check 2, refused 2, Start, probe");
+    assert!(rig.life.serves_another());
+    rig.apply(1).tells("Check 1");
 }
 
 #[test]
