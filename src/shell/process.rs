@@ -45,8 +45,8 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two looks at something that takes a moment.
 const SETTLE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Looks for a master whose socket exists but is not answered: half a second, which is longer than 2.6 needs to be
-/// there after a start or reload.
+/// Looks for what takes a moment to appear or to vanish: half a second, which is longer than the master of 2.6 needs
+/// to answer on its socket after a start or reload, and the kernel to close the sockets of a killed process.
 const FIND_TRIES: u32 = 25;
 
 /// Between two of them.
@@ -151,6 +151,14 @@ pub async fn run(
     }
 }
 
+fn verdict(refusals: &[preflight::Refusal]) -> ProxyOutcome {
+    if refusals.is_empty() {
+        return ProxyOutcome::Bindable;
+    }
+    let lines: Vec<&str> = refusals.iter().map(|refusal| refusal.line.as_str()).collect();
+    ProxyOutcome::Unbindable(lines.join("\n"))
+}
+
 struct Worker {
     paths: ProxyPaths,
     /// Accepted by the last check, not yet installed.
@@ -230,8 +238,16 @@ impl Worker {
     async fn preflight(&mut self, probes: Vec<BindProbe>) -> Result<ProxyOutcome, String> {
         self.settle().await?;
         let ours = self.live_master().map(Master::pid);
+        for _ in 0..FIND_TRIES {
+            let tried = probes.clone();
+            let refusals = blocking(move || Ok(preflight::try_all(&tried, ours))).await?;
+            if !refusals.iter().any(|refusal| refusal.orphaned) {
+                return Ok(verdict(&refusals));
+            }
+            tokio::time::sleep(FIND_PAUSE).await;
+        }
         let refusals = blocking(move || Ok(preflight::try_all(&probes, ours))).await?;
-        Ok(if refusals.is_empty() { ProxyOutcome::Bindable } else { ProxyOutcome::Unbindable(refusals.join("\n")) })
+        Ok(verdict(&refusals))
     }
 
     async fn install(&mut self) -> Result<ProxyOutcome, String> {
@@ -306,7 +322,9 @@ impl Worker {
 
     async fn reload_by_cli(&self) -> Result<ProxyOutcome, String> {
         let socket = self.paths.master_socket();
-        let answer = stats_socket::ask(&socket, "reload\n", ANSWER_BYTES_MAX, RELOAD_TIMEOUT).await?;
+        // Around a reload nobody listens there for a moment (up to 170 ms on 2.6).
+        let answer =
+            stats_socket::ask_patiently(&socket, "reload\n", ANSWER_BYTES_MAX, RELOAD_TIMEOUT, READY_TIMEOUT).await?;
         let answer = String::from_utf8_lossy(&answer);
         match ReloadAnswer::parse(&answer) {
             // Up to 2.6 the master closes the connection and reloads; only the probes tell how that ends.

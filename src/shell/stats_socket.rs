@@ -14,6 +14,9 @@ use crate::proxy::stats::{ANSWER_BYTES_MAX, PROBE_COMMAND};
 /// Room for the answer of a proxy with some ten sections; it grows where that is not enough.
 const ANSWER_BYTES_USUAL: usize = 8 << 10;
 
+/// Between two tries to connect to a socket on which nobody listens yet.
+const LISTENING_PAUSE: Duration = Duration::from_millis(10);
+
 /// Asks the proxy what it says of itself. The error is for people and names the socket.
 pub async fn probe(path: &Path, timeout: Duration) -> Result<Sample, String> {
     let answer = ask(path, PROBE_COMMAND, ANSWER_BYTES_MAX, timeout).await?;
@@ -29,9 +32,39 @@ pub(crate) async fn ask(path: &Path, command: &str, bytes_max: usize, timeout: D
         .unwrap_or_else(|_| Err(format!("the socket {} did not answer within {timeout:?}", path.display())))
 }
 
+/// The same, but waits at most `patience` for somebody to listen there.
+pub(crate) async fn ask_patiently(
+    path: &Path,
+    command: &str,
+    bytes_max: usize,
+    timeout: Duration,
+    patience: Duration,
+) -> Result<Vec<u8>, String> {
+    let connecting = async {
+        loop {
+            match UnixStream::connect(path).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(LISTENING_PAUSE).await,
+            }
+        }
+    };
+    let Ok(stream) = tokio::time::timeout(patience, connecting).await else {
+        // Once more, for the error that tells why.
+        return ask(path, command, bytes_max, timeout).await;
+    };
+    tokio::time::timeout(timeout, converse_on(stream, path, command, bytes_max))
+        .await
+        .unwrap_or_else(|_| Err(format!("the socket {} did not answer within {timeout:?}", path.display())))
+}
+
 async fn converse(path: &Path, command: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
     let failed = |what: &str, e: std::io::Error| format!("cannot {what} the socket {}: {e}", path.display());
-    let mut stream = UnixStream::connect(path).await.map_err(|e| failed("connect to", e))?;
+    let stream = UnixStream::connect(path).await.map_err(|e| failed("connect to", e))?;
+    converse_on(stream, path, command, bytes_max).await
+}
+
+async fn converse_on(mut stream: UnixStream, path: &Path, command: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let failed = |what: &str, e: std::io::Error| format!("cannot {what} the socket {}: {e}", path.display());
     stream.write_all(command.as_bytes()).await.map_err(|e| failed("write to", e))?;
     // The master CLI would wait for another command; with the end of ours it answers and closes.
     stream.shutdown().await.map_err(|e| failed("write to", e))?;

@@ -220,9 +220,9 @@ fn state_in(stat: &Path) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Gone, or a zombie that whoever adopted it has not taken leave of.
+/// Gone, or a zombie that whoever adopted it has not taken leave of, or is just doing so.
 fn is_gone(pid: u32) -> bool {
-    matches!(state_of(pid), None | Some('Z'))
+    matches!(state_of(pid), None | Some('Z' | 'X'))
 }
 
 fn probe_of(port: u16) -> BindProbe {
@@ -553,7 +553,12 @@ async fn a_successor_ends_the_workers_of_a_dead_master() {
     nix::sys::wait::waitpid(Pid::from_raw(i32::try_from(master).unwrap()), None).unwrap();
     lab.succeed().await;
     assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::NothingToAdopt);
-    assert!(is_gone(sample.pid));
+    assert!(
+        is_gone(sample.pid),
+        "worker {}: {:?}",
+        sample.pid,
+        std::fs::read_to_string(format!("/proc/{}/stat", sample.pid))
+    );
     assert_eq!(lab.perform(ProxyOp::Preflight(vec![probe_of(lab.port)])).await, ProxyOutcome::Bindable);
 }
 

@@ -73,7 +73,7 @@ pub(super) fn runs(leader: u32) -> bool {
     all().any(|pid| Stat::of(pid).is_some_and(|stat| stat.group == leader && !stat.ended))
 }
 
-/// Ends the workers that a dead master of the record left behind, and returns what was signalled.
+/// Ends the workers that a dead master of the record left behind, and returns what is to be waited for.
 pub(super) fn end_orphans(paths: &ProxyPaths) -> Vec<OwnedFd> {
     let Some(record) = Record::read(paths) else { return Vec::new() };
     let socket = paths.master_socket();
@@ -83,7 +83,14 @@ pub(super) fn end_orphans(paths: &ProxyPaths) -> Vec<OwnedFd> {
         let Some(process) = raw_pid(pid) else { continue };
         let Ok(pidfd) = pidfd_open(process, PidfdFlags::empty()) else { continue };
         let member = Stat::of(pid).is_some_and(|stat| stat.group == record.pid && !stat.ended);
-        if member && has_argument(pid, socket.as_os_str().as_bytes()) {
+        if !member {
+            continue;
+        }
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        // Without arguments it is on its way out, but may still hold its ports: nothing to signal, only to wait for.
+        if arguments.is_empty() {
+            ended.push(pidfd);
+        } else if has_argument(&arguments, socket.as_os_str().as_bytes()) {
             tracing::warn!(pid, master = record.pid, "ending a worker that outlived its master");
             match pidfd_send_signal(&pidfd, Signal::KILL) {
                 Ok(()) => ended.push(pidfd),
@@ -112,10 +119,10 @@ pub(super) fn all() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(PROCESSES_MAX)
 }
 
-/// Whether an argument of the process begins with `prefix`, followed by a comma or its end.
-fn has_argument(pid: u32, prefix: &[u8]) -> bool {
-    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
-    line.split(|byte| *byte == 0)
+/// Whether an argument begins with `prefix`, followed by a comma or its end.
+fn has_argument(arguments: &[u8], prefix: &[u8]) -> bool {
+    arguments
+        .split(|byte| *byte == 0)
         .filter_map(|argument| argument.strip_prefix(prefix))
         .any(|rest| matches!(rest.first(), None | Some(b',')))
 }

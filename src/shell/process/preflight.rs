@@ -28,20 +28,31 @@ const LISTEN: &str = "0A";
 
 /// Tries every address and returns a line for each that cannot be bound. `ours` is the running master: what its own
 /// processes listen on counts as free, since a reload hands it over.
-pub(super) fn try_all(probes: &[BindProbe], ours: Option<u32>) -> Vec<String> {
+pub(super) fn try_all(probes: &[BindProbe], ours: Option<u32>) -> Vec<Refusal> {
     probes.iter().filter_map(|probe| refusal(probe, ours)).collect()
 }
 
-fn refusal(probe: &BindProbe, ours: Option<u32>) -> Option<String> {
+/// Why an address cannot be bound.
+pub(super) struct Refusal {
+    /// In words for the operator.
+    pub(super) line: String,
+    /// Taken, but by nobody who can be seen: often a process that has just been killed, whose sockets the kernel is
+    /// still closing. Worth another try.
+    pub(super) orphaned: bool,
+}
+
+fn refusal(probe: &BindProbe, ours: Option<u32>) -> Option<Refusal> {
     let error = bind(probe).err()?;
     let address = probe.address;
-    Some(match Errno::from_io_error(&error) {
+    let mut orphaned = false;
+    let line = match Errno::from_io_error(&error) {
         Some(Errno::ADDRINUSE) => {
             let owners = owners(address);
             let foreign: Vec<&Owner> = owners.iter().filter(|o| ours.is_none() || Some(o.group) != ours).collect();
             if foreign.is_empty() && !owners.is_empty() {
                 return None;
             }
+            orphaned = owners.is_empty();
             let names: Vec<String> = foreign.iter().map(|o| format!("{} (process {})", o.name, o.pid)).collect();
             let who = if names.is_empty() { UNSEEN.to_owned() } else { names.join(" and ") };
             format!("{address} is taken by {who}: stop it, or bind another port")
@@ -53,7 +64,8 @@ fn refusal(probe: &BindProbe, ours: Option<u32>) -> Option<String> {
             "{address} is on no interface of this host: bind the VIP by its name, which works without it, or `*`"
         ),
         _ => format!("{address} cannot be bound: {error}"),
-    })
+    };
+    Some(Refusal { line, orphaned })
 }
 
 fn bind(probe: &BindProbe) -> io::Result<()> {
