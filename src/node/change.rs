@@ -228,7 +228,8 @@ impl Node {
                 }
             }
         }
-        for (_, vip) in self.vips.iter_mut().enumerate().filter(|(at, _)| fresh.contains(at)) {
+        for at in fresh {
+            let Some(vip) = self.vips.get_mut(at) else { continue };
             if let Some(earlier) = old.iter_mut().find(|v| v.config.name == vip.config.name && v.farewell.is_none()) {
                 vip.succeed(earlier, &host, out);
             }

@@ -238,16 +238,16 @@ impl Worker {
     async fn preflight(&mut self, probes: Vec<BindProbe>) -> Result<ProxyOutcome, String> {
         self.settle().await?;
         let ours = self.live_master().map(Master::pid);
-        for _ in 0..FIND_TRIES {
+        let mut pauses = 0;
+        loop {
             let tried = probes.clone();
             let refusals = blocking(move || Ok(preflight::try_all(&tried, ours))).await?;
-            if !refusals.iter().any(|refusal| refusal.orphaned) {
+            if pauses == FIND_TRIES || !refusals.iter().any(|refusal| refusal.orphaned) {
                 return Ok(verdict(&refusals));
             }
+            pauses += 1;
             tokio::time::sleep(FIND_PAUSE).await;
         }
-        let refusals = blocking(move || Ok(preflight::try_all(&probes, ours))).await?;
-        Ok(verdict(&refusals))
     }
 
     async fn install(&mut self) -> Result<ProxyOutcome, String> {

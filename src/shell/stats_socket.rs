@@ -27,9 +27,8 @@ pub async fn probe(path: &Path, timeout: Duration) -> Result<Sample, String> {
 
 /// Sends `command` to a HAProxy socket and reads until it is closed, at most `bytes_max` and for at most `timeout`.
 pub(crate) async fn ask(path: &Path, command: &str, bytes_max: usize, timeout: Duration) -> Result<Vec<u8>, String> {
-    tokio::time::timeout(timeout, converse(path, command, bytes_max))
-        .await
-        .unwrap_or_else(|_| Err(format!("the socket {} did not answer within {timeout:?}", path.display())))
+    let asking = async { converse(connect(path).await?, path, command, bytes_max).await };
+    bounded(path, timeout, asking).await
 }
 
 /// The same, but waits at most `patience` for somebody to listen there.
@@ -42,35 +41,44 @@ pub(crate) async fn ask_patiently(
 ) -> Result<Vec<u8>, String> {
     let connecting = async {
         loop {
-            match UnixStream::connect(path).await {
+            match connect(path).await {
                 Ok(stream) => break stream,
                 Err(_) => tokio::time::sleep(LISTENING_PAUSE).await,
             }
         }
     };
-    let Ok(stream) = tokio::time::timeout(patience, connecting).await else {
+    match tokio::time::timeout(patience, connecting).await {
+        Ok(stream) => bounded(path, timeout, converse(stream, path, command, bytes_max)).await,
         // Once more, for the error that tells why.
-        return ask(path, command, bytes_max, timeout).await;
-    };
-    tokio::time::timeout(timeout, converse_on(stream, path, command, bytes_max))
+        Err(_) => ask(path, command, bytes_max, timeout).await,
+    }
+}
+
+async fn bounded(
+    path: &Path,
+    timeout: Duration,
+    asking: impl Future<Output = Result<Vec<u8>, String>>,
+) -> Result<Vec<u8>, String> {
+    tokio::time::timeout(timeout, asking)
         .await
         .unwrap_or_else(|_| Err(format!("the socket {} did not answer within {timeout:?}", path.display())))
 }
 
-async fn converse(path: &Path, command: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
-    let failed = |what: &str, e: std::io::Error| format!("cannot {what} the socket {}: {e}", path.display());
-    let stream = UnixStream::connect(path).await.map_err(|e| failed("connect to", e))?;
-    converse_on(stream, path, command, bytes_max).await
+async fn connect(path: &Path) -> Result<UnixStream, String> {
+    UnixStream::connect(path).await.map_err(|e| failed("connect to", path, &e))
 }
 
-async fn converse_on(mut stream: UnixStream, path: &Path, command: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
-    let failed = |what: &str, e: std::io::Error| format!("cannot {what} the socket {}: {e}", path.display());
-    stream.write_all(command.as_bytes()).await.map_err(|e| failed("write to", e))?;
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("cannot {what} the socket {}: {error}", path.display())
+}
+
+async fn converse(mut stream: UnixStream, path: &Path, command: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
+    stream.write_all(command.as_bytes()).await.map_err(|e| failed("write to", path, &e))?;
     // The master CLI would wait for another command; with the end of ours it answers and closes.
-    stream.shutdown().await.map_err(|e| failed("write to", e))?;
+    stream.shutdown().await.map_err(|e| failed("write to", path, &e))?;
     let mut answer = Vec::with_capacity(ANSWER_BYTES_USUAL);
     loop {
-        let read = stream.read_buf(&mut answer).await.map_err(|e| failed("read from", e))?;
+        let read = stream.read_buf(&mut answer).await.map_err(|e| failed("read from", path, &e))?;
         if read == 0 {
             return Ok(answer);
         }

@@ -8,29 +8,11 @@ use vipkeeper::node::{Event, Status};
 use vipkeeper::units::{Centis, Digest};
 
 use crate::setup::{Cluster, node_ip, standard};
-use crate::world::World;
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-/// A cluster that has settled: VIP 0 on the first node.
-fn settled(cluster: Cluster) -> World {
-    let mut world = World::new(cluster, 1);
-    world.run(secs(12)).unwrap();
-    assert_eq!(world.holders(0), [0]);
-    world.trace = Some(String::new());
-    world.start = world.now;
-    world
-}
+use crate::world::{World, ms, secs, settled};
 
 /// How often the log holds a text.
 fn told(world: &World, text: &str) -> usize {
     world.trace.as_deref().unwrap_or_default().matches(text).count()
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
 }
 
 fn status(world: &World, host: usize) -> Status {

@@ -1,32 +1,12 @@
 //! Stories in the words of users, each told by the log of the nodes.
 
-use std::time::Duration;
-
 use expect_test::{Expect, expect};
 use vipkeeper::config::Preempt;
 use vipkeeper::node::event::{Request, Signal};
 use vipkeeper::units::{Centis, Digest};
 
 use crate::setup::{Cluster, standard};
-use crate::world::World;
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-/// A cluster that has settled: VIP 0 on the first node.
-fn settled(cluster: Cluster) -> World {
-    let mut world = World::new(cluster, 1);
-    world.run(secs(12)).unwrap();
-    assert_eq!(world.holders(0), [0]);
-    world.trace = Some(String::new());
-    world.start = world.now;
-    world
-}
+use crate::world::{World, ms, secs, settled};
 
 fn told(world: &mut World, expect: Expect) {
     let trace = world.trace.as_deref().unwrap_or_default();

@@ -70,6 +70,24 @@ impl Ord for Queued {
     }
 }
 
+pub fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A cluster that has settled, its trace empty: VIP 0 on the first node.
+pub fn settled(cluster: Cluster) -> World {
+    let mut world = World::new(cluster, 1);
+    world.run(secs(12)).unwrap();
+    assert_eq!(world.holders(0), [0]);
+    world.trace = Some(String::new());
+    world.start = world.now;
+    world
+}
+
 pub struct World {
     pub cluster: Cluster,
     pub rng: Rng,
