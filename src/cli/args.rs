@@ -101,6 +101,10 @@ pub struct RunArgs {
     /// How to log
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, env = "VIPKEEPER_LOG_FORMAT")]
     pub log_format: LogFormat,
+    /// Real-time priority (SCHED_RR) of the thread that speaks VRRP, 1-99; 0 leaves scheduling alone [default: 10 where
+    /// permitted; a real-time policy that vipkeeper was started with is kept]
+    #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(u8).range(0..=99))]
+    pub realtime: Option<u8>,
 }
 
 /// How much to log.

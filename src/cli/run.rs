@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tracing::Level;
 
 use crate::cli::args::{LogFormat, LogLevel, Place, RunArgs};
-use crate::shell::{self, Setup, logging};
+use crate::shell::{self, Realtime, Setup, logging};
 
 /// Sets up the log, runs the node and turns its end into an exit status (see [`shell`]).
 pub fn run(place: &Place, args: &RunArgs) -> ExitCode {
@@ -15,6 +15,11 @@ pub fn run(place: &Place, args: &RunArgs) -> ExitCode {
         node: place.node.clone(),
         runtime_dir: place.runtime().to_owned(),
         state_dir: place.state().to_owned(),
+        realtime: match args.realtime {
+            None => Realtime::Default,
+            Some(0) => Realtime::Off,
+            Some(priority) => Realtime::Priority(priority),
+        },
     };
     let status = shell::run(&setup).unwrap_or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "vipkeeper cannot go on");

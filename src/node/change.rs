@@ -231,7 +231,11 @@ impl Node {
         }
         for at in fresh {
             let Some(vip) = self.vips.get_mut(at) else { continue };
-            if let Some(earlier) = old.iter_mut().find(|v| v.config.name == vip.config.name && v.farewell.is_none()) {
+            let same = |v: &Vip| v.config.name == vip.config.name;
+            // One that left before, and whose scripts still run, has a say too: scripts run in one order.
+            let at = old.iter().position(|v| same(v) && v.farewell.is_none());
+            let at = at.or_else(|| old.iter().position(|v| same(v) && !v.hooks_idle()));
+            if let Some(earlier) = at.and_then(|at| old.get_mut(at)) {
                 vip.succeed(earlier, &host, out);
             }
         }

@@ -225,7 +225,7 @@ impl Node {
                 let news = self.proxying.exited(now, pid, &status, out);
                 self.proxy_news(now, news, out);
             }
-            Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid, out),
+            Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid),
             Event::Probed { op, result } => {
                 let news = self.proxying.probed(now, op, result, &self.loaded, &mut self.ops, out);
                 self.proxy_news(now, news, out);

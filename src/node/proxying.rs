@@ -31,6 +31,8 @@ pub(super) struct Proxying {
     settings: HealthConfig,
     pub(super) sample: Option<Sample>,
     pub(super) worker: Option<u32>,
+    /// That worker ended although its master lives: a crash, or somebody else's reload. The next answer decides.
+    suspect: Option<u32>,
     ended: bool,
     /// It was started, adopted or found unable to start at least once.
     pub(super) settled: bool,
@@ -60,6 +62,7 @@ impl Proxying {
             settings,
             sample: None,
             worker: None,
+            suspect: None,
             ended: false,
             settled: false,
         };
@@ -113,15 +116,16 @@ impl Proxying {
         self.take(now, actions, out)
     }
 
-    /// The worker that answered is gone. During a reload that is what old workers do.
-    pub(super) fn worker_exited(&mut self, now: Instant, pid: u32, out: &mut Outbox) {
+    /// The worker that answered is gone. During a reload that is what old workers do, and an operator may have told
+    /// the master to reload; after a crash nobody listens any more, and the next probe is refused at once.
+    pub(super) fn worker_exited(&mut self, now: Instant, pid: u32) {
         if self.worker != Some(pid) {
             return;
         }
         self.worker = None;
         self.prober.hurry(now);
         if !self.lifecycle.is_replacing_worker() {
-            self.judge_dead(now, format!("the proxy's worker (pid {pid}) ended"), out);
+            self.suspect = Some(pid);
         }
     }
 
@@ -142,7 +146,15 @@ impl Proxying {
             Some(why) => Err(why),
         });
         match judged {
-            Ok(sample) => self.answered_well(now, sample, ops, out),
+            // Said before it ended.
+            Ok(sample) if self.suspect == Some(sample.pid) => {
+                self.prober.hurry(now);
+                Vec::new()
+            }
+            Ok(sample) => {
+                self.suspect = None;
+                self.answered_well(now, sample, ops, out)
+            }
             Err(why) => {
                 self.judge_bad(now, &why, out);
                 Vec::new()
@@ -204,6 +216,10 @@ impl Proxying {
     }
 
     fn judge_bad(&mut self, now: Instant, why: &str, out: &mut Outbox) {
+        if let Some(pid) = self.suspect.take() {
+            self.judge_dead(now, format!("the proxy's worker (pid {pid}) ended, and no other serves: {why}"), out);
+            return;
+        }
         let before = self.health.verdict().clone();
         self.health.bad(now, why);
         self.tell(&before, out);
@@ -237,6 +253,7 @@ impl Proxying {
                 Action::Dead(why) => {
                     self.prober.stop();
                     self.worker = None;
+                    self.suspect = None;
                     self.sample = None;
                     self.settled = true;
                     self.judge_dead(now, why, out);

@@ -5,6 +5,7 @@
 //! restores the last good file. Nothing here touches a process: operations go out, outcomes come back.
 
 mod reload;
+mod retry;
 mod start;
 
 use std::collections::BTreeSet;
@@ -133,6 +134,10 @@ pub struct Lifecycle {
     version: (u32, u32),
     /// The operation in flight: there is never more than one.
     busy: Option<OpId>,
+    /// The target is tried again.
+    retry: Option<retry::Retry>,
+    /// The pause before the next try.
+    retry_pause: Duration,
 }
 
 impl Lifecycle {
@@ -150,6 +155,8 @@ impl Lifecycle {
             early: None,
             version: (0, 0),
             busy: Some(op),
+            retry: None,
+            retry_pause: Self::first_pause(),
         };
         (lifecycle, vec![Action::Do(op, ProxyOp::Adopt)])
     }
@@ -252,7 +259,10 @@ impl Lifecycle {
             State::Killing { again_at, .. } => Some(*again_at),
             State::Starting { stage, .. } => stage.deadline(),
             State::Reloading { stage, .. } => stage.deadline(),
-            State::Serving { since, .. } => failed_since.map(|failed| failed.max(*since) + WEDGED_AFTER),
+            State::Serving { since, .. } => {
+                let wedged = failed_since.map(|failed| failed.max(*since) + WEDGED_AFTER);
+                [wedged, self.retry_at()].into_iter().flatten().min()
+            }
             State::Adopting { .. } | State::Stopped => None,
         }
     }
@@ -318,6 +328,9 @@ impl Lifecycle {
         if self.deadline(failed_since).is_none_or(|at| now < at) {
             return Vec::new();
         }
+        if let Some(actions) = self.retry(now, op) {
+            return actions;
+        }
         match &self.state {
             State::Down { .. } => {
                 let candidate = self.pending.take().unwrap_or_else(|| self.target.clone());
@@ -364,6 +377,12 @@ impl Lifecycle {
 
     /// The outcome of an operation; `next` numbers the one that follows.
     pub fn done(&mut self, now: Instant, op: OpId, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        let actions = self.went_on(now, op, outcome, next);
+        self.arm_retry(now);
+        actions
+    }
+
+    fn went_on(&mut self, now: Instant, op: OpId, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         self.busy.take_if(|busy| *busy == op);
         match &self.state {
             State::Stopping { told: false, .. } => self.stop_at_last(now, outcome, next),
@@ -430,6 +449,12 @@ impl Lifecycle {
     /// An answer of the stats socket that passed every other check.
     pub fn sampled(&mut self, now: Instant, sample: &Sample, op: OpId) -> Vec<Action> {
         self.version = sample.version;
+        let actions = self.proven_by(now, sample, op);
+        self.arm_retry(now);
+        actions
+    }
+
+    fn proven_by(&mut self, now: Instant, sample: &Sample, op: OpId) -> Vec<Action> {
         match &mut self.state {
             State::Proving { master, .. } => {
                 let master = *master;

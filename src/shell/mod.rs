@@ -67,6 +67,19 @@ pub struct Setup {
     pub runtime_dir: PathBuf,
     /// What outlives a reboot; made if it is not there. May be the same directory.
     pub state_dir: PathBuf,
+    /// Scheduling of the thread that speaks VRRP.
+    pub realtime: Realtime,
+}
+
+/// Scheduling of the thread that speaks VRRP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Realtime {
+    /// Real-time where permitted, at a modest priority; a real-time policy that somebody else chose is kept.
+    Default,
+    /// Left alone.
+    Off,
+    /// `SCHED_RR` at this priority, 1-99.
+    Priority(u8),
 }
 
 /// Longer than the 5 s between two looks at the disk, so that an idle vipkeeper does not make a thread for each; and
@@ -92,11 +105,13 @@ pub fn run(setup: &Setup) -> anyhow::Result<u8> {
         }
         Err(start::Failure::Unexpected(error)) => return Err(error),
     };
+    let inherited = sys::Policy::inherited();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .on_thread_start(move || give_back(inherited))
         .build()
         .context("cannot start the runtime")?;
     let status = runtime.block_on(drive(setup, started));
@@ -108,7 +123,7 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let start::Started { runtime_dir, me, loaded, sources, target, reading, broken } = started;
     let (workers, inlets, outlets) =
         workers::spawn(workers::Plan { setup, runtime_dir, me: &me, loaded: &loaded, sources, target, reading })?;
-    schedule();
+    schedule(setup.realtime);
     let (mut node, mut effects) = node(loaded, me);
     if let Some(report) = broken {
         effects.extend(node.handle(clock::now(), crate::node::Event::StartedWithLastGood { report }));
@@ -123,14 +138,49 @@ fn node(loaded: Loaded, me: Name) -> (Node, crate::node::Effects) {
     Node::new(loaded, me, clock::now())
 }
 
-/// After the workers were started; they inherit nothing of it either way.
-fn schedule() {
-    match sys::schedule_real_time() {
-        sys::Scheduling::RealTime => tracing::debug!("running under SCHED_RR"),
-        sys::Scheduling::AlreadyRealTime => tracing::debug!("running under the real-time policy chosen by others"),
-        sys::Scheduling::Refused(error) => tracing::info!(
+/// Threads that start the proxy and hooks run as vipkeeper itself was started: a policy that somebody chose for
+/// vipkeeper and what it runs is passed on, ours is not.
+fn give_back(inherited: Option<sys::Policy>) {
+    if let Some(Err(error)) = inherited.map(sys::Policy::adopt) {
+        tracing::debug!(%error, "the proxy does not inherit the real-time policy");
+    }
+}
+
+/// The thread that speaks VRRP, and the memory that it needs.
+fn schedule(realtime: Realtime) {
+    let wish = match realtime {
+        Realtime::Off => None,
+        Realtime::Default => Some(None),
+        Realtime::Priority(priority) => Some(Some(priority)),
+    };
+    match wish.map(sys::schedule_real_time) {
+        None => tracing::debug!("scheduling is left alone"),
+        Some(sys::Scheduling::RealTime) => tracing::debug!("running under SCHED_RR"),
+        Some(sys::Scheduling::Kept(policy)) => {
+            tracing::debug!(priority = policy.priority, "running under the real-time policy chosen by others");
+        }
+        Some(sys::Scheduling::Refused(error)) => tracing::info!(
             %error,
             "no real-time scheduling; adverts may be late on a busy machine (LimitRTPRIO=10 or CAP_SYS_NICE permits it)"
         ),
+    }
+    lock_memory();
+}
+
+/// Pages that were read once stay: on a machine out of memory the next advert must not wait for a disk.
+///
+/// Only where there is no limit: under one, a later allocation would fail instead.
+fn lock_memory() {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    use rustix::process::{Resource, getrlimit};
+    use rustix::thread::CapabilitySet;
+
+    let capable = rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    if !capable && getrlimit(Resource::Memlock).current.is_some() {
+        tracing::debug!("memory is not locked (LimitMEMLOCK=infinity or CAP_IPC_LOCK permits it)");
+        return;
+    }
+    if let Err(error) = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT) {
+        tracing::debug!(%error, "memory is not locked");
     }
 }

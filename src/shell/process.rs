@@ -25,13 +25,19 @@ use crate::render::{Rendered, report_alerts};
 use crate::shell::stats_socket;
 
 use check::Checked;
-use master::{Found, Master};
+use master::{Found, Loading, Master};
 
 /// Disk and `/proc` work that takes longer has failed: the disk hangs.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A synchronous reload includes the start of the new worker, with 2 s of bind retries at worst.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Until the log says how a reload ended; after it the probes alone tell.
+const LOADING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Between two looks at the log.
+const LOADING_PAUSE: Duration = Duration::from_millis(25);
 
 /// How long a master may take after a start or reload until it takes the next signal to reload.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -316,8 +322,33 @@ impl Worker {
         tokio::time::timeout(READY_TIMEOUT, ready)
             .await
             .map_err(|_| format!("the proxy's master {} does not take signals to reload", master.pid()))?;
+        let log_from = std::fs::metadata(self.paths.log()).map_or(0, |meta| meta.len());
         master.reload().map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
-        Ok(ProxyOutcome::Reloaded)
+        Ok(self.reload_failed(master, log_from).await.unwrap_or(ProxyOutcome::Reloaded))
+    }
+
+    /// What the master logged of a reload that failed. It tries for two seconds to bind an address that is taken, and
+    /// answers nobody meanwhile; on 2.6 its log alone says how that ended. None: it went well, or nothing is known, and
+    /// the probes see the rest.
+    async fn reload_failed(&self, master: &Master, log_from: u64) -> Option<ProxyOutcome> {
+        let ended = async {
+            loop {
+                let (log, pid) = (self.paths.log(), master.pid());
+                match blocking(move || Ok(master::loading(&log, pid, log_from))).await {
+                    Ok(None) if master.is_alive() => tokio::time::sleep(LOADING_PAUSE).await,
+                    Ok(None) | Err(_) => return None,
+                    Ok(known) => return known,
+                }
+            }
+        };
+        match tokio::time::timeout(LOADING_TIMEOUT, ended).await {
+            Ok(Some(Loading::Failed)) => {}
+            Ok(Some(Loading::Succeeded) | None) | Err(_) => return None,
+        }
+        let (log, pid, installed) = (self.paths.log(), master.pid(), self.installed.clone());
+        let words = blocking(move || Ok(master::last_words(&log, pid, log_from, installed.as_deref()))).await;
+        let why = words.ok().flatten().unwrap_or_else(|| "its log does not say why".to_owned());
+        Some(ProxyOutcome::ReloadRefused(format!("HAProxy could not load the new configuration: {why}")))
     }
 
     async fn reload_by_cli(&self) -> Result<ProxyOutcome, String> {

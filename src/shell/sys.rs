@@ -57,29 +57,66 @@ pub(crate) fn packet_socket(index: u32) -> io::Result<OwnedFd> {
 /// What became of the wish for real-time scheduling.
 #[derive(Debug)]
 pub(crate) enum Scheduling {
-    /// This thread runs under `SCHED_RR` from now on; its children do not.
+    /// This thread runs under `SCHED_RR` from now on; threads and processes that it makes do not.
     RealTime,
     /// Somebody (the service manager, `chrt`) had already chosen a real-time policy; it was left alone.
-    AlreadyRealTime,
+    Kept(Policy),
     /// Not permitted; everything works, with later wake-ups under load.
     Refused(io::Error),
 }
 
-/// The priority asked for: above ordinary work, below the kernel's own real-time threads (50).
+/// A real-time policy with its priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Policy {
+    policy: libc::c_int,
+    /// 1-99
+    pub(crate) priority: libc::c_int,
+}
+
+impl Policy {
+    /// That of the calling thread, if it is a real-time one.
+    pub(crate) fn inherited() -> Option<Self> {
+        // SAFETY: takes an integer (0: the calling thread) and touches no memory.
+        let policy = unsafe { libc::sched_getscheduler(0) };
+        let policy = policy & !libc::SCHED_RESET_ON_FORK;
+        if !matches!(policy, libc::SCHED_RR | libc::SCHED_FIFO) {
+            return None;
+        }
+        // SAFETY: `sched_param` is one integer (on some targets with padding), for which zero is a valid value.
+        let mut param: libc::sched_param = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live `sched_param` that the kernel fills; 0 is the calling thread.
+        let got = unsafe { libc::sched_getparam(0, std::ptr::from_mut(&mut param)) };
+        (got == 0).then_some(Self { policy, priority: param.sched_priority })
+    }
+
+    /// Puts the calling thread under this policy; threads and processes that it makes inherit it.
+    pub(crate) fn adopt(self) -> io::Result<()> {
+        set(self.policy, self.priority)
+    }
+}
+
+/// The priority asked for by default: above ordinary work, below the kernel's own real-time threads (50).
 const REAL_TIME_PRIORITY: libc::c_int = 10;
 
-/// Puts the calling thread under `SCHED_RR`, reset on fork so that neither the proxy nor a hook inherits it.
-pub(crate) fn schedule_real_time() -> Scheduling {
-    // SAFETY: takes an integer (0: the calling thread) and touches no memory.
-    let policy = unsafe { libc::sched_getscheduler(0) };
-    if matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_RR | libc::SCHED_FIFO) {
-        return Scheduling::AlreadyRealTime;
+/// Puts the calling thread under `SCHED_RR`, reset on fork so that neither the proxy nor a hook inherits it. Without a
+/// wish (1-99) a real-time policy that somebody else chose is kept.
+pub(crate) fn schedule_real_time(wish: Option<u8>) -> Scheduling {
+    let priority = match (wish, Policy::inherited()) {
+        (None, Some(policy)) => return Scheduling::Kept(policy),
+        (None, None) => REAL_TIME_PRIORITY,
+        (Some(wish), _) => wish.into(),
+    };
+    match set(libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, priority) {
+        Ok(()) => Scheduling::RealTime,
+        Err(error) => Scheduling::Refused(error),
     }
+}
+
+fn set(policy: libc::c_int, priority: libc::c_int) -> io::Result<()> {
     // SAFETY: `sched_param` is one integer (on some targets with padding), for which zero is a valid value.
     let mut param: libc::sched_param = unsafe { std::mem::zeroed() };
-    param.sched_priority = REAL_TIME_PRIORITY;
+    param.sched_priority = priority;
     // SAFETY: the pointer is to a live, initialised `sched_param` that the kernel only reads; 0 is the calling thread.
-    let set =
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, std::ptr::from_ref(&param)) };
-    if set == 0 { Scheduling::RealTime } else { Scheduling::Refused(io::Error::last_os_error()) }
+    let set = unsafe { libc::sched_setscheduler(0, policy, std::ptr::from_ref(&param)) };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

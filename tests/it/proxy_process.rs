@@ -368,6 +368,29 @@ async fn a_reload_by_signal_brings_a_new_worker_with_the_new_generation() {
     assert!(lab.seen.is_empty(), "{:?}", lab.seen);
 }
 
+/// The port was free at the preflight and is taken when HAProxy binds it: its master says so, and is believed.
+#[tokio::test]
+async fn a_reload_by_signal_that_fails_is_told_with_its_reason() {
+    if !haproxy_is_here("a_reload_by_signal_that_fails") {
+        return;
+    }
+    let mut lab = Lab::new();
+    let first = lab.rendered("one");
+    lab.start(&first).await;
+    let squatter = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = squatter.local_addr().unwrap().port();
+    let text = first.text.replace(&format!(":{}", lab.port), &format!(":{taken}"));
+    assert_ne!(text, first.text);
+    std::fs::write(lab.paths.config(), &text).unwrap();
+    let outcome = lab.perform(ProxyOp::Reload(ReloadMethod::Signal)).await;
+    let ProxyOutcome::ReloadRefused(why) = &outcome else { panic!("{outcome:?}") };
+    assert!(why.contains("Address already in use"), "{why}");
+    assert!(lab.get().await.unwrap().ends_with("one"), "the old worker no longer serves");
+    // The next one is judged by itself.
+    std::fs::write(lab.paths.config(), &lab.rendered("two").text).unwrap();
+    assert_eq!(lab.perform(ProxyOp::Reload(ReloadMethod::Signal)).await, ProxyOutcome::Reloaded);
+}
+
 /// The master executes itself anew after a start, and would ignore a signal until it is back.
 #[tokio::test]
 async fn a_reload_right_after_a_start_is_not_lost() {

@@ -27,6 +27,34 @@ fn twenty_reloads_lose_no_request() {
     assert_eq!(lab.holders(WWW), [LB1]);
 }
 
+const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Somebody tells HAProxy's master to reload, past vipkeeper.
+#[test]
+fn a_reload_by_somebody_else_loses_nothing_and_moves_nothing() {
+    let Some(mut lab) = Lab::serving("reload_by_somebody_else", &Spec::default()) else { return };
+    lab.probe_patiently(WWW);
+    let start = now();
+    for _ in 0..3 {
+        let before = lab.status(LB1).unwrap().proxy;
+        let master = rustix::process::Pid::from_raw(i32::try_from(before.master_pid.unwrap()).unwrap()).unwrap();
+        // Right after a start or reload the master executes itself anew and ignores the signal: said again then.
+        let mut said = now() - AGAIN_AFTER;
+        lab.eventually("another worker serves", |lab| {
+            if now() >= said + AGAIN_AFTER {
+                rustix::process::kill_process(master, rustix::process::Signal::USR2).unwrap();
+                said = now();
+            }
+            lab.status(LB1)
+                .is_some_and(|s| s.proxy.healthy && s.proxy.worker_pid.is_some_and(|w| Some(w) != before.worker_pid))
+        });
+    }
+    let sight = lab.sight(start);
+    assert_eq!(sight.missed, [], "{sight:?}");
+    assert_eq!(lab.vip(LB1, "www").unwrap().state, "active");
+    assert_eq!(lab.vip(LB1, "www").unwrap().counters.get("transitions"), Some(&2), "it moved");
+}
+
 /// Tries a file that must be refused and returns the report.
 fn refused(lab: &Lab, toml: &str) -> String {
     let before = lab.status(LB1).unwrap();

@@ -15,7 +15,7 @@ pub fn inject(world: &mut World) {
     let host = world.rng.index(world.cluster.nodes);
     let vip = world.rng.index(world.cluster.vips);
     let ms = |world: &mut World, low, high| Duration::from_millis(world.rng.between(low, high));
-    match world.rng.below(30) {
+    match world.rng.below(31) {
         0 | 1 => world.kill_proxy(host),
         2 => {
             let frozen = world.rng.chance(600);
@@ -73,6 +73,8 @@ pub fn inject(world: &mut World) {
             let candidate = vipkeeper::units::Digest(world.rng.between(1, 6));
             if current != Some(candidate)
                 && world.hosts[host].disk.0 != Some(candidate)
+                // Accepted already, though not yet installed.
+                && world.hosts[host].disk.1 != Some(candidate)
                 && world.hosts[host].disk.2 != Some(candidate)
             {
                 world.hosts[host].refused = Some(candidate);
@@ -105,6 +107,7 @@ pub fn inject(world: &mut World) {
             world.restart_in(host, delay);
         }
         26 => world.hosts[host].paused ^= true,
+        30 => world.operator_reloads(host),
         27 => world.hosts[host].hooks_fail ^= true,
         28 => {
             // A router of somebody else's that speaks now and then and never resigns.

@@ -31,6 +31,17 @@ fn answers(world: &World, id: u64) -> Vec<&Result<String, String>> {
 }
 
 #[test]
+fn a_reload_of_the_proxy_by_somebody_else_moves_nothing() {
+    let mut world = settled(standard());
+    for _ in 0..3 {
+        world.operator_reloads(0);
+        world.run(secs(1)).unwrap();
+    }
+    assert_eq!(told(&world, "vip0:"), 0, "{}", world.trace.unwrap());
+    assert!(status(&world, 0).proxy.healthy);
+}
+
+#[test]
 fn a_backup_that_hung_reads_the_adverts_that_wait_before_it_takes_over() {
     let mut world = settled(standard());
     world.stall(1, secs(8));

@@ -53,22 +53,22 @@ fn the_proxy_dies() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 proxy dies
-                  0.10 ms  lb1: the proxy has failed: the proxy's worker (pid 1002) ended
-                  0.10 ms  lb1 vip0: active -> fault: proxy failed: the proxy's worker (pid 1002) ended
-                  0.30 ms  lb1 - 10.0.0.100
-                  4.40 ms  lb1 proxy starts with 0000000000000001
-                  6.80 ms  lb1: the proxy (pid 1003) ended: exit status 1
-                 12.04 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-                 12.46 ms  lb2 + 10.0.0.100
-                 17.48 ms  lb2 vip0: notify_master exited 0: /hooks/master
-                 18.48 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-                 26.10 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-                 49.10 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-                107.86 ms  lb1 proxy starts with 0000000000000001
-                110.27 ms  lb1: the proxy (pid 1005) ended: exit status 1
-                313.46 ms  lb1 proxy starts with 0000000000000001
-                315.86 ms  lb1: the proxy (pid 1007) ended: exit status 1
+              0.00 ms  lb1 proxy dies
+              0.40 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: signal 9
+              0.40 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: signal 9
+              0.57 ms  lb1 - 10.0.0.100
+              2.40 ms  lb1 proxy starts with 0000000000000001
+              4.80 ms  lb1: the proxy (pid 1003) ended: exit status 1
+             12.44 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+             12.86 ms  lb2 + 10.0.0.100
+             17.89 ms  lb2 vip0: notify_master exited 0: /hooks/master
+             18.89 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+             24.40 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+             47.40 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+            105.82 ms  lb1 proxy starts with 0000000000000001
+            108.22 ms  lb1: the proxy (pid 1005) ended: exit status 1
+            311.42 ms  lb1 proxy starts with 0000000000000001
+            313.81 ms  lb1: the proxy (pid 1007) ended: exit status 1
         "#]],
     );
 }

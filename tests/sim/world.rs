@@ -219,6 +219,17 @@ impl World {
         }
     }
 
+    /// Somebody tells the proxy's master to reload: another worker of the same file takes over.
+    pub fn operator_reloads(&mut self, host: usize) {
+        let worker = self.hosts[host].pid();
+        let Some(proxy) = &mut self.hosts[host].proxy else { return };
+        let old = std::mem::replace(&mut proxy.worker, worker);
+        self.tell(format!("lb{} somebody reloads the proxy", host + 1));
+        if self.hosts[host].watched_worker == Some(old) {
+            self.deliver(host, Duration::from_millis(50), Event::WorkerExited { pid: old });
+        }
+    }
+
     pub fn set_link(&mut self, host: usize, up: bool) {
         if self.hosts[host].link_up != up {
             self.tell(format!("lb{} link {}", host + 1, if up { "up" } else { "down" }));

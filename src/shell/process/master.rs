@@ -287,8 +287,30 @@ pub(super) async fn watch(master: Master, told: Told) {
     send(&told.events, Event::ProxyExited { pid: master.pid, status }).await;
 }
 
-/// The alerts that a master printed, in one line.
-fn last_words(log: &std::path::Path, pid: u32, from: u64, rendered: Option<&Rendered>) -> Option<String> {
+/// How loading a file ended, in the words of a master's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loading {
+    Succeeded,
+    Failed,
+}
+
+/// How the last load since that place of the log ended; none: it is not over.
+pub(super) fn loading(log: &std::path::Path, pid: u32, from: u64) -> Option<Loading> {
+    let tail = tail(log, from)?;
+    let own = format!("({pid})");
+    tail.lines().rev().filter(|line| line.contains(&own)).find_map(|line| {
+        if line.contains("Loading failure!") {
+            Some(Loading::Failed)
+        } else if line.contains("Loading success.") {
+            Some(Loading::Succeeded)
+        } else {
+            None
+        }
+    })
+}
+
+/// The log from that place on, at most its end.
+fn tail(log: &std::path::Path, from: u64) -> Option<String> {
     use std::io::{Read, Seek, SeekFrom};
     let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
@@ -297,7 +319,12 @@ fn last_words(log: &std::path::Path, pid: u32, from: u64, rendered: Option<&Rend
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(LOG_TAIL_BYTES)))).ok()?;
     let mut tail = Vec::new();
     file.take(LOG_TAIL_BYTES).read_to_end(&mut tail).ok()?;
-    let tail = String::from_utf8_lossy(&tail);
+    Some(String::from_utf8_lossy(&tail).into_owned())
+}
+
+/// The alerts that a master printed, in one line.
+pub(super) fn last_words(log: &std::path::Path, pid: u32, from: u64, rendered: Option<&Rendered>) -> Option<String> {
+    let tail = tail(log, from)?;
     // Workers tell of servers that are down as alerts too; only the master's own are about the exit.
     let own = format!("({pid})");
     let mine: String = tail.lines().filter(|l| l.contains(&own)).flat_map(|l| [l, "\n"]).collect();
