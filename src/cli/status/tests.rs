@@ -61,6 +61,7 @@ fn fine() -> Status {
         },
         vips: vec![vip("www", "active", holder(Some("lb1"), "192.168.83.131", 254))],
         dropped: BTreeMap::new(),
+        trackers: Vec::new(),
     }
 }
 
