@@ -6,7 +6,9 @@ use super::{exit, human};
 use crate::cli::outcome::Exit;
 use crate::config::Colour;
 use crate::node::Status;
-use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, TransitionStatus, VipStatus};
+use crate::node::status::{
+    ConfigStatus, Holder, ProxyStatus, ReloadStatus, TrackerStatus, TransitionStatus, VipStatus,
+};
 
 fn check(status: &Status, expected: &Expect) {
     expected.assert_eq(&human(status, Colour::None));
@@ -203,4 +205,30 @@ fn colours_mark_the_state_and_nothing_else_changes() {
     }
     plain.push_str(rest);
     assert_eq!(plain, human(&status, Colour::None));
+}
+
+#[test]
+fn what_trackers_do_is_told_and_summed_up() {
+    let mut status = fine();
+    let tracker = |name: &str, verdict: &str, why: &str, value| TrackerStatus {
+        name: name.to_owned(),
+        kind: format!("what {name} watches"),
+        verdict: verdict.to_owned(),
+        why: why.to_owned(),
+        for_ms: 3_000,
+        value,
+    };
+    status.trackers = vec![
+        tracker("gw", "failed", "no answer from 192.0.2.1 within 1 s (3 times in a row)", None),
+        tracker("uplink", "good", "", None),
+        tracker("drain", "good", "is 3", Some(3)),
+        tracker("new", "pending", "has not been looked at yet", None),
+    ];
+    status.vips[0].priority = Some(224);
+    status.vips[0].weights = vec![("backend web is DOWN".to_owned(), -20), ("tracker drain is 3".to_owned(), -10)];
+    let mut low = vip("low", "backup", None);
+    (low.priority, low.base_priority) = (Some(1), 10);
+    low.weights = vec![("tracker gw failed".to_owned(), -20), ("tracker uplink is good".to_owned(), 2)];
+    status.vips.push(low);
+    check(&status, &expect![[""]]);
 }
