@@ -69,6 +69,8 @@ fn uses(track: &[(Tracker, i32)]) -> Vec<Track> {
 
 fn vip(cluster: &Cluster, v: usize) -> VipConfig {
     let names = || (0..cluster.nodes).map(node_name);
+    // Room for what is added while all is well.
+    let top = 254 - cluster.track.iter().map(|(_, weight)| i64::from(*weight).max(0)).sum::<i64>();
     let hook = |name: &str| Some(HookCommand { argv: vec![format!("/hooks/{name}")] });
     VipConfig {
         name: Name::new(&format!("vip{v}")).unwrap(),
@@ -86,7 +88,7 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         interfaces: names().map(|n| (n, eth0())).collect(),
         vrid: Vrid::new(51 + v as i64).unwrap(),
         priorities: (0..cluster.nodes)
-            .map(|n| (node_name(n), Priority::new(254 - rank(cluster, v, n) as i64).unwrap()))
+            .map(|n| (node_name(n), Priority::new(top - rank(cluster, v, n) as i64).unwrap()))
             .collect(),
         advert_interval: cluster.interval,
         preempt: cluster.preempt,

@@ -1,6 +1,5 @@
 //! Stories of trackers: what is lost on one host moves a VIP, what is lost on all does as configured.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use vipkeeper::config::{Config, Preempt, Track, TrackerKind};
@@ -8,7 +7,7 @@ use vipkeeper::node::event::Signal;
 use vipkeeper::units::{Centis, Name};
 
 use crate::host::Looks;
-use crate::setup::{Cluster, gateway, node_name, number, standard, tracker, vip_ip, web};
+use crate::setup::{Cluster, gateway, node_name, number, standard, tracker, web};
 use crate::world::{World, ms, secs, settled};
 
 fn tracking(tracker: vipkeeper::config::Tracker, weight: i32) -> Cluster {
@@ -104,7 +103,6 @@ fn keepalived_3i_a_hanging_look_is_judged_at_its_deadline() {
     let hung = told(&world, "tracker gw failed: no answer from 10.0.0.1 within 500 ms");
     // At most an interval until the next look, its timeout, and what a wake-up is late.
     assert!(hung <= ms(1501), "{hung:?}");
-    // A look begins at the start of each second since the first one, give or take what wake-ups are late.
     assert_eq!(world.holders(0), [1]);
 }
 
@@ -274,7 +272,7 @@ fn a_vip_follows_another_one() {
     world.kill_proxy(0);
     world.run(secs(8)).unwrap();
     assert_eq!((world.holders(0), world.holders(1)), (vec![1], vec![1]));
-    assert!(world.arp[1] == Some(1) && vip_ip(1) == std::net::Ipv4Addr::new(10, 0, 0, 101));
+    assert_eq!(world.arp[1], Some(1));
 }
 
 /// The check of the configuration refuses rings; a node that is given one all the same must stay at rest.
@@ -293,5 +291,4 @@ fn vips_that_track_each_other_in_a_ring_do_not_keep_the_node_busy() {
     world.run(secs(20)).unwrap();
     let steps = world.steps - before;
     assert!(steps < 20_000, "{steps} steps");
-    let _: IpAddr = vip_ip(0).into();
 }
