@@ -32,8 +32,15 @@ fn hooks() -> HookSettings {
     HookSettings { user: Some(name("nobody")), group: Some(name("nogroup")), timeout: Duration::from_secs(1) }
 }
 
-fn track(weight: i32, reverse: bool) -> Track {
-    Track { tracker: name("gw"), weight, reverse }
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Sense {
+    Plain,
+    Reverse,
+}
+use Sense::{Plain, Reverse};
+
+fn track(weight: i32, sense: Sense) -> Track {
+    Track { tracker: name("gw"), weight, reverse: sense == Reverse }
 }
 
 /// A machine that has seen these results of looks, `Err` being silence.
@@ -71,20 +78,20 @@ const BAD: Result<i64, ()> = Err(());
 fn rise_and_fall_count_results_in_a_row_and_the_first_one_decides() {
     let silent = "no answer from 192.0.2.1 within 1 s";
     let twice = "no answer from 192.0.2.1 within 1 s (2 times in a row)";
-    let table: [(u32, u32, &[Result<i64, ()>], &str); 10] = [
-        (2, 2, &[], "pending"),
-        (2, 2, &[GOOD], "good"),
-        (2, 2, &[BAD], silent),
-        (2, 2, &[GOOD, BAD], "good"),
-        (2, 2, &[GOOD, BAD, GOOD, BAD], "good"),
-        (2, 2, &[GOOD, BAD, BAD], twice),
-        (2, 2, &[GOOD, BAD, BAD, BAD], twice),
-        (2, 2, &[BAD, GOOD], silent),
-        (2, 2, &[BAD, GOOD, BAD, GOOD], silent),
-        (2, 2, &[BAD, GOOD, GOOD], "good"),
+    let table: [(&[Result<i64, ()>], &str); 10] = [
+        (&[], "pending"),
+        (&[GOOD], "good"),
+        (&[BAD], silent),
+        (&[GOOD, BAD], "good"),
+        (&[GOOD, BAD, GOOD, BAD], "good"),
+        (&[GOOD, BAD, BAD], twice),
+        (&[GOOD, BAD, BAD, BAD], twice),
+        (&[BAD, GOOD], silent),
+        (&[BAD, GOOD, BAD, GOOD], silent),
+        (&[BAD, GOOD, GOOD], "good"),
     ];
-    for (rise, fall, results, expect) in table {
-        assert_eq!(words_of(&after(ping(), rise, fall, results)), expect, "{results:?}");
+    for (results, expect) in table {
+        assert_eq!(words_of(&after(ping(), 2, 2, results)), expect, "{results:?}");
     }
 }
 
@@ -131,27 +138,27 @@ fn keepalived_3h_contributions() {
     let abstain = |why: &str| Contribution::Abstain(format!("tracker gw {why}"));
     let (pending, good, failed): (&[_], &[_], &[_]) = (&[], &[GOOD], &[BAD]);
     let table = [
-        (pending, -20, false, Contribution::None),
-        (pending, 20, false, Contribution::None),
-        (pending, 20, true, Contribution::None),
-        (pending, 0, false, abstain("has not been looked at yet")),
-        (pending, 0, true, abstain("has not been looked at yet")),
-        (good, -20, false, Contribution::None),
-        (good, -20, true, weight("is good", -20)),
-        (good, 20, false, weight("is good", 20)),
-        (good, 20, true, Contribution::None),
-        (good, 0, false, Contribution::None),
-        (good, 0, true, abstain("is good, which here counts as failed (`reverse`)")),
-        (failed, -20, false, weight("failed", -20)),
-        (failed, -20, true, Contribution::None),
-        (failed, 20, false, Contribution::None),
-        (failed, 20, true, weight("failed", 20)),
-        (failed, 0, false, abstain("failed: no answer from 192.0.2.1 within 1 s")),
-        (failed, 0, true, Contribution::None),
+        (pending, -20, Plain, Contribution::None),
+        (pending, 20, Plain, Contribution::None),
+        (pending, 20, Reverse, Contribution::None),
+        (pending, 0, Plain, abstain("has not been looked at yet")),
+        (pending, 0, Reverse, abstain("has not been looked at yet")),
+        (good, -20, Plain, Contribution::None),
+        (good, -20, Reverse, weight("is good", -20)),
+        (good, 20, Plain, weight("is good", 20)),
+        (good, 20, Reverse, Contribution::None),
+        (good, 0, Plain, Contribution::None),
+        (good, 0, Reverse, abstain("is good, which here counts as failed (`reverse`)")),
+        (failed, -20, Plain, weight("failed", -20)),
+        (failed, -20, Reverse, Contribution::None),
+        (failed, 20, Plain, Contribution::None),
+        (failed, 20, Reverse, weight("failed", 20)),
+        (failed, 0, Plain, abstain("failed: no answer from 192.0.2.1 within 1 s")),
+        (failed, 0, Reverse, Contribution::None),
     ];
-    for (results, weight, reverse, expect) in table {
+    for (results, weight, sense, expect) in table {
         let machine = after(ping(), 1, 1, results);
-        assert_eq!(Contribution::of(&machine, &track(weight, reverse)), expect, "{results:?} {weight} {reverse}");
+        assert_eq!(Contribution::of(&machine, &track(weight, sense)), expect, "{results:?} {weight} {sense:?}");
     }
 }
 
@@ -159,32 +166,32 @@ fn keepalived_3h_contributions() {
 fn the_number_of_a_file_is_multiplied_and_clamped() {
     let weight = |value: i64, weight| Contribution::Weight(format!("tracker gw is {value}"), weight);
     let table = [
-        (0, -20, false, Contribution::None),
-        (3, -20, false, weight(3, -60)),
-        (-3, -20, false, weight(-3, 60)),
-        (3, -20, true, weight(3, 60)),
-        (100, -20, false, weight(100, -253)),
-        (i64::MAX, 253, false, weight(i64::MAX, 253)),
-        (i64::MIN, 253, false, weight(i64::MIN, -253)),
-        (0, 0, false, Contribution::None),
-        (7, 0, false, Contribution::Abstain("tracker gw is 7".to_owned())),
-        (7, 0, true, Contribution::None),
+        (0, -20, Plain, Contribution::None),
+        (3, -20, Plain, weight(3, -60)),
+        (-3, -20, Plain, weight(-3, 60)),
+        (3, -20, Reverse, weight(3, 60)),
+        (100, -20, Plain, weight(100, -253)),
+        (i64::MAX, 253, Plain, weight(i64::MAX, 253)),
+        (i64::MIN, 253, Plain, weight(i64::MIN, -253)),
+        (0, 0, Plain, Contribution::None),
+        (7, 0, Plain, Contribution::Abstain("tracker gw is 7".to_owned())),
+        (7, 0, Reverse, Contribution::None),
     ];
-    for (value, weight, reverse, expect) in table {
+    for (value, weight, sense, expect) in table {
         let machine = after(file(), 1, 1, &[Ok(value)]);
-        assert_eq!(Contribution::of(&machine, &track(weight, reverse)), expect, "{value} {weight} {reverse}");
+        assert_eq!(Contribution::of(&machine, &track(weight, sense)), expect, "{value} {weight} {sense:?}");
     }
     // Garbage is a failure like any other, and the last number is of no meaning then.
     let machine = after(file(), 1, 1, &[Ok(3), BAD]);
     let failed = Contribution::Weight("tracker gw failed".to_owned(), -20);
-    assert_eq!(Contribution::of(&machine, &track(-20, false)), failed);
+    assert_eq!(Contribution::of(&machine, &track(-20, Plain)), failed);
 }
 
 /// keepalived: scripts that a reload brought start without the hold.
 #[test]
 fn keepalived_3i_new_after_a_reload_holds_nobody_out() {
     let machine = Machine::new(&tracker(ping(), 1, 1), Hold::In, start());
-    assert_eq!(Contribution::of(&machine, &track(0, false)), Contribution::None);
+    assert_eq!(Contribution::of(&machine, &track(0, Plain)), Contribution::None);
     assert!(!machine.is_awaited());
 }
 

@@ -41,10 +41,9 @@ impl Bench {
     }
 
     async fn next(&mut self) -> (OpId, Result<i64, String>) {
-        match self.events.recv().await.unwrap() {
-            Event::Looked { op, result } => (op, result),
-            other => panic!("{other:?}"),
-        }
+        let event = self.events.recv().await.unwrap();
+        let Event::Looked { op, result } = event else { panic!("{event:?}") };
+        (op, result)
     }
 
     async fn look(&mut self, what: LookSpec, within: Duration) -> Result<i64, String> {
