@@ -18,6 +18,7 @@ pub mod render;
 pub mod addrs;
 pub mod hooks;
 pub mod proxy;
+pub mod track;
 pub mod vrrp;
 
 pub mod node;

@@ -10,7 +10,7 @@ use crate::cli::outcome::{Exit, Failure};
 use crate::cli::terminal::{Tone, paint, print, span, stdout_colour};
 use crate::config::Colour;
 use crate::node::Status;
-use crate::node::status::{ConfigStatus, ProxyStatus, VipStatus};
+use crate::node::status::{ConfigStatus, ProxyStatus, TrackerStatus, VipStatus};
 
 /// Asks, and prints for people or programs.
 ///
@@ -50,6 +50,7 @@ pub fn human(status: &Status, colour: Colour) -> String {
     line(&mut out, "");
     proxy(&mut out, &status.proxy, colour);
     line(&mut out, "");
+    trackers(&mut out, &status.trackers, colour);
     config(&mut out, &status.config, colour);
     dropped(&mut out, status, colour);
     out
@@ -123,15 +124,24 @@ fn row(vip: &VipStatus, me: &str) -> [String; 6] {
     ]
 }
 
-/// `254`, or why it is another one than the configuration says.
+/// `254`, or how it comes about: `234 = 254 - 20 (backend web is DOWN)`.
 fn priority(vip: &VipStatus) -> String {
-    let weights: Vec<String> = vip.weights.iter().map(|(what, weight)| format!("{weight:+} {what}")).collect();
-    match (vip.priority, weights.is_empty()) {
-        (None, _) => format!("abstains (base {})", vip.base_priority),
-        (Some(now), true) if now == vip.base_priority => now.to_string(),
-        (Some(now), true) => format!("{now} (base {})", vip.base_priority),
-        (Some(now), false) => format!("{now} (base {}, {})", vip.base_priority, weights.join(", ")),
+    let base = vip.base_priority;
+    let Some(now) = vip.priority else { return format!("abstains (base {base})") };
+    if vip.weights.is_empty() {
+        return if now == base { now.to_string() } else { format!("{now} (base {base})") };
     }
+    let mut text = format!("{now} = {base}");
+    let mut sum = i32::from(base);
+    for (what, weight) in &vip.weights {
+        let sign = if *weight < 0 { '-' } else { '+' };
+        text.push_str(&format!(" {sign} {} ({what})", weight.unsigned_abs()));
+        sum = sum.saturating_add(*weight);
+    }
+    if sum != i32::from(now) {
+        text.push_str(&format!(", held at {now}"));
+    }
+    text
 }
 
 /// What contradicts the state: addresses that should be there and are not, or the other way round.
@@ -216,6 +226,27 @@ fn states(out: &mut String, what: &str, states: &[(String, String)], colour: Col
         })
         .collect();
     line(out, &format!("        {what} {}", words.join(", ")));
+}
+
+/// Those that need a word; the others are counted.
+fn trackers(out: &mut String, trackers: &[TrackerStatus], colour: Colour) {
+    if trackers.is_empty() {
+        return;
+    }
+    let good = trackers.iter().filter(|t| t.verdict == "good").count();
+    let head = paint("Trackers", Tone::Strong, colour);
+    line(out, &format!("{head}  {good} of {} good", trackers.len()));
+    for tracker in trackers.iter().filter(|t| t.verdict != "good" || !t.why.is_empty()) {
+        let tone = match tracker.verdict.as_str() {
+            "good" => Tone::Good,
+            "failed" => Tone::Bad,
+            _ => Tone::Idle,
+        };
+        let verdict = paint(&tracker.verdict.to_uppercase(), tone, colour);
+        let TrackerStatus { name, kind, why, for_ms, .. } = tracker;
+        indented(out, "        ", &format!("{name} {verdict} for {}: {why} ({kind})", span(*for_ms)));
+    }
+    line(out, "");
 }
 
 fn config(out: &mut String, config: &ConfigStatus, colour: Colour) {

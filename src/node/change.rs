@@ -174,6 +174,7 @@ impl Node {
         let before = std::mem::replace(&mut self.loaded, loaded);
         self.loaded_at = now;
         self.proxying.configure(&self.loaded);
+        self.tracking.configure(&self.loaded.config, &self.me, now);
         self.adopt_vips(now, out);
         self.choose_sources(now);
         // The addresses of the host are to be looked at with the new VIPs in mind.

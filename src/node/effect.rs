@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
 use crate::proxy::ProxyOp;
+use crate::track::LookSpec;
 use crate::units::{AddressOptions, IfName, LeaseSecs, VipAddress};
 
 /// In the order in which they must be carried out.
@@ -91,6 +92,15 @@ pub enum Effect {
         /// The operation.
         op: OpId,
         /// Give up after this long (the node judges the probe failed at that time by itself).
+        timeout: Duration,
+    },
+    /// Look at something that is tracked: answered by `Looked`.
+    Look {
+        /// The operation.
+        op: OpId,
+        /// At what.
+        what: LookSpec,
+        /// Give up after this long (the node judges the look failed at that time by itself).
         timeout: Duration,
     },
     /// Run a hook: answered by `HookFinished`.

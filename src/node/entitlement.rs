@@ -26,8 +26,10 @@ pub(super) struct Facts<'a> {
     pub(super) refused: Option<&'a str>,
     pub(super) proxy: &'a Verdict,
     pub(super) base: Priority,
-    /// What lowers the priority now.
+    /// What changes the priority now.
     pub(super) weights: &'a [(String, i32)],
+    /// A tracker of weight 0 has failed.
+    pub(super) tracked: Option<&'a str>,
 }
 
 /// Abstains for the first reason that holds, the most fundamental first; claims otherwise.
@@ -66,7 +68,10 @@ fn reason_to_abstain(facts: &Facts<'_>) -> Option<String> {
     if let Verdict::Failed { why } = facts.proxy {
         return Some(format!("proxy failed: {why}"));
     }
-    facts.refused.map(|error| format!("an address cannot be installed: {error}"))
+    if let Some(error) = facts.refused {
+        return Some(format!("an address cannot be installed: {error}"));
+    }
+    facts.tracked.map(str::to_owned)
 }
 
 #[cfg(test)]

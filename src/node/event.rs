@@ -79,6 +79,13 @@ pub enum Event {
         /// What the stats socket said, or why it said nothing.
         result: Result<Sample, String>,
     },
+    /// Outcome of [`super::Effect::Look`].
+    Looked {
+        /// The operation.
+        op: OpId,
+        /// The number in a file, 0 for all others; or why it is failed, for people.
+        result: Result<i64, String>,
+    },
     /// Outcome of [`super::Effect::RunHook`].
     HookFinished {
         /// The operation.

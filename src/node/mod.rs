@@ -12,6 +12,7 @@ mod outbox;
 mod proxying;
 mod report;
 pub mod status;
+mod tracking;
 mod vip;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use crate::node::entitlement::{Facts, entitlement};
 use crate::node::event::{HookOutcome, Loaded, Network, OpId, Received, Request, RequestId, Signal};
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::Proxying;
+use crate::node::tracking::Tracking;
 use crate::node::vip::{Host, Placed, Released, Seen, Vip};
 use crate::units::{Family, IfName, Name};
 use crate::vrrp::packet::{Capture, Reject, parse};
@@ -120,6 +122,7 @@ pub struct Node {
     observation: Observation,
     interfaces: BTreeMap<IfName, Interface>,
     proxying: Proxying,
+    tracking: Tracking,
     vips: Vec<Vip>,
     changes: Changes,
     dropped: BTreeMap<IfName, BTreeMap<Reject, u64>>,
@@ -136,6 +139,7 @@ impl Node {
         let mut ops = Ops::default();
         let mut out = Outbox::default();
         let proxying = Proxying::new(&loaded, now, &mut ops, &mut out);
+        let tracking = Tracking::new(&loaded.config, &me, now);
         let vips = loaded.config.vips.iter().filter_map(|v| Vip::new(v, &loaded.config, &me, now)).collect();
         let mut node = Self {
             me,
@@ -147,6 +151,7 @@ impl Node {
             observation: Observation { stale: true, ..Observation::default() },
             interfaces: BTreeMap::new(),
             proxying,
+            tracking,
             vips,
             changes: Changes::default(),
             dropped: BTreeMap::new(),
@@ -190,6 +195,7 @@ impl Node {
         };
         let inherit = self.vips.iter().any(Vip::is_undecided).then_some(self.started_at + INHERIT_WITHIN);
         vips.chain(self.proxying.deadlines())
+            .chain(self.tracking.deadlines())
             .chain(self.changes.deadline().map(|at| (at, "the configuration is to be read")))
             .chain(observe.map(|at| (at, "links and addresses are to be looked at")))
             .chain(reopen)
@@ -228,8 +234,10 @@ impl Node {
             Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid),
             Event::Probed { op, result } => {
                 let news = self.proxying.probed(now, op, result, &self.loaded, &mut self.ops, out);
+                self.feed_trackers(now, out);
                 self.proxy_news(now, news, out);
             }
+            Event::Looked { op, result } => self.tracking.looked(now, op, &result, out),
             Event::HookFinished { op, outcome } => self.hook_finished(op, outcome, out),
             Event::StartedWithLastGood { report } => self.started_with_last_good(now, &report),
             Event::ConfigTouched if self.phase == Phase::Running => self.changes.touched(now),
@@ -245,10 +253,13 @@ impl Node {
         if judge == Judge::Timers {
             let news = self.proxying.tick(now, &mut self.ops, out);
             self.proxy_news(now, news, out);
+            self.tracking.tick(now, out);
         }
         self.proxying.probe(now, &mut self.ops, out);
         self.settle_interfaces(now, out);
+        self.settle_trackers(now, out);
         self.settle_vips(now, judge, out);
+        self.note_roles(now);
         if let Some(op) = self.changes.due(now, &mut self.ops) {
             out.push(Effect::LoadConfig { op });
         }
@@ -265,7 +276,7 @@ impl Node {
             let network = &self.observation.network;
             let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
             vip.forget(now);
-            vip.weights = self.proxying.weights(&vip.config.track);
+            let awaited = self.tracking.is_awaited(&vip.config.track);
             let socket = match self.interfaces.get(&vip.interface).map(|i| &i.socket) {
                 Some(Socket::Open | Socket::Reopening) => Ok(true),
                 Some(Socket::Failed { why, .. }) => Err(why.as_str()),
@@ -282,12 +293,13 @@ impl Node {
                 refused: vip.refused(),
                 proxy: self.proxying.verdict(),
                 base: vip.base,
-                weights: &vip.weights,
+                weights: &vip.judgement.weights,
+                tracked: vip.judgement.abstain.as_deref(),
             };
             let answer = entitlement(&facts);
             vip.entitle(&host, answer, out);
             // Not entitled although nothing is being looked for: what a predecessor left here must go.
-            let decided = !adopting && self.observation.seen && socket != Ok(false);
+            let decided = !adopting && self.observation.seen && socket != Ok(false) && !awaited;
             if stopping || decided || now >= self.started_at + INHERIT_WITHIN {
                 vip.settle_inheritance();
             }
@@ -295,7 +307,7 @@ impl Node {
                 vip.tick(&host, out);
             }
             let opening = link.is_some() && socket == Ok(false);
-            if stopping || (self.observation.seen && self.proxying.settled && !opening) {
+            if stopping || (self.observation.seen && self.proxying.settled && !opening && !awaited) {
                 vip.tell_at_rest(&host, out);
             }
             vip.act(&host, &mut self.ops, out);
@@ -530,6 +542,7 @@ impl Node {
         }
         out.log(LogLevel::Info, None, "stopping: giving up all VIPs");
         self.abandon_changes(out);
+        self.tracking.stop();
         self.phase = Phase::Stopping { addresses_until: Some(now + WITHDRAW_WITHIN), until: now + STOP_WITHIN, proxy };
     }
 

@@ -23,6 +23,7 @@ impl Outbox {
             | Effect::Proxy { .. }
             | Effect::WatchWorker { .. }
             | Effect::Probe { .. }
+            | Effect::Look { .. }
             | Effect::RunHook { .. }
             | Effect::LoadConfig { .. }
             | Effect::KeepConfig

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{HealthConfig, Track};
+use crate::config::HealthConfig;
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
 use crate::node::outbox::{Ops, Outbox};
@@ -30,6 +30,8 @@ pub(super) struct Proxying {
     prober: Prober,
     settings: HealthConfig,
     pub(super) sample: Option<Sample>,
+    /// The sample is one that nobody asked for yet.
+    fresh: bool,
     pub(super) worker: Option<u32>,
     /// That worker ended although its master lives: a crash, or somebody else's reload. The next answer decides.
     suspect: Option<u32>,
@@ -61,6 +63,7 @@ impl Proxying {
             prober: Prober::new(),
             settings,
             sample: None,
+            fresh: false,
             worker: None,
             suspect: None,
             ended: false,
@@ -187,12 +190,10 @@ impl Proxying {
         lifecycle.into_iter().chain(self.prober.deadline().map(|at| (at, "the proxy is to be probed")))
     }
 
-    /// What lowers the priority: tracked backends without a server.
-    pub(super) fn weights(&self, track: &[Track]) -> Vec<(String, i32)> {
-        let Some(sample) = &self.sample else { return Vec::new() };
-        let down = |backend: &str| sample.backends.iter().any(|(name, status)| name == backend && status == "DOWN");
-        let lost = track.iter().filter(|t| down(t.tracker.as_str()));
-        lost.map(|t| (format!("backend {} is DOWN", t.tracker), t.weight)).collect()
+    /// The last good answer, once.
+    pub(super) fn fresh_sample(&mut self) -> Option<&Sample> {
+        let fresh = std::mem::take(&mut self.fresh);
+        self.sample.as_ref().filter(|_| fresh)
     }
 
     fn interval(&self) -> std::time::Duration {
@@ -206,6 +207,7 @@ impl Proxying {
         }
         let actions = self.lifecycle.sampled(now, &sample, ops.next());
         self.sample = Some(sample);
+        self.fresh = true;
         let before = self.health.verdict().clone();
         self.health.good(now);
         if before != Verdict::Healthy && self.health.verdict() == &Verdict::Healthy {

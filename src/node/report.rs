@@ -41,6 +41,7 @@ impl Node {
             proxy: self.proxy_status(now),
             vips: self.vips.iter().map(|vip| self.vip_status(now, vip)).collect(),
             dropped: self.dropped.iter().map(|(name, counters)| (name.to_string(), by_name(counters))).collect(),
+            trackers: self.tracking.status(now, &self.me),
         }
     }
 
@@ -62,7 +63,9 @@ impl Node {
             generation: sample.and_then(|s| s.generation).map(|g| g.to_string()),
             connections: sample.map(|s| (s.connections, s.connections_max)),
             frontends: sample.map(|s| s.frontends.clone()).unwrap_or_default(),
-            backends: sample.map(|s| s.backends.clone()).unwrap_or_default(),
+            backends: sample
+                .map(|s| s.backends.iter().map(|b| (b.name.clone(), b.status.clone())).collect())
+                .unwrap_or_default(),
             starts: proxying.lifecycle.starts(),
         }
     }
@@ -92,7 +95,7 @@ impl Node {
             holder: self.holder(now, vip),
             priority: vip.router.priority().map(crate::units::Priority::get),
             base_priority: vip.base.get(),
-            weights: vip.weights.clone(),
+            weights: vip.judgement.weights.clone(),
             installed: installed.map(|a| a.to_string()).collect(),
             transitions: transitions.collect(),
             counters: vip.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),

@@ -27,6 +27,9 @@ pub struct Status {
     pub vips: Vec<VipStatus>,
     /// Packets that were dropped before they could be attributed to a VIP, by interface, then by reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Every tracker that a VIP of this node uses, in the order of the file.
+    #[serde(default)]
+    pub trackers: Vec<TrackerStatus>,
 }
 
 /// The configuration in force.
@@ -105,7 +108,7 @@ pub struct VipStatus {
     pub priority: Option<u8>,
     /// Priority of the configuration.
     pub base_priority: u8,
-    /// What lowers it, with its weight.
+    /// What raises or lowers it, with its weight.
     pub weights: Vec<(String, i32)>,
     /// Which of the addresses are on the interface.
     pub installed: Vec<String>,
@@ -115,6 +118,23 @@ pub struct VipStatus {
     pub counters: BTreeMap<String, u64>,
     /// Packets for this VRID that were dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+}
+
+/// One tracker as this node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerStatus {
+    /// Name.
+    pub name: String,
+    /// What it watches, in words.
+    pub kind: String,
+    /// `pending` (not looked at yet), `good` or `failed`.
+    pub verdict: String,
+    /// Why it failed; empty when there is nothing to say.
+    pub why: String,
+    /// Milliseconds since that verdict.
+    pub for_ms: u64,
+    /// The number in a file when it was last read.
+    pub value: Option<i64>,
 }
 
 /// Who holds a VIP.

@@ -13,6 +13,7 @@ use crate::hooks::{self, HookQueue, HookState};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Network, OpId};
 use crate::node::outbox::{Ops, Outbox};
+use crate::node::tracking::Judgement;
 use crate::node::vip::announcing::Announcing;
 pub(super) use crate::node::vip::placed::Placed;
 use crate::units::{Family, IfName, LeaseSecs, Name, Priority};
@@ -78,7 +79,7 @@ pub(super) struct Vip {
     pub(super) why: String,
     pub(super) counters: BTreeMap<&'static str, u64>,
     pub(super) dropped: BTreeMap<Reject, u64>,
-    pub(super) weights: Vec<(String, i32)>,
+    pub(super) judgement: Judgement,
 }
 
 /// Given up by an operator.
@@ -127,7 +128,7 @@ impl Vip {
             why: "starting".to_owned(),
             counters: BTreeMap::new(),
             dropped: BTreeMap::new(),
-            weights: Vec::new(),
+            judgement: Judgement::default(),
             config: config.clone(),
         })
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::config::Backoff;
 use crate::render::Rendered;
 
-pub use stats::Sample;
+pub use stats::{BackendSample, Sample};
 
 /// An operation on the proxy's files or processes. The worker has one at a time in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 //! Bounded and tolerant of new columns; intolerant of anything that is not HAProxy's answer. It must never fill a
 //! gap with a default: a fact that is missing makes the probe a failed one.
 
+use serde::{Deserialize, Serialize};
+
 use crate::render::GENERATION_PREFIX;
 use crate::units::Digest;
 
@@ -33,8 +35,21 @@ pub struct Sample {
     pub uptime_secs: u64,
     /// `(name, status)` of every frontend, in HAProxy's order; a serving one is `OPEN`.
     pub frontends: Vec<(String, String)>,
-    /// `(name, status)` of every backend, in HAProxy's order; `UP` while a server is.
-    pub backends: Vec<(String, String)>,
+    /// Every backend, in HAProxy's order.
+    pub backends: Vec<BackendSample>,
+}
+
+/// What HAProxy says of one backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendSample {
+    /// Name.
+    pub name: String,
+    /// `UP` while a server is, else `DOWN`.
+    pub status: String,
+    /// Servers that requests can be sent to, backup ones too: up or without check, enabled, with a weight.
+    pub servers_up: u32,
+    /// Requests that wait because every server is full.
+    pub queued: u64,
 }
 
 /// Why an answer is no [`Sample`].
@@ -52,7 +67,7 @@ pub enum StatsError {
     /// `show stat` has no header line, or the header lacks a column.
     #[error("`show stat` answered without a {0} column")]
     Column(&'static str),
-    /// A row of `show stat` is shorter than its header demands.
+    /// A row of `show stat` is shorter than its header demands, or holds text where a number belongs.
     #[error("row {0} of `show stat` is incomplete")]
     Row(usize),
 }
@@ -135,30 +150,39 @@ fn generation(description: &str) -> Option<Digest> {
     description.strip_prefix(GENERATION_PREFIX)?.parse().ok()
 }
 
-type Rows = Vec<(String, String)>;
+type Stat = (Vec<(String, String)>, Vec<BackendSample>);
 
 /// Frontends and backends with their status, by the names of the header's columns.
-fn parse_stat(text: &str) -> Result<(Rows, Rows), StatsError> {
+fn parse_stat(text: &str) -> Result<Stat, StatsError> {
     let mut lines = text.lines();
     let header = lines.next().and_then(|l| l.strip_prefix("# ")).ok_or(StatsError::Column("pxname"))?;
     let column = |name: &'static str| header.split(',').position(|c| c == name).ok_or(StatsError::Column(name));
     let (pxname, svname, status) = (column("pxname")?, column("svname")?, column("status")?);
-    let last = pxname.max(svname).max(status);
+    let (act, bck, qcur) = (column("act")?, column("bck")?, column("qcur")?);
+    let last = [pxname, svname, status, act, bck, qcur].into_iter().fold(0, usize::max);
 
-    let (mut frontends, mut backends) = (Rows::new(), Rows::new());
+    let (mut frontends, mut backends) = (Vec::new(), Vec::new());
     for (index, line) in lines.take_while(|l| !l.is_empty()).enumerate() {
         let fields = fields(line, last + 1);
         let field = |at: usize| fields.get(at).ok_or(StatsError::Row(index + 1));
+        let count = |at: usize| field(at)?.parse::<u64>().map_err(|_| StatsError::Row(index + 1));
         let (name, kind, status) = (field(pxname)?, field(svname)?, field(status)?);
-        let rows = match kind.as_str() {
+        match kind.as_str() {
             // HAProxy's internal proxies, such as `<HTTPCLIENT>`, listen to nobody. (It lists neither the stats
             // socket, GLOBAL, nor the master's, MASTER; those names are free for users.)
             _ if name.starts_with('<') => continue,
-            "FRONTEND" => &mut frontends,
-            "BACKEND" => &mut backends,
+            "FRONTEND" => frontends.push((name.clone(), status.clone())),
+            "BACKEND" => {
+                let up = count(act)?.saturating_add(count(bck)?);
+                backends.push(BackendSample {
+                    name: name.clone(),
+                    status: status.clone(),
+                    servers_up: u32::try_from(up).unwrap_or(u32::MAX),
+                    queued: count(qcur)?,
+                });
+            }
             _ => continue,
-        };
-        rows.push((name.clone(), status.clone()));
+        }
     }
     Ok((frontends, backends))
 }

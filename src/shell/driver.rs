@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::clock::{self, Alarm};
 use super::control::Call;
 use super::files::FileOp;
+use super::looks::Look;
 use super::netlink::AddressOp;
 use super::systemd::{self, Watchdog};
 use super::vrrp_socket::VrrpSocket;
@@ -51,6 +52,7 @@ pub(crate) struct Outlets {
     pub(crate) proxy: mpsc::Sender<(OpId, ProxyOp)>,
     pub(crate) worker: watch::Sender<Option<u32>>,
     pub(crate) probes: mpsc::Sender<(OpId, Duration)>,
+    pub(crate) looks: mpsc::Sender<Look>,
     pub(crate) hooks: mpsc::Sender<(OpId, HookRun)>,
     pub(crate) files: mpsc::Sender<FileOp>,
 }
@@ -281,6 +283,10 @@ impl Driver {
                 Effect::Probe { op, timeout } => {
                     let sent = self.outlets.probes.try_send((op, timeout));
                     self.fail_unsent(sent, |(op, _), why| Some(Event::Probed { op, result: Err(why) }));
+                }
+                Effect::Look { op, what, timeout } => {
+                    let sent = self.outlets.looks.try_send(Look { op, what, deadline: clock::now() + timeout });
+                    self.fail_unsent(sent, |look, why| Some(Event::Looked { op: look.op, result: Err(why) }));
                 }
                 Effect::RunHook { op, run } => {
                     let sent = self.outlets.hooks.try_send((op, run));

@@ -3,20 +3,15 @@
 //! It does not decide which hook runs or in what order; it only runs what it is given, all at the same time.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Gid, Group, Pid, Uid, User};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::program::{self, Program};
 use crate::hooks::HookRun;
 use crate::node::Event;
 use crate::node::event::{HookOutcome, OpId};
@@ -29,9 +24,6 @@ const OUTPUT_BYTES_MAX: usize = 4096;
 
 /// Output still on its way when the hook has ended; what a daemon started by the hook prints later is not waited for.
 const OUTPUT_GRACE: Duration = Duration::from_millis(100);
-
-/// The search path of hooks; nothing of vipkeeper's own environment is passed on.
-const HOOK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The worker: each hook gets a task of its own. Ends when `hooks` is closed; what runs then runs on.
 pub async fn run(node: String, mut hooks: mpsc::Receiver<(OpId, HookRun)>, events: mpsc::Sender<Event>) {
@@ -77,7 +69,10 @@ pub async fn run_hook(node: &str, hook: HookRun) -> HookOutcome {
                 if open {
                     drop(tokio::time::timeout(OUTPUT_GRACE, reading).await);
                 }
-                outcome_of(status)
+                match program::ended(status) {
+                    Ok(()) => HookOutcome::Succeeded,
+                    Err(why) => HookOutcome::Failed(why),
+                }
             }
             Err(_) => {
                 kill_group(&mut child).await;
@@ -89,63 +84,12 @@ pub async fn run_hook(node: &str, hook: HookRun) -> HookOutcome {
     outcome
 }
 
-fn outcome_of(status: io::Result<ExitStatus>) -> HookOutcome {
-    match status {
-        Ok(status) if status.success() => HookOutcome::Succeeded,
-        Ok(status) => HookOutcome::Failed(match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit status {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => status.to_string(),
-        }),
-        Err(error) => HookOutcome::Failed(format!("cannot learn how it ended: {error}")),
-    }
-}
-
 fn spawn(node: &str, hook: &HookRun) -> io::Result<(Child, pipe::Receiver)> {
-    let (program, arguments) = hook.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let (reader, writer) = io::pipe()?;
-    let mut command = std::process::Command::new(program);
-    command
-        .args(arguments)
-        .current_dir("/")
-        .env_clear()
-        .env("PATH", HOOK_PATH)
-        .env("VIPKEEPER_NODE", node)
-        .env("VIPKEEPER_VIP", &hook.vip)
-        .env("VIPKEEPER_HOOK", hook.hook)
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer)
-        .process_group(0);
-    if let Some((uid, gid)) = identity(hook)? {
-        // The standard library drops all supplementary groups when root sets a uid.
-        command.gid(gid.as_raw()).uid(uid.as_raw());
-    }
-    let child = tokio::process::Command::from(command).spawn()?;
-    Ok((child, pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?))
-}
-
-/// Whom the hook runs as; none: as vipkeeper itself.
-fn identity(hook: &HookRun) -> io::Result<Option<(Uid, Gid)>> {
-    let user = match &hook.user {
-        Some(name) => Some(
-            User::from_name(name)?
-                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no user {name:?}")))?,
-        ),
-        None => None,
-    };
-    let group = match &hook.group {
-        Some(name) => Some(
-            Group::from_name(name)?
-                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no group {name:?}")))?,
-        ),
-        None => None,
-    };
-    Ok(match (user, group) {
-        (None, None) => None,
-        (Some(user), None) => Some((user.uid, user.gid)),
-        (Some(user), Some(group)) => Some((user.uid, group.gid)),
-        (None, Some(group)) => Some((Uid::effective(), group.gid)),
+    program::spawn(&Program {
+        argv: &hook.argv,
+        user: hook.user.as_deref(),
+        group: hook.group.as_deref(),
+        env: &[("VIPKEEPER_NODE", node), ("VIPKEEPER_VIP", &hook.vip), ("VIPKEEPER_HOOK", hook.hook)],
     })
 }
 
@@ -163,13 +107,9 @@ async fn read_output(mut output: pipe::Receiver, kept: &mut Vec<u8>) {
     }
 }
 
-/// Kills the hook and whatever it started in its group. The hook is not reaped yet, so its group id is still its own.
+/// Kills the hook and whatever it started in its group.
 async fn kill_group(child: &mut Child) {
-    let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else { return };
-    match killpg(Pid::from_raw(pid), Signal::SIGKILL) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(error) => tracing::warn!(pid, %error, "cannot kill the process group of a hook"),
-    }
+    program::kill_group(child.id());
     // SIGKILL cannot be refused, but a process in an uninterruptible call ends only after it.
     drop(tokio::time::timeout(OUTPUT_GRACE, child.wait()).await);
 }

@@ -16,6 +16,7 @@ pub mod vrrp_socket;
 pub mod netlink;
 
 pub mod hook_runner;
+pub mod looks;
 
 pub mod process;
 pub mod stats_socket;
@@ -29,6 +30,7 @@ pub mod systemd;
 pub mod logging;
 
 mod driver;
+mod program;
 mod runtime_dir;
 mod start;
 mod sys;
@@ -86,8 +88,9 @@ pub enum Realtime {
 /// not longer than two of them, since threads take turns and all that a burst of work needed would stay.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(6);
 
-/// More than hooks that start at the same time, so that they cannot keep files and proxy from their work.
-const BLOCKING_THREADS_MAX: usize = 96;
+/// More than hooks (64) and looks (32 and 8) that block at the same time, so that they cannot keep files and proxy from
+/// their work.
+const BLOCKING_THREADS_MAX: usize = 144;
 
 /// Blocking work still in flight at the end is left alone after this long.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
 use super::runtime_dir::RuntimeDir;
-use super::{Setup, hook_runner, netlink, stats_socket};
+use super::{Setup, hook_runner, looks, netlink, stats_socket};
 use crate::config::Sources;
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
@@ -28,6 +28,9 @@ const ADDRESS_OPS: usize = 1024;
 
 /// Hooks that wait behind the 64 that run. Full: the hook fails.
 const HOOKS: usize = 256;
+
+/// Looks of trackers that wait behind the 64 that are under way. Full: the look fails.
+const LOOKS: usize = 256;
 
 /// The node has one of these in flight; the rest is for those it gave up.
 const SINGLE_OPS: usize = 8;
@@ -91,6 +94,9 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     let (hooks, ops) = mpsc::channel(HOOKS);
     queues.spawn(hook_runner::run(me.as_str().to_owned(), ops, events.clone()));
 
+    let (looks, ops) = mpsc::channel(LOOKS);
+    queues.spawn(looks::run(me.as_str().to_owned(), ops, events.clone()));
+
     let (probes, ops) = mpsc::channel(SINGLE_OPS);
     let target_socket = target.stats_socket.clone();
     queues.spawn(probe(target_socket.clone(), ops, events.clone()));
@@ -120,7 +126,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     Ok((
         Workers { queues, control },
         Inlets { events: inlet, calls: inlet_calls, network_changed, config_touched },
-        Outlets { addresses, observe, proxy, worker, probes, hooks, files },
+        Outlets { addresses, observe, proxy, worker, probes, looks, hooks, files },
     ))
 }
 

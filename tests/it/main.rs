@@ -30,6 +30,7 @@ mod shell_clock;
 mod shell_control;
 mod shell_files;
 mod shell_hooks;
+mod shell_looks;
 mod shell_netlink;
 mod shell_vrrp_socket;
 mod tidy;

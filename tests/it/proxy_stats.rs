@@ -38,10 +38,12 @@ fn a_serving_proxy_is_read() {
                 ),
             ],
             backends: [
-                (
-                    "web",
-                    "DOWN",
-                ),
+                BackendSample {
+                    name: "web",
+                    status: "DOWN",
+                    servers_up: 0,
+                    queued: 0,
+                },
             ],
         }
     "#]]

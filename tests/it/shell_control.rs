@@ -40,6 +40,7 @@ fn status() -> Status {
         },
         vips: Vec::new(),
         dropped: BTreeMap::new(),
+        trackers: Vec::new(),
     }
 }
 

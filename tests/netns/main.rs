@@ -21,3 +21,4 @@ mod hooks;
 mod interop;
 mod packets;
 mod reload;
+mod trackers;

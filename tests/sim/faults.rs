@@ -7,6 +7,7 @@ use vipkeeper::node::event::{Request, Signal};
 use vipkeeper::units::{Centis, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
 
+use crate::host::Looks;
 use crate::setup::{node_ip, vip_ip};
 use crate::world::World;
 
@@ -15,7 +16,7 @@ pub fn inject(world: &mut World) {
     let host = world.rng.index(world.cluster.nodes);
     let vip = world.rng.index(world.cluster.vips);
     let ms = |world: &mut World, low, high| Duration::from_millis(world.rng.between(low, high));
-    match world.rng.below(31) {
+    match world.rng.below(33) {
         0 | 1 => world.kill_proxy(host),
         2 => {
             let frozen = world.rng.chance(600);
@@ -107,7 +108,7 @@ pub fn inject(world: &mut World) {
             world.restart_in(host, delay);
         }
         26 => world.hosts[host].paused ^= true,
-        30 => world.operator_reloads(host),
+        32 => world.operator_reloads(host),
         27 => world.hosts[host].hooks_fail ^= true,
         28 => {
             // A router of somebody else's that speaks now and then and never resigns.
@@ -115,6 +116,16 @@ pub fn inject(world: &mut World) {
             world.rival(host, vip, priority);
             world.disturb();
         }
+        29 => {
+            let looks = match world.rng.below(4) {
+                0 => Looks::Good,
+                1 => Looks::Hang,
+                2 => Looks::Number(3),
+                _ => Looks::Fail,
+            };
+            world.set_looks(host, looks);
+        }
+        30 => world.hosts[host].servers_up = world.rng.below(3) as u32,
         _ => world.signal(host, Signal::Hangup),
     }
 }
@@ -156,6 +167,9 @@ pub fn heal(world: &mut World) {
         h.refuse_addresses = false;
         h.hooks_hang = false;
         h.hooks_fail = false;
+        h.looks = Looks::Good;
+        h.servers_up = 2;
+        h.queued = 0;
         h.paused = false;
         if let Some(proxy) = &mut h.proxy {
             proxy.frozen = false;

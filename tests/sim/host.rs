@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use vipkeeper::node::Node;
 use vipkeeper::node::event::{Address, Event, Link, Network, OpId};
-use vipkeeper::proxy::Sample;
+use vipkeeper::proxy::{BackendSample, Sample};
 use vipkeeper::units::Digest;
 
 use crate::setup::{eth0, node_ip};
@@ -38,6 +38,17 @@ pub struct ProxyTroubles {
     pub reload_kills: bool,
 }
 
+/// How the looks of trackers end on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looks {
+    Good,
+    Fail,
+    /// Nobody answers before the deadline; one in three late answers says that all is well.
+    Hang,
+    /// A file holds that number.
+    Number(i64),
+}
+
 pub struct Host {
     pub index: usize,
     pub node: Option<Node>,
@@ -56,6 +67,12 @@ pub struct Host {
     pub refuse_addresses: bool,
     pub hooks_hang: bool,
     pub hooks_fail: bool,
+    /// How looks of trackers end.
+    pub looks: Looks,
+    /// Servers of backend `web` that are up.
+    pub servers_up: u32,
+    /// Requests in its queue.
+    pub queued: u64,
     /// The proxy answers, but its frontend does not listen.
     pub paused: bool,
     /// Dumps take this much longer.
@@ -100,6 +117,9 @@ impl Host {
             refuse_addresses: false,
             hooks_hang: false,
             hooks_fail: false,
+            looks: Looks::Good,
+            servers_up: 2,
+            queued: 0,
             paused: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
@@ -160,7 +180,12 @@ impl Host {
                 connections_max: 100,
                 uptime_secs: 1,
                 frontends: vec![("www".to_owned(), if self.paused { "PAUSED" } else { "OPEN" }.to_owned())],
-                backends: vec![("web".to_owned(), "UP".to_owned())],
+                backends: vec![BackendSample {
+                    name: "web".to_owned(),
+                    status: if self.servers_up > 0 { "UP" } else { "DOWN" }.to_owned(),
+                    servers_up: self.servers_up,
+                    queued: self.queued,
+                }],
             })),
         }
     }

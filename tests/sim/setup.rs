@@ -17,6 +17,29 @@ pub struct Cluster {
     pub interval: Centis,
     pub preempt: Preempt,
     pub unicast: bool,
+    /// What every VIP tracks, and with which weight.
+    pub track: Vec<(Tracker, i32)>,
+}
+
+/// A tracker that looks every second, waits half of that, and believes the second look.
+pub fn tracker(name: &str, kind: TrackerKind) -> Tracker {
+    let (interval, timeout) = (Duration::from_secs(1), Duration::from_millis(500));
+    Tracker { name: Name::new(name).unwrap(), kind, interval, timeout, rise: 2, fall: 2 }
+}
+
+/// The gateway answers pings.
+pub fn gateway() -> Tracker {
+    tracker("gw", TrackerKind::Ping { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)) })
+}
+
+/// Backend `web` has a server.
+pub fn web() -> Tracker {
+    tracker("web", TrackerKind::Backend { backend: Name::new("web").unwrap(), up_percent: 1 })
+}
+
+/// A number in a file.
+pub fn number() -> Tracker {
+    tracker("number", TrackerKind::File { path: "/run/number".into() })
 }
 
 pub fn node_name(i: usize) -> Name {
@@ -40,8 +63,14 @@ pub fn rank(cluster: &Cluster, v: usize, node: usize) -> usize {
     (node + cluster.nodes - v % cluster.nodes) % cluster.nodes
 }
 
+fn uses(track: &[(Tracker, i32)]) -> Vec<Track> {
+    track.iter().map(|(t, weight)| Track { tracker: t.name.clone(), weight: *weight, reverse: false }).collect()
+}
+
 fn vip(cluster: &Cluster, v: usize) -> VipConfig {
     let names = || (0..cluster.nodes).map(node_name);
+    // Room for what is added while all is well.
+    let top = 254 - cluster.track.iter().map(|(_, weight)| i64::from(*weight).max(0)).sum::<i64>();
     let hook = |name: &str| Some(HookCommand { argv: vec![format!("/hooks/{name}")] });
     VipConfig {
         name: Name::new(&format!("vip{v}")).unwrap(),
@@ -59,14 +88,14 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         interfaces: names().map(|n| (n, eth0())).collect(),
         vrid: Vrid::new(51 + v as i64).unwrap(),
         priorities: (0..cluster.nodes)
-            .map(|n| (node_name(n), Priority::new(254 - rank(cluster, v, n) as i64).unwrap()))
+            .map(|n| (node_name(n), Priority::new(top - rank(cluster, v, n) as i64).unwrap()))
             .collect(),
         advert_interval: cluster.interval,
         preempt: cluster.preempt,
         transport: if cluster.unicast { Transport::Unicast } else { Transport::Multicast(Transport::GROUP_V4) },
         checksum: Checksum::PseudoHeader,
         announce: Announce { repeat: 3, delay: Duration::from_secs(5), refresh: Duration::from_secs(60) },
-        track: Vec::new(),
+        track: uses(&cluster.track),
         hooks: HookCommands {
             master: hook("master"),
             backup: hook("backup"),
@@ -86,7 +115,7 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
             .collect(),
         vips: (0..cluster.vips).map(|v| vip(cluster, v)).collect(),
         groups: Vec::new(),
-        trackers: Vec::new(),
+        trackers: cluster.track.iter().map(|(tracker, _)| tracker.clone()).collect(),
         peers: None,
         proxy: ProxyConfig {
             engine: Engine::Haproxy,
@@ -120,5 +149,12 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
 }
 
 pub fn standard() -> Cluster {
-    Cluster { nodes: 2, vips: 1, interval: Centis::SECOND, preempt: Preempt::After(Duration::ZERO), unicast: false }
+    Cluster {
+        nodes: 2,
+        vips: 1,
+        interval: Centis::SECOND,
+        preempt: Preempt::After(Duration::ZERO),
+        unicast: false,
+        track: Vec::new(),
+    }
 }

@@ -7,7 +7,7 @@ use vipkeeper::units::{Centis, Digest};
 
 use crate::faults;
 use crate::rng::Rng;
-use crate::setup::{Cluster, rank};
+use crate::setup::{Cluster, gateway, number, rank, web};
 use crate::world::World;
 
 fn cluster(seed: u64) -> (Cluster, Duration) {
@@ -22,7 +22,15 @@ fn cluster(seed: u64) -> (Cluster, Duration) {
         1 => Preempt::After(Duration::from_secs(2)),
         _ => Preempt::After(Duration::ZERO),
     };
+    let track = match rng.below(8) {
+        0 => vec![(gateway(), 0)],
+        1 => vec![(gateway(), -20), (number(), -2)],
+        2 => vec![(web(), 20)],
+        3 => vec![(web(), 0), (number(), 0)],
+        _ => Vec::new(),
+    };
     let cluster = Cluster {
+        track,
         nodes: if rng.chance(300) { 3 } else { 2 },
         vips: rng.between(1, 2) as usize,
         interval: Centis::new(centis).unwrap(),

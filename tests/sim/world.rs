@@ -14,7 +14,7 @@ use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
 use vipkeeper::units::{Digest, LeaseSecs, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
 
-use crate::host::{Host, Leased, ProxyProcess};
+use crate::host::{Host, Leased, Looks, ProxyProcess};
 use crate::net::Segment;
 use crate::rng::Rng;
 use crate::setup::{self, Cluster, eth0, node_ip, node_name, vip_ip};
@@ -512,6 +512,7 @@ impl World {
                     let delay = Duration::from_micros(self.rng.between(200, 3_000));
                     self.push(delay, host, Item::Probe(incarnation, op));
                 }
+                Effect::Look { op, timeout, .. } => self.look(host, op, timeout),
                 Effect::RunHook { op, run } => {
                     self.hooks_run.push((host, run.argv.join(" ")));
                     let (delay, outcome) = if self.hosts[host].hooks_hang {
@@ -553,6 +554,27 @@ impl World {
                     self.hosts[host].incarnation += 1;
                 }
             }
+        }
+    }
+
+    fn look(&mut self, host: usize, op: OpId, timeout: Duration) {
+        let soon = Duration::from_micros(self.rng.between(300, 20_000));
+        let (delay, result) = match &self.hosts[host].looks {
+            Looks::Good => (soon, Ok(0)),
+            Looks::Number(number) => (soon, Ok(*number)),
+            Looks::Fail => (soon, Err("no route to host".to_owned())),
+            // Too late to count for anything.
+            Looks::Hang if self.rng.chance(333) => (timeout * 3, Ok(0)),
+            Looks::Hang => return,
+        };
+        self.deliver(host, delay, Event::Looked { op, result });
+    }
+
+    /// From now on the looks of trackers on a host end like this.
+    pub fn set_looks(&mut self, host: usize, looks: Looks) {
+        if self.hosts[host].looks != looks {
+            self.tell(format!("lb{} looks: {looks:?}", host + 1));
+            self.hosts[host].looks = looks;
         }
     }
 

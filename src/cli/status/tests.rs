@@ -6,7 +6,9 @@ use super::{exit, human};
 use crate::cli::outcome::Exit;
 use crate::config::Colour;
 use crate::node::Status;
-use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, TransitionStatus, VipStatus};
+use crate::node::status::{
+    ConfigStatus, Holder, ProxyStatus, ReloadStatus, TrackerStatus, TransitionStatus, VipStatus,
+};
 
 fn check(status: &Status, expected: &Expect) {
     expected.assert_eq(&human(status, Colour::None));
@@ -61,6 +63,7 @@ fn fine() -> Status {
         },
         vips: vec![vip("www", "active", holder(Some("lb1"), "192.168.83.131", 254))],
         dropped: BTreeMap::new(),
+        trackers: Vec::new(),
     }
 }
 
@@ -167,25 +170,25 @@ fn several_vips_are_aligned_and_weights_are_explained() {
     check(
         &status,
         &expect![[r#"
-        lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
+            lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
 
-        VIP            STATE   FOR        HELD BY                        PRIORITY                        ADDRESSES
-        www            ACTIVE  2 h 3 min  lb1 (this node)                254                             192.168.83.111/24 on eth0, vrid 51
-          why: heard no better router for 3.6 s
-        mail-and-more  BACKUP  2 h 3 min  192.168.83.140 (priority 200)  50 (base 100, -50 backend web)  192.168.83.111/24 on eth0, vrid 51
-          why: 192.168.83.140 advertises a higher priority
-        x              ACTIVE  2 h 3 min  nobody known                   254                             192.168.83.111/24 on eth0, vrid 51
-          why: heard no better router for 3.6 s
-          not yet on eth0: 192.168.83.111/24
+            VIP            STATE   FOR        HELD BY                        PRIORITY                     ADDRESSES
+            www            ACTIVE  2 h 3 min  lb1 (this node)                254                          192.168.83.111/24 on eth0, vrid 51
+              why: heard no better router for 3.6 s
+            mail-and-more  BACKUP  2 h 3 min  192.168.83.140 (priority 200)  50 = 100 - 50 (backend web)  192.168.83.111/24 on eth0, vrid 51
+              why: 192.168.83.140 advertises a higher priority
+            x              ACTIVE  2 h 3 min  nobody known                   254                          192.168.83.111/24 on eth0, vrid 51
+              why: heard no better router for 3.6 s
+              not yet on eth0: 192.168.83.111/24
 
-        Proxy   HEALTHY for 1 d 2 h: answers, all frontends open
-                serving, haproxy 2.6.12, master 4712, worker 4714, 3 of 8000 connections, started once
-                frontends www OPEN
-                backends  web UP
+            Proxy   HEALTHY for 1 d 2 h: answers, all frontends open
+                    serving, haproxy 2.6.12, master 4712, worker 4714, 3 of 8000 connections, started once
+                    frontends www OPEN
+                    backends  web UP
 
-        Config  00112233aabbccdd in force for 1 d 2 h
-                no reload since the start
-    "#]],
+            Config  00112233aabbccdd in force for 1 d 2 h
+                    no reload since the start
+        "#]],
     );
 }
 
@@ -202,4 +205,54 @@ fn colours_mark_the_state_and_nothing_else_changes() {
     }
     plain.push_str(rest);
     assert_eq!(plain, human(&status, Colour::None));
+}
+
+#[test]
+fn what_trackers_do_is_told_and_summed_up() {
+    let mut status = fine();
+    let tracker = |name: &str, verdict: &str, why: &str, value| TrackerStatus {
+        name: name.to_owned(),
+        kind: format!("what {name} watches"),
+        verdict: verdict.to_owned(),
+        why: why.to_owned(),
+        for_ms: 3_000,
+        value,
+    };
+    status.trackers = vec![
+        tracker("gw", "failed", "no answer from 192.0.2.1 within 1 s (3 times in a row)", None),
+        tracker("uplink", "good", "", None),
+        tracker("drain", "good", "is 3", Some(3)),
+        tracker("new", "pending", "has not been looked at yet", None),
+    ];
+    status.vips[0].priority = Some(224);
+    status.vips[0].weights = vec![("backend web is DOWN".to_owned(), -20), ("tracker drain is 3".to_owned(), -10)];
+    let mut low = vip("low", "backup", None);
+    (low.priority, low.base_priority) = (Some(1), 10);
+    low.weights = vec![("tracker gw failed".to_owned(), -20), ("tracker uplink is good".to_owned(), 2)];
+    status.vips.push(low);
+    check(
+        &status,
+        &expect![[r#"
+        lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
+
+        VIP  STATE   FOR        HELD BY          PRIORITY                                                                 ADDRESSES
+        www  ACTIVE  2 h 3 min  lb1 (this node)  224 = 254 - 20 (backend web is DOWN) - 10 (tracker drain is 3)           192.168.83.111/24 on eth0, vrid 51
+          why: heard no better router for 3.6 s
+        low  BACKUP  2 h 3 min  nobody known     1 = 10 - 20 (tracker gw failed) + 2 (tracker uplink is good), held at 1  192.168.83.111/24 on eth0, vrid 51
+          why: heard no better router for 3.6 s
+
+        Proxy   HEALTHY for 1 d 2 h: answers, all frontends open
+                serving, haproxy 2.6.12, master 4712, worker 4714, 3 of 8000 connections, started once
+                frontends www OPEN
+                backends  web UP
+
+        Trackers  2 of 4 good
+                gw FAILED for 3.0 s: no answer from 192.0.2.1 within 1 s (3 times in a row) (what gw watches)
+                drain GOOD for 3.0 s: is 3 (what drain watches)
+                new PENDING for 3.0 s: has not been looked at yet (what new watches)
+
+        Config  00112233aabbccdd in force for 1 d 2 h
+                no reload since the start
+    "#]],
+    );
 }

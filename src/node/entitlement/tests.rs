@@ -22,6 +22,7 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
         proxy: &Verdict::Healthy,
         base: Priority::new(100).unwrap(),
         weights: &weights,
+        tracked: None,
     };
     assert_eq!(entitlement(&fit()), Entitlement::Claim(Priority::new(80).unwrap()));
     let table = [
@@ -34,7 +35,8 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
         (Facts { socket: Ok(false), proxy: &failed, ..fit() }, "opening"),
         (Facts { socket: Err("needs CAP_NET_RAW"), ..fit() }, "CAP_NET_RAW"),
         (Facts { proxy: &failed, refused: Some("x"), ..fit() }, "signal 9"),
-        (Facts { refused: Some("no such device"), ..fit() }, "no such device"),
+        (Facts { refused: Some("no such device"), tracked: Some("x"), ..fit() }, "no such device"),
+        (Facts { tracked: Some("tracker gw failed: silent"), ..fit() }, "tracker gw failed: silent"),
     ];
     for (facts, expect) in table {
         let Entitlement::Abstain(why) = entitlement(&facts) else { panic!("{expect}: must abstain") };

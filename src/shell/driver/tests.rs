@@ -44,6 +44,7 @@ fn bench() -> Bench {
         proxy: mpsc::channel(1).0,
         worker: watch::channel(None).0,
         probes,
+        looks: mpsc::channel(1).0,
         hooks: mpsc::channel(1).0,
         files: mpsc::channel(1).0,
     };
