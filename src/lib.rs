@@ -22,6 +22,8 @@ pub mod vrrp;
 
 pub mod node;
 
+pub mod journal;
+
 pub mod shell;
 
 pub mod cli;

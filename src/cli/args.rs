@@ -83,6 +83,8 @@ pub enum Command {
     Release(ReleaseArgs),
     /// Take part again after a release
     Resume(ResumeArgs),
+    /// Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
+    Replay(ReplayArgs),
     /// Print a JSON Schema of the configuration, for editors
     Schema,
     /// Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
@@ -101,6 +103,9 @@ pub struct RunArgs {
     /// How to log
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, env = "VIPKEEPER_LOG_FORMAT")]
     pub log_format: LogFormat,
+    /// Record every event, for `replay`; an earlier FILE is kept as FILE.1, and recording ends at 256 MiB
+    #[arg(long, value_name = "FILE", env = "VIPKEEPER_JOURNAL")]
+    pub journal: Option<PathBuf>,
 }
 
 /// How much to log.
@@ -166,6 +171,13 @@ pub struct ReleaseArgs {
 pub struct ResumeArgs {
     /// Name of the VIP [default: all]
     pub vip: Option<String>,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// The journal
+    pub file: PathBuf,
 }
 
 /// Options of `demo`.

@@ -15,6 +15,7 @@ pub fn run(place: &Place, args: &RunArgs) -> ExitCode {
         node: place.node.clone(),
         runtime_dir: place.runtime().to_owned(),
         state_dir: place.state().to_owned(),
+        journal: args.journal.clone(),
     };
     let status = shell::run(&setup).unwrap_or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "vipkeeper cannot go on");

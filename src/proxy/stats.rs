@@ -3,6 +3,8 @@
 //! Bounded and tolerant of new columns; intolerant of anything that is not HAProxy's answer. It must never fill a
 //! gap with a default: a fact that is missing makes the probe a failed one.
 
+use serde::{Deserialize, Serialize};
+
 use crate::render::GENERATION_PREFIX;
 use crate::units::Digest;
 
@@ -13,7 +15,7 @@ pub const PROBE_COMMAND: &str = "show info;show stat -1 3 -1\n";
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// What a proxy says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Process id of the answering worker.
     pub pid: u32,

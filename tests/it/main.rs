@@ -26,6 +26,7 @@ mod proxy_master;
 mod proxy_process;
 mod proxy_stats;
 mod render;
+mod replay;
 mod shell_clock;
 mod shell_control;
 mod shell_files;

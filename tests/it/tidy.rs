@@ -65,7 +65,7 @@ fn report(rule: &str, findings: &[String]) {
 
 /// Which modules of the crate each module may name. `units` is everybody's.
 fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
-    let table: [(&str, &[&str]); 10] = [
+    let table: [(&str, &[&str]); 11] = [
         ("units", &[]),
         ("config", &[]),
         ("render", &["config"]),
@@ -74,8 +74,9 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("addrs", &["config"]),
         ("hooks", &["config"]),
         ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks"]),
-        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "node"]),
-        ("cli", &["config", "render", "proxy", "node", "shell"]),
+        ("journal", &["node"]),
+        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "node", "journal"]),
+        ("cli", &["config", "render", "proxy", "node", "journal", "shell"]),
     ];
     BTreeMap::from(table)
 }
@@ -85,7 +86,7 @@ const NODE_ONLY: [&str; 8] =
     ["driver", "hook_runner", "netlink", "process", "stats_socket", "systemd", "vrrp_socket", "workers"];
 
 /// Modules without IO, time and chance.
-const PURE: [&str; 8] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "node"];
+const PURE: [&str; 9] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "node", "journal"];
 
 /// What a pure module must not name.
 const IMPURE: [&str; 26] = [

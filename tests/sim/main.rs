@@ -20,6 +20,7 @@
 
 mod faults;
 mod host;
+mod journal;
 mod net;
 mod regressions;
 mod rng;

@@ -19,6 +19,7 @@ fn setup(directory: &Path, text: &str) -> Setup {
         node: Some("lb1".to_owned()),
         runtime_dir: directory.join("run"),
         state_dir: directory.join("state"),
+        journal: None,
     }
 }
 
