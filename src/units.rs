@@ -51,9 +51,10 @@ impl fmt::Display for Vrid {
     }
 }
 
-/// Priority of a router that takes part in the election, 1-254.
+/// Priority of a router that takes part in the election, 1-255.
 ///
-/// 0 (resign) and 255 (address owner) are not priorities but other claims (RFC 9568 section 5.2.4).
+/// 0 (resign) is not a priority but another claim (RFC 9568 section 5.2.4). 255 is the address owner: no weight moves it,
+/// and it does not wait at the start (section 6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Priority(NonZeroU8);
@@ -67,13 +68,21 @@ impl Priority {
         None => Self::MIN,
     };
 
-    /// Fails for anything outside 1-254.
+    /// The priority of the address owner.
+    pub const OWNER: Self = Self(NonZeroU8::MAX);
+
+    /// Fails for anything outside 1-255.
     pub fn new(value: i64) -> Result<Self, OutOfRange> {
-        u8::try_from(value).ok().filter(|v| *v != 255).and_then(NonZeroU8::new).map(Self).ok_or_else(|| OutOfRange {
+        u8::try_from(value).ok().and_then(NonZeroU8::new).map(Self).ok_or_else(|| OutOfRange {
             what: "a priority",
-            range: "1-254 (255 is reserved for the address owner, 0 means resign)",
+            range: "1-255 (255 is the address owner, 0 means resign)",
             got: value.to_string(),
         })
+    }
+
+    /// Whether this is the address owner's.
+    pub fn is_owner(self) -> bool {
+        self == Self::OWNER
     }
 
     /// The byte on the wire.
@@ -81,9 +90,12 @@ impl Priority {
         self.0.get()
     }
 
-    /// This priority plus `weight`, held within 1-254.
+    /// This priority plus `weight`, held within 1-254; an owner stays an owner.
     #[must_use]
     pub fn weighted(self, weight: i32) -> Self {
+        if self.is_owner() {
+            return self;
+        }
         let sum = i32::from(self.get()).saturating_add(weight).clamp(1, 254);
         Self::new(i64::from(sum)).unwrap_or(Self::MIN)
     }
@@ -223,6 +235,30 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
+/// An address family: VRRP for one never carries addresses of the other (RFC 9568 section 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Family {
+    /// IPv4
+    V4,
+    /// IPv6
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        if ip.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
+}
+
 /// A virtual address with its prefix length, as it is put on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VipAddress {
@@ -249,6 +285,11 @@ impl VipAddress {
         self.ip
     }
 
+    /// Its address family.
+    pub fn family(self) -> Family {
+        Family::of(self.ip)
+    }
+
     /// The IPv4 address, if it is one.
     pub fn ipv4(self) -> Option<Ipv4Addr> {
         match self.ip {
@@ -273,6 +314,29 @@ impl Serialize for VipAddress {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// Scope of an address or route (`rtnetlink(7)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+pub enum Scope {
+    /// `RT_SCOPE_UNIVERSE`
+    #[default]
+    Global,
+    /// `RT_SCOPE_SITE`
+    Site,
+    /// `RT_SCOPE_LINK`
+    Link,
+    /// `RT_SCOPE_HOST`
+    Host,
+}
+
+/// How an address is put on an interface, beside its prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct AddressOptions {
+    /// `IFA_LABEL`, such as `eth0:www`; 1-15 bytes. IPv4 only.
+    pub label: Option<String>,
+    /// Scope of the address.
+    pub scope: Scope,
 }
 
 /// A digest of configuration or rendered text: the first 8 bytes of SHA-256, shown as 16 hex digits.

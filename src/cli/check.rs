@@ -58,7 +58,7 @@ pub fn summary(config: &Config, me: &Me) -> String {
 }
 
 fn vip(vip: &VipConfig) -> String {
-    let addresses: Vec<String> = vip.addresses.iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = vip.addresses.iter().map(|a| a.address.to_string()).collect();
     let mut holders: Vec<_> = vip.priorities.iter().collect();
     holders.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
     let holders: Vec<String> = holders.iter().map(|(node, priority)| format!("{node} ({priority})")).collect();

@@ -3,20 +3,29 @@
 //! A value of these types has passed every check in `super::check`; references are resolved and ranges hold.
 //! It is the same on every node; [`Config::node`] finds one's own part.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::units::{Centis, Digest, IfName, Name, Priority, VipAddress, Vrid};
+mod vip;
+
+pub use vip::*;
+
+use crate::units::{Digest, Family, Name};
 
 /// One whole configuration, valid for every node named in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// All nodes, in the order of the file; at least one; names and addresses are unique.
     pub nodes: Vec<NodeConfig>,
-    /// All VIPs, in the order of the file; names are unique, and VRIDs on one interface too.
+    /// All VIPs, in the order of the file; names are unique, and VRIDs on one interface and family too.
     pub vips: Vec<VipConfig>,
+    /// Sync groups: their VIPs are in one state. No VIP is in two.
+    pub groups: Vec<GroupConfig>,
+    /// What VIPs track, in the order of the file; names are unique.
+    pub trackers: Vec<Tracker>,
+    /// How nodes talk to each other beside VRRP; none: they do not.
+    pub peers: Option<PeersConfig>,
     /// The proxy and how it is watched.
     pub proxy: ProxyConfig,
     /// In the order of the file; names are unique.
@@ -33,6 +42,11 @@ impl Config {
     /// The node of that name.
     pub fn node(&self, name: &Name) -> Option<&NodeConfig> {
         self.nodes.iter().find(|n| n.name == *name)
+    }
+
+    /// The tracker of that name.
+    pub fn tracker(&self, name: &Name) -> Option<&Tracker> {
+        self.trackers.iter().find(|t| t.name == *name)
     }
 
     /// The VIP of that name.
@@ -57,82 +71,15 @@ pub struct NodeConfig {
     pub name: Name,
     /// Its own address: unicast peers send to it, and adverts leave from it where the interface has it.
     pub address: IpAddr,
+    /// A second one of the other family, for unicast VIPs of that family.
+    pub second_address: Option<IpAddr>,
 }
 
-/// One virtual router: the addresses that move together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VipConfig {
-    /// Name by which binds and the CLI refer to it; `INSTANCE` name in hooks.
-    pub name: Name,
-    /// At least one, all of one family.
-    pub addresses: Vec<VipAddress>,
-    /// The interface on each node that takes part.
-    pub interfaces: BTreeMap<Name, IfName>,
-    /// Virtual router identifier.
-    pub vrid: Vrid,
-    /// Base priority of each node that takes part; a node that is absent never holds the VIP.
-    pub priorities: BTreeMap<Name, Priority>,
-    /// Advertisement interval when active.
-    pub advert_interval: Centis,
-    /// Whether a better node takes the VIP back.
-    pub preempt: Preempt,
-    /// How adverts travel.
-    pub transport: Transport,
-    /// Which VRRPv3 IPv4 checksum to send; both are accepted.
-    pub checksum: Checksum,
-    /// Gratuitous ARP.
-    pub announce: Announce,
-    /// Degrees of health that lower the priority.
-    pub track: Vec<TrackBackend>,
-    /// Commands to run on transitions; those of `[hooks]` where the VIP has none of its own.
-    pub hooks: HookCommands,
-}
-
-/// What a backup does when it hears an active router of lower priority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preempt {
-    /// Never take over from a live router (keepalived's `nopreempt`).
-    Refused,
-    /// Take over after having been fit for this long (0: at once; keepalived's `preempt_delay`).
-    After(Duration),
-}
-
-/// How advertisements travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// To a group, 224.0.0.18 by default (RFC 9568 section 5.1.1.2).
-    Multicast(Ipv4Addr),
-    /// To the address of every other node of the VIP.
-    Unicast,
-}
-
-/// Which checksum goes out in VRRPv3 over IPv4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checksum {
-    /// With the IPv4 pseudo header: what keepalived and FRR send and demand by default.
-    PseudoHeader,
-    /// Over the VRRP message alone (RFC 9568 section 5.2.8).
-    Rfc9568,
-}
-
-/// Gratuitous ARP after a takeover.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Announce {
-    /// Frames per round and address, 1-100.
-    pub repeat: u32,
-    /// When the second round follows the first; zero: no second round.
-    pub delay: Duration,
-    /// A single frame this often while active; zero: never.
-    pub refresh: Duration,
-}
-
-/// A backend whose loss lowers the priority of the node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrackBackend {
-    /// The backend; its HAProxy status is what counts (no server up means DOWN).
-    pub backend: Name,
-    /// Added to the priority while it is DOWN: -253..=-1, proven able to move the VIP.
-    pub weight: i32,
+impl NodeConfig {
+    /// Its own address of that family.
+    pub fn address_of(&self, family: Family) -> Option<IpAddr> {
+        [Some(self.address), self.second_address].into_iter().flatten().find(|ip| Family::of(*ip) == family)
+    }
 }
 
 /// The proxy and how it is watched.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::story::Stamp;
 use super::*;
 use crate::config::{self, Source, Sources};
-use crate::node::event::{Received, Signal};
+use crate::node::event::{Datagram, Received, Signal};
 use crate::render::{RenderInput, render};
 use crate::units::IfName;
 
@@ -53,11 +53,16 @@ fn a_configuration_that_is_refused_today_is_told_with_its_report() {
 fn a_packet_is_readable_and_its_times_are_exact() {
     let start = now();
     let at = start + Duration::from_nanos(1_000_000_001);
-    let received = Received { interface: IfName::new("eth0").unwrap(), bytes: vec![0x45, 0], truncated: false, at };
+    let received = Received {
+        interface: IfName::new("eth0").unwrap(),
+        datagram: Datagram::V4(vec![0x45, 0]),
+        truncated: false,
+        at,
+    };
     let line = told(start, Duration::from_nanos(1_000_000_007), Event::PacketReceived(received));
     let expected = concat!(
         r#"{"told":{"at":1000000007,"event":{"PacketReceived":"#,
-        r#"{"interface":"eth0","bytes":"4500","truncated":false,"at":1000000001}}}}"#,
+        r#"{"interface":"eth0","datagram":{"V4":"4500"},"truncated":false,"at":1000000001}}}}"#,
         "\n"
     );
     assert_eq!(line, expected);

@@ -2,13 +2,13 @@
 //!
 //! Nothing is believed until its outcome comes back as an [`Event`](super::Event).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
 use crate::proxy::ProxyOp;
-use crate::units::{IfName, LeaseSecs, VipAddress};
+use crate::units::{AddressOptions, IfName, LeaseSecs, VipAddress};
 
 /// In the order in which they must be carried out.
 pub type Effects = Vec<Effect>;
@@ -17,14 +17,17 @@ pub type Effects = Vec<Effect>;
 /// itself and at once; the others go to the worker of their resource and never delay the former.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Send a whole IPv4 datagram (header included; the kernel fills id and header checksum).
+    /// Send an advert.
     Transmit {
         /// Leaves here.
         interface: IfName,
-        /// Group or peer; equal to the destination in the header.
-        to: Ipv4Addr,
-        /// The datagram.
-        datagram: Vec<u8>,
+        /// Source address, on that interface.
+        source: IpAddr,
+        /// Group or peer, of the same family.
+        to: IpAddr,
+        /// IPv4: the whole datagram, header included (the kernel fills id and header checksum). IPv6: the VRRP message,
+        /// to leave with hop limit 255.
+        bytes: Vec<u8>,
     },
     /// Send a whole Ethernet frame.
     Announce {
@@ -40,7 +43,7 @@ pub enum Effect {
         /// Its kernel index.
         index: u32,
         /// Groups to join.
-        groups: Vec<Ipv4Addr>,
+        groups: Vec<IpAddr>,
     },
     /// Close them.
     CloseInterface {
@@ -57,6 +60,8 @@ pub enum Effect {
         index: u32,
         /// The address.
         address: VipAddress,
+        /// How it is put there.
+        options: AddressOptions,
         /// `valid_lft`.
         lease: LeaseSecs,
     },

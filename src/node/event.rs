@@ -3,7 +3,7 @@
 //! Any event is legal in any state; the shell never decides what one means. Each can be written to a journal and read
 //! from it (`crate::journal`), hence serde: an `Instant` needs `with = "moment"`, bytes `with = "hex"`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,11 @@ use crate::config::Config;
 use crate::node::recorded::Texts;
 use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
-use crate::units::recorded::{hex, moment};
-use crate::units::{IfName, Name};
+use crate::units::recorded::moment;
+use crate::units::{Family, IfName, Name};
 
 pub use crate::units::OpId;
+pub use crate::vrrp::packet::Datagram;
 
 /// Something happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -120,9 +121,8 @@ pub enum Event {
 pub struct Received {
     /// The interface it arrived on.
     pub interface: IfName,
-    /// The whole IPv4 datagram, header included, as read from the raw socket.
-    #[serde(with = "hex")]
-    pub bytes: Vec<u8>,
+    /// What arrived.
+    pub datagram: Datagram,
     /// Longer than the receive buffer; the rest is lost.
     pub truncated: bool,
     /// When the kernel received it.
@@ -173,12 +173,9 @@ impl Network {
         self.links.iter().find(|l| l.name == *name)
     }
 
-    /// IPv4 addresses of a link, in the kernel's order.
-    pub fn ipv4(&self, index: u32) -> impl Iterator<Item = (Ipv4Addr, &Address)> {
-        self.addresses.iter().filter(move |a| a.index == index).filter_map(|a| match a.ip {
-            IpAddr::V4(ip) => Some((ip, a)),
-            IpAddr::V6(_) => None,
-        })
+    /// Addresses of a link and family, in the kernel's order.
+    pub fn of_link(&self, index: u32, family: Family) -> impl Iterator<Item = &Address> {
+        self.addresses.iter().filter(move |a| a.index == index && Family::of(a.ip) == family)
     }
 }
 

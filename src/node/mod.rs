@@ -16,21 +16,21 @@ pub mod status;
 mod vip;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 pub use effect::{Effect, Effects, LogLevel, LogLine};
 pub use event::Event;
 pub use status::Status;
 
-use crate::config::{NodeConfig, Transport};
+use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
 use crate::node::entitlement::{Facts, entitlement};
 use crate::node::event::{HookOutcome, Loaded, Network, OpId, Received, Request, RequestId, Signal};
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::Proxying;
-use crate::node::vip::{Host, Released, Seen, Vip};
-use crate::units::{IfName, Name};
+use crate::node::vip::{Host, Placed, Released, Seen, Vip};
+use crate::units::{Family, IfName, Name};
 use crate::vrrp::packet::{Capture, Reject, parse};
 use crate::vrrp::router::Role;
 
@@ -83,7 +83,7 @@ enum ProxyOnExit {
 #[derive(Debug, Clone)]
 struct Interface {
     index: u32,
-    groups: Vec<Ipv4Addr>,
+    groups: Vec<IpAddr>,
     socket: Socket,
 }
 
@@ -178,7 +178,7 @@ impl Node {
         if self.phase == Phase::Exited {
             return None;
         }
-        let vips = self.vips.iter().flat_map(|v| v.deadlines(self.observation.network.link(&v.interface)));
+        let vips = self.vips.iter().flat_map(|v| v.deadlines(&self.observation.network));
         let observe =
             self.observation.not_before.filter(|_| self.observation.stale && self.observation.asked_at.is_none());
         let reopen = self.interfaces.values().filter_map(|i| match &i.socket {
@@ -263,7 +263,8 @@ impl Node {
         let adopting = self.proxying.may_be_adopting();
         for vip in &mut self.vips {
             let link = self.observation.network.link(&vip.interface);
-            let host = Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+            let network = &self.observation.network;
+            let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
             vip.forget(now);
             vip.weights = self.proxying.weights(&vip.config.track);
             let socket = match self.interfaces.get(&vip.interface).map(|i| &i.socket) {
@@ -311,11 +312,15 @@ impl Node {
         if !std::mem::take(&mut self.interfaces_stale) && !self.interfaces.values().any(retry) {
             return;
         }
-        let mut needed: BTreeMap<IfName, BTreeSet<Ipv4Addr>> = BTreeMap::new();
+        let mut needed: BTreeMap<IfName, BTreeSet<IpAddr>> = BTreeMap::new();
         for vip in &self.vips {
             let groups = needed.entry(vip.interface.clone()).or_default();
             if let Transport::Multicast(group) = vip.config.transport {
                 groups.insert(group);
+            }
+            // Announcements leave from wherever the addresses are.
+            for placed in &vip.addresses {
+                needed.entry(placed.interface.clone()).or_default();
             }
         }
         let network = &self.observation.network;
@@ -329,7 +334,7 @@ impl Node {
         }
         for (name, groups) in needed {
             let Some(link) = network.link(&name) else { continue };
-            let groups: Vec<Ipv4Addr> = groups.into_iter().collect();
+            let groups: Vec<IpAddr> = groups.into_iter().collect();
             let socket = match self.interfaces.get(&name) {
                 None => Socket::Opening,
                 Some(known) => match &known.socket {
@@ -380,17 +385,17 @@ impl Node {
         self.observation.seen = true;
         for vip in &mut self.vips {
             let link = network.link(&vip.interface);
-            let index = link.map(|l| l.index);
             let before = self.observation.network.link(&vip.interface);
             if before.zip(link).is_some_and(|(before, link)| before.mac != link.mac) {
                 vip.moved_hardware();
             }
-            let here = |address: &crate::addrs::LeasedAddress| {
+            let here = |placed: &Placed| {
+                let index = network.link(&placed.interface).map(|l| l.index);
                 let mut all = network.addresses.iter();
-                let found = all.find(|a| Some(a.index) == index && a.ip == address.address().ip());
+                let found = all.find(|a| Some(a.index) == index && a.ip == placed.lease.address().ip());
                 found.map(|a| Seen { ours: a.ours, valid_secs: a.valid_secs })
             };
-            vip.observe(now, asked_at, link, &here, out);
+            vip.observe(now, asked_at, &network, &here, out);
         }
         self.observation.network = network;
         self.interfaces_stale = true;
@@ -399,27 +404,24 @@ impl Node {
 
     /// The addresses to speak from, by the last dump.
     fn choose_sources(&mut self, now: Instant) {
-        let own = self.own_address();
-        let vips: Vec<IpAddr> = self.loaded.config.vips.iter().flat_map(|v| &v.addresses).map(|a| a.ip()).collect();
+        let vips: Vec<IpAddr> =
+            self.loaded.config.vips.iter().flat_map(|v| &v.addresses).map(VirtualAddress::ip).collect();
         let network = &self.observation.network;
         for vip in &mut self.vips {
             // Ours are VIPs, those that have just left the configuration too.
-            let foreign = |(ip, address): (Ipv4Addr, &event::Address)| (!address.ours).then_some(ip);
-            let candidates: Vec<Ipv4Addr> = network
+            let foreign = |address: &event::Address| (!address.ours).then_some(address.ip);
+            let family = vip.config.family();
+            let own = self.loaded.config.node(&self.me).and_then(|me| me.address_of(family));
+            let candidates: Vec<IpAddr> = network
                 .link(&vip.interface)
-                .map(|link| network.ipv4(link.index).filter_map(foreign).collect())
+                .map(|link| network.of_link(link.index, family).filter_map(foreign).collect())
                 .unwrap_or_default();
             vip.choose_source(now, &candidates, own, &vips);
         }
     }
 
-    fn own_address(&self) -> IpAddr {
-        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        self.loaded.config.node(&self.me).map_or(unknown, |n: &NodeConfig| n.address)
-    }
-
     fn hear(&mut self, now: Instant, received: &Received, out: &mut Outbox) {
-        let advert = match parse(&received.bytes, if received.truncated { Capture::Cut } else { Capture::Whole }) {
+        let advert = match parse(&received.datagram, if received.truncated { Capture::Cut } else { Capture::Whole }) {
             Ok(advert) => advert,
             Err(rejected) => {
                 let ours = |v: &&mut Vip| v.interface == received.interface && Some(v.config.vrid) == rejected.vrid;
@@ -432,14 +434,18 @@ impl Node {
             }
         };
         let stopping = matches!(self.phase, Phase::Stopping { .. });
-        let ours = |v: &&mut Vip| v.interface == received.interface && v.config.vrid == advert.vrid;
+        let ours = |v: &&mut Vip| {
+            v.interface == received.interface
+                && v.config.vrid == advert.vrid
+                && v.config.family() == Family::of(advert.source)
+        };
         let Some(vip) = self.vips.iter_mut().find(ours) else {
             let counters = self.dropped.entry(received.interface.clone()).or_default();
             *counters.entry(Reject::Vrid).or_default() += 1;
             return;
         };
-        let link = self.observation.network.link(&vip.interface);
-        let host = Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let network = &self.observation.network;
+        let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
         vip.hear(&host, received.at.min(now), &advert, out);
     }
 
@@ -556,9 +562,9 @@ impl Node {
     /// What must hold after every turn that ended with a tick where one was due; the simulation asks after each.
     pub fn check_invariants(&self, now: Instant) -> Result<(), String> {
         for vip in &self.vips {
-            let link = self.observation.network.link(&vip.interface);
             let stopping = matches!(self.phase, Phase::Stopping { .. });
-            vip.check(&Host { now, link, hooks: &self.loaded.config.hooks, stopping, me: &self.me })?;
+            let network = &self.observation.network;
+            vip.check(&Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me })?;
             let active = vip.router.role() == Role::Active;
             if active && stopping {
                 return Err(format!("{} is active while vipkeeper stops", vip.config.name));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{HealthConfig, TrackBackend};
+use crate::config::{HealthConfig, Track};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
 use crate::node::outbox::{Ops, Outbox};
@@ -176,11 +176,11 @@ impl Proxying {
     }
 
     /// What lowers the priority: tracked backends without a server.
-    pub(super) fn weights(&self, track: &[TrackBackend]) -> Vec<(String, i32)> {
+    pub(super) fn weights(&self, track: &[Track]) -> Vec<(String, i32)> {
         let Some(sample) = &self.sample else { return Vec::new() };
         let down = |backend: &str| sample.backends.iter().any(|(name, status)| name == backend && status == "DOWN");
-        let lost = track.iter().filter(|t| down(t.backend.as_str()));
-        lost.map(|t| (format!("backend {} is DOWN", t.backend), t.weight)).collect()
+        let lost = track.iter().filter(|t| down(t.tracker.as_str()));
+        lost.map(|t| (format!("backend {} is DOWN", t.tracker), t.weight)).collect()
     }
 
     fn interval(&self) -> std::time::Duration {

@@ -1,7 +1,6 @@
 //! The node as an operator sees it.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::addrs::LeasedAddress;
@@ -11,6 +10,7 @@ use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, Statu
 use crate::node::vip::Vip;
 use crate::node::{Node, Phase};
 use crate::proxy::health::Verdict;
+use crate::units::Family;
 use crate::vrrp::packet::Reject;
 use crate::vrrp::router::Role;
 
@@ -74,12 +74,12 @@ impl Node {
             why: t.why.clone(),
             ms_ago: ms(now, t.at),
         });
-        let installed = vip.addresses.iter().filter(|a| a.is_present()).map(LeasedAddress::address);
+        let installed = vip.addresses.iter().map(|a| &a.lease).filter(|a| a.is_present()).map(LeasedAddress::address);
         VipStatus {
             name: vip.config.name.to_string(),
             vrid: vip.config.vrid.get(),
             interface: vip.interface.to_string(),
-            addresses: vip.config.addresses.iter().map(ToString::to_string).collect(),
+            addresses: vip.config.addresses.iter().map(|a| a.address.to_string()).collect(),
             state: vip.router.role().name().to_owned(),
             for_ms: ms(now, vip.since),
             why: match vip.router.state() {
@@ -106,7 +106,8 @@ impl Node {
             return Some(Holder { node: Some(self.me.to_string()), address, priority: priority.get() });
         }
         let heard = vip.router.heard(now)?;
-        let known = self.loaded.config.nodes.iter().find(|n| n.address == IpAddr::V4(heard.source));
+        let known =
+            self.loaded.config.nodes.iter().find(|n| n.address_of(Family::of(heard.source)) == Some(heard.source));
         Some(Holder {
             node: known.map(|n| n.name.to_string()),
             address: heard.source.to_string(),

@@ -1,19 +1,21 @@
 //! One VIP on this node: its router, its addresses, its announcements and its hooks.
 
 mod announcing;
+mod placed;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::addrs::{AddressNews, AddressStep, Answer, LeasedAddress, Presence, Want};
+use crate::addrs::{AddressNews, AddressStep, Answer, Presence, Want};
 use crate::config::{Config, HookSettings, Transport, VipConfig};
 use crate::hooks::{self, HookQueue, HookState};
 use crate::node::effect::{Effect, LogLevel};
-use crate::node::event::{Link, OpId};
+use crate::node::event::{Network, OpId};
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::vip::announcing::Announcing;
-use crate::units::{IfName, LeaseSecs, Name, Priority};
+pub(super) use crate::node::vip::placed::Placed;
+use crate::units::{Family, IfName, LeaseSecs, Name, Priority};
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
 use crate::vrrp::router::{Company, Entitlement, Role, Router, RouterConfig, State, Step};
 
@@ -49,9 +51,9 @@ pub(super) struct Vip {
     pub(super) interface: IfName,
     pub(super) base: Priority,
     pub(super) router: Router,
-    pub(super) addresses: Vec<LeasedAddress>,
+    pub(super) addresses: Vec<Placed>,
     /// Addresses that left the configuration.
-    leaving: Vec<LeasedAddress>,
+    leaving: Vec<Placed>,
     /// The whole VIP left the configuration.
     pub(super) farewell: Option<String>,
     /// It leaves, and its successor of the same name tells the hooks.
@@ -61,16 +63,16 @@ pub(super) struct Vip {
     inheritance: Inheritance,
     announcing: Announcing,
     /// Arrived in this turn: announced at once, without waiting for the others.
-    arrived: Vec<Ipv4Addr>,
+    arrived: Vec<IpAddr>,
     hooks: HookQueue,
     /// What the hooks were told last.
     told: Option<HookState>,
     /// `notify_master` waits until every address is here.
     master_hook_due: bool,
-    source: Option<Ipv4Addr>,
+    source: Option<IpAddr>,
     /// The one before, which the others know: a resignation may still leave from it.
-    lost_source: Option<Ipv4Addr>,
-    peers: Vec<Ipv4Addr>,
+    lost_source: Option<IpAddr>,
+    peers: Vec<IpAddr>,
     pub(super) transitions: VecDeque<Transition>,
     pub(super) since: Instant,
     pub(super) why: String,
@@ -88,7 +90,7 @@ pub(super) struct Released {
 /// What a VIP needs to know of its host in a turn.
 pub(super) struct Host<'a> {
     pub(super) now: Instant,
-    pub(super) link: Option<&'a Link>,
+    pub(super) network: &'a Network,
     pub(super) hooks: &'a HookSettings,
     pub(super) stopping: bool,
     pub(super) me: &'a Name,
@@ -102,10 +104,10 @@ impl Vip {
         let peers = peers(config, all, me);
         let router = Router::new(router_config(config, &peers, None), "starting");
         Some(Self {
+            addresses: config.addresses.iter().map(|a| Placed::new(a, &interface, me, now)).collect(),
             interface,
             base,
             router,
-            addresses: config.addresses.iter().map(|a| LeasedAddress::new(*a, now)).collect(),
             leaving: Vec::new(),
             farewell: None,
             silenced: false,
@@ -140,10 +142,11 @@ impl Vip {
         self.router.configure(now, router_config(config, &self.peers, self.source));
         let mut kept = Vec::new();
         for address in &config.addresses {
-            let at = self.addresses.iter().position(|known| known.address() == *address);
+            let wanted = Placed::new(address, &self.interface, me, now);
+            let at = self.addresses.iter().position(|known| known.is_same(&wanted));
             kept.push(match at {
                 Some(at) => self.addresses.swap_remove(at),
-                None => LeasedAddress::new(*address, now),
+                None => wanted,
             });
         }
         self.leaving.append(&mut self.addresses);
@@ -188,7 +191,7 @@ impl Vip {
     }
 
     pub(super) fn may_hold_addresses(&self) -> bool {
-        self.addresses.iter().chain(&self.leaving).any(LeasedAddress::may_be_present)
+        self.addresses.iter().chain(&self.leaving).any(|a| a.lease.may_be_present())
     }
 
     pub(super) fn hooks_idle(&self) -> bool {
@@ -203,7 +206,10 @@ impl Vip {
     pub(super) fn source(&self) -> Result<(), &'static str> {
         match (self.source, self.config.transport) {
             (Some(_), _) => Ok(()),
-            (None, Transport::Multicast(_)) => Err("no IPv4 address to send adverts from"),
+            (None, Transport::Multicast(_)) => match self.config.family() {
+                Family::V4 => Err("no IPv4 address to send adverts from"),
+                Family::V6 => Err("no IPv6 link-local address to send adverts from"),
+            },
             (None, Transport::Unicast) => Err("not this node's address, the only one that unicast peers know"),
         }
     }
@@ -226,13 +232,19 @@ impl Vip {
 
     /// The address to speak from: the node's own where the interface has it; in multicast else the first that is no
     /// VIP.
-    pub(super) fn choose_source(&mut self, now: Instant, candidates: &[Ipv4Addr], own: IpAddr, vips: &[IpAddr]) {
-        let own = candidates.iter().copied().find(|ip| IpAddr::V4(*ip) == own);
+    pub(super) fn choose_source(&mut self, now: Instant, candidates: &[IpAddr], own: Option<IpAddr>, vips: &[IpAddr]) {
+        let own = candidates.iter().copied().find(|ip| Some(*ip) == own);
         let source = match self.config.transport {
             // Peers send to that address and believe no other.
             Transport::Unicast => own,
             Transport::Multicast(_) => {
-                own.or_else(|| candidates.iter().copied().find(|ip| !vips.contains(&IpAddr::V4(*ip))))
+                let real = || candidates.iter().copied().filter(|ip| !vips.contains(ip));
+                // RFC 9568 section 5.1.2.1: IPv6 adverts leave from a link-local address.
+                let link_local = real().find(|ip| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()));
+                match self.config.family() {
+                    Family::V4 => own.or_else(|| real().next()),
+                    Family::V6 => link_local,
+                }
             }
         };
         if source != self.source {
@@ -247,19 +259,20 @@ impl Vip {
         &mut self,
         now: Instant,
         asked_at: Instant,
-        link: Option<&Link>,
-        here: &dyn Fn(&LeasedAddress) -> Option<Seen>,
+        network: &Network,
+        here: &dyn Fn(&Placed) -> Option<Seen>,
         out: &mut Outbox,
     ) {
         let lease = LeaseSecs::for_interval(self.config.advert_interval);
         let mut oldest = Some(Duration::ZERO);
         for address in &mut self.addresses {
             let seen = here(address);
-            let news = address.observed(now, asked_at, presence(seen));
+            let news = address.lease.observed(now, asked_at, presence(seen));
+            let link_up = address.link(network).is_some_and(|l| l.up);
             // With the link its addresses may go: that is no riddle, and its reason to abstain follows.
-            if news == AddressNews::Gone && self.router.role() == Role::Active && link.is_some_and(|l| l.up) {
+            if news == AddressNews::Gone && self.router.role() == Role::Active && link_up {
                 *self.counters.entry("addresses-restored").or_default() += 1;
-                let message = format!("{} was removed by somebody else: putting it back", address.address());
+                let message = format!("{} was removed by somebody else: putting it back", address.lease.address());
                 out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
             }
             let idle = seen.filter(|s| s.ours).and_then(|s| s.valid_secs).map(|valid| {
@@ -270,7 +283,7 @@ impl Vip {
         }
         for address in &mut self.leaving {
             let seen = here(address);
-            let _gone = address.observed(now, asked_at, presence(seen));
+            let _gone = address.lease.observed(now, asked_at, presence(seen));
         }
         if self.inheritance == Inheritance::Undecided {
             self.inheritance = match oldest {
@@ -291,8 +304,8 @@ impl Vip {
             return;
         }
         self.count("adverts-received");
-        let backs_same = advert.addresses.len() == self.config.addresses.len()
-            && self.config.addresses.iter().all(|a| a.ipv4().is_some_and(|ip| advert.addresses.contains(&ip)));
+        let backs_same = advert.addresses.len() == self.config.advertised().count()
+            && self.config.advertised().all(|ip| advert.addresses.contains(&ip));
         if !backs_same {
             // Told, not dropped: a rolling change of the address list must not end in two active routers.
             self.count("adverts-with-other-addresses");
@@ -321,7 +334,7 @@ impl Vip {
         {
             self.inheritance = Inheritance::Settled;
             let idle = idle_at_most + host.now.saturating_duration_since(seen_at);
-            let here = self.addresses.iter().all(LeasedAddress::is_present);
+            let here = self.addresses.iter().all(|a| a.lease.is_present());
             // Nobody waits less than three intervals before taking over (RFC 9568 section 6.1).
             let unmissed = idle <= self.config.advert_interval.duration() * 3 || self.peers.is_empty();
             if here && unmissed {
@@ -372,7 +385,7 @@ impl Vip {
             Role::Active => {
                 self.master_hook_due = true;
                 // Addresses that are here already (an adopted lease) are announced as those that arrive.
-                let wanted = self.addresses.iter().any(LeasedAddress::is_present);
+                let wanted = self.addresses.iter().any(|a| a.lease.is_present());
                 self.announcing = Announcing { wanted, ..Announcing::default() };
             }
             Role::Backup => self.queue_hooks(host, HookState::Backup, out),
@@ -419,23 +432,24 @@ impl Vip {
     fn advertise(&mut self, claim: Claim, out: &mut Outbox) {
         let known = self.source.or(self.lost_source.filter(|_| claim == Claim::Resign));
         let Some(source) = known else { return };
-        let addresses: Vec<Ipv4Addr> = self.config.addresses.iter().filter_map(|a| a.ipv4()).collect();
+        let addresses: Vec<IpAddr> = self.config.advertised().collect();
         let destinations = match self.config.transport {
             Transport::Multicast(group) => vec![group],
             Transport::Unicast => self.peers.clone(),
         };
         for destination in destinations {
-            let datagram = build(&Outgoing {
+            let bytes = build(&Outgoing {
                 source,
                 destination,
                 vrid: self.config.vrid,
                 claim,
+                version: self.config.version,
                 interval: self.config.advert_interval,
                 checksum: self.config.checksum,
                 addresses: &addresses,
             });
             self.count("adverts-sent");
-            out.push(Effect::Transmit { interface: self.interface.clone(), to: destination, datagram });
+            out.push(Effect::Transmit { interface: self.interface.clone(), source, to: destination, bytes });
         }
     }
 
@@ -451,24 +465,21 @@ impl Vip {
     pub(super) fn act(&mut self, host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
         let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
         let lease = LeaseSecs::for_interval(self.config.advert_interval);
-        if let Some(link) = host.link {
-            let ours = self.addresses.iter_mut().map(|a| (a, want));
-            for (address, want) in ours.chain(self.leaving.iter_mut().map(|a| (a, Want::Absent))) {
-                let op = ops.next();
-                match address.plan(host.now, want, op) {
-                    Some(AddressStep::Install(address)) => {
-                        out.push(Effect::Install { op, index: link.index, address, lease });
-                    }
-                    Some(AddressStep::Withdraw(address)) => {
-                        out.push(Effect::Withdraw { op, index: link.index, address });
-                    }
-                    None => {}
+        let ours = self.addresses.iter_mut().map(|a| (a, want));
+        for (placed, want) in ours.chain(self.leaving.iter_mut().map(|a| (a, Want::Absent))) {
+            let Some(index) = placed.link(host.network).map(|link| link.index) else { continue };
+            let op = ops.next();
+            match placed.lease.plan(host.now, want, op) {
+                Some(AddressStep::Install(address)) => {
+                    out.push(Effect::Install { op, index, address, options: placed.options().clone(), lease });
                 }
+                Some(AddressStep::Withdraw(address)) => out.push(Effect::Withdraw { op, index, address }),
+                None => {}
             }
-            self.announce(host.now, link, out);
         }
-        self.leaving.retain(LeasedAddress::may_be_present);
-        if self.master_hook_due && self.addresses.iter().all(LeasedAddress::is_present) {
+        self.announce(host, out);
+        self.leaving.retain(|a| a.lease.may_be_present());
+        if self.master_hook_due && self.addresses.iter().all(|a| a.lease.is_present()) {
             self.master_hook_due = false;
             self.queue_hooks(host, HookState::Master, out);
         }
@@ -481,13 +492,13 @@ impl Vip {
     pub(super) fn installed(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
         let lease = LeaseSecs::for_interval(self.config.advert_interval);
         for address in self.addresses.iter_mut().chain(&mut self.leaving) {
-            match address.installed(now, op, Answer::from(result), lease) {
+            match address.lease.installed(now, op, Answer::from(result), lease) {
                 AddressNews::Arrived => {
-                    self.arrived.extend(address.address().ipv4());
+                    self.arrived.push(address.lease.address().ip());
                 }
                 AddressNews::Refused => {
                     let why = result.as_ref().err().cloned().unwrap_or_default();
-                    let message = format!("cannot install {}: {why}", address.address());
+                    let message = format!("cannot install {}: {why}", address.lease.address());
                     out.log(LogLevel::Warn, Some(self.config.name.as_str()), message.clone());
                     *self.counters.entry("addresses-refused").or_default() += 1;
                     self.refused = Some((message, now + REFUSED_PAUSE));
@@ -499,11 +510,11 @@ impl Vip {
 
     pub(super) fn withdrawn(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
         for address in self.addresses.iter_mut().chain(&mut self.leaving) {
-            let _news = address.withdrawn(now, op, Answer::from(result));
+            let _news = address.lease.withdrawn(now, op, Answer::from(result));
             if let Err(why) = result
-                && address.is_present()
+                && address.lease.is_present()
             {
-                let message = format!("cannot remove {}: {why}", address.address());
+                let message = format!("cannot remove {}: {why}", address.lease.address());
                 out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
             }
         }
@@ -514,18 +525,19 @@ impl Vip {
     }
 
     /// When [`Vip::tick`] or [`Vip::act`] has something to do.
-    pub(super) fn deadlines(&self, link: Option<&Link>) -> impl Iterator<Item = (Instant, &'static str)> {
-        let (role, has_link) = (self.router.role(), link.is_some());
+    pub(super) fn deadlines<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = (Instant, &'static str)> + 'a {
+        let role = self.router.role();
         let election = self.router.deadline().map(|at| match role {
             Role::Active => (at, "the next advert is due"),
             Role::Backup | Role::Fault => (at, "the active router may be gone"),
         });
         let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
-        let ours = self.addresses.iter().map(move |a| a.deadline(want));
-        let leaving = self.leaving.iter().map(|a| a.deadline(Want::Absent));
+        let ours = self.addresses.iter().map(move |a| (a, want));
+        let leaving = self.leaving.iter().map(|a| (a, Want::Absent));
+        let linked = ours.chain(leaving).filter(|(a, _)| a.link(network).is_some());
         let leases =
-            ours.chain(leaving).flatten().filter(move |_| has_link).map(|at| (at, "an address is to be renewed"));
-        let arp = self.announce_deadline(link).map(|at| (at, "addresses are to be announced"));
+            linked.filter_map(|(a, want)| a.lease.deadline(want)).map(|at| (at, "an address is to be renewed"));
+        let arp = self.announce_deadline(network).map(|at| (at, "addresses are to be announced"));
         let released = self.released.as_ref().and_then(|r| r.until).map(|at| (at, "a release ends"));
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         let refused = refused.map(|at| (at, "an address may be tried again"));
@@ -556,21 +568,17 @@ fn presence(seen: Option<Seen>) -> Presence {
     if seen.is_some() { Presence::Here } else { Presence::Missing }
 }
 
-fn peers(config: &VipConfig, all: &Config, me: &Name) -> Vec<Ipv4Addr> {
+fn peers(config: &VipConfig, all: &Config, me: &Name) -> Vec<IpAddr> {
     let others = all.nodes.iter().filter(|n| n.name != *me && config.priorities.contains_key(&n.name));
-    others
-        .filter_map(|n| match n.address {
-            IpAddr::V4(ip) => Some(ip),
-            IpAddr::V6(_) => None,
-        })
-        .collect()
+    // Where adverts go by multicast, peers only say that there is company.
+    others.map(|n| n.address_of(config.family()).unwrap_or(n.address)).collect()
 }
 
-fn router_config(config: &VipConfig, peers: &[Ipv4Addr], source: Option<Ipv4Addr>) -> RouterConfig {
+fn router_config(config: &VipConfig, peers: &[IpAddr], source: Option<IpAddr>) -> RouterConfig {
     RouterConfig {
         interval: config.advert_interval,
         preempt: config.preempt,
-        address: source.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        address: source.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
         company: if peers.is_empty() { Company::Alone } else { Company::Peers },
     }
 }

@@ -110,7 +110,18 @@ struct ServerModel {
 impl Model {
     /// Fails for a value that holds a control character, since it could begin a line of its own.
     pub(super) fn new(input: &RenderInput<'_>) -> Result<Self, RenderError> {
-        let Config { nodes: _, vips: _, proxy, frontends, backends, hooks: _, digest: _ } = input.config;
+        let Config {
+            nodes: _,
+            vips: _,
+            groups: _,
+            trackers: _,
+            peers: _,
+            proxy,
+            frontends,
+            backends,
+            hooks: _,
+            digest: _,
+        } = input.config;
         let stats_socket = input.stats_socket.to_str().ok_or_else(|| {
             RenderError(format!("the stats socket {} is not UTF-8: choose another runtime directory", {
                 input.stats_socket.display()

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -231,7 +231,7 @@ impl Driver {
                 self.flooded |= taken == PACKETS_PER_TURN;
                 match socket.receive() {
                     Ok(Some(received)) => {
-                        tracing::trace!(interface = %received.interface, bytes = received.bytes.len(), "received");
+                        tracing::trace!(interface = %received.interface, "received");
                         let event = Event::PacketReceived(received);
                         effects.extend(tell(&mut self.node, &mut self.journal, clock::now(), event));
                     }
@@ -262,13 +262,13 @@ impl Driver {
     fn execute(&mut self, effects: Effects) -> Option<u8> {
         for effect in effects {
             match effect {
-                Effect::Transmit { interface, to, datagram } => self.transmit(interface, to, &datagram),
+                Effect::Transmit { interface, source, to, bytes } => self.transmit(interface, source, to, &bytes),
                 Effect::Announce { interface, frame } => self.announce(interface, &frame),
                 Effect::OpenInterface { interface, index, groups } => self.open(interface, index, &groups),
                 Effect::CloseInterface { interface } => self.sockets.retain(|s| *s.interface() != interface),
                 Effect::ObserveNetwork => self.outlets.observe.notify_one(),
-                Effect::Install { op, index, address, lease } => {
-                    self.change_address(AddressOp::Install { op, index, address, lease });
+                Effect::Install { op, index, address, options, lease } => {
+                    self.change_address(AddressOp::Install { op, index, address, options, lease });
                 }
                 Effect::Withdraw { op, index, address } => {
                     self.change_address(AddressOp::Withdraw { op, index, address });
@@ -313,8 +313,8 @@ impl Driver {
         None
     }
 
-    fn transmit(&mut self, interface: IfName, to: Ipv4Addr, datagram: &[u8]) {
-        self.send(interface, |socket| socket.transmit(to, datagram));
+    fn transmit(&mut self, interface: IfName, source: IpAddr, to: IpAddr, bytes: &[u8]) {
+        self.send(interface, |socket| socket.transmit(source, to, bytes));
     }
 
     fn announce(&mut self, interface: IfName, frame: &[u8]) {
@@ -332,7 +332,7 @@ impl Driver {
         }
     }
 
-    fn open(&mut self, interface: IfName, index: u32, groups: &[Ipv4Addr]) {
+    fn open(&mut self, interface: IfName, index: u32, groups: &[IpAddr]) {
         self.sockets.retain(|s| *s.interface() != interface);
         let result = VrrpSocket::open(&interface, index, groups).map(|socket| self.sockets.push(socket));
         self.backlog.push_back(Event::InterfaceOpened { interface, result });

@@ -44,7 +44,7 @@ use tokio::task::JoinHandle;
 
 use crate::node::Event;
 use crate::node::event::{Address, Link, Network, OpId};
-use crate::units::{IfName, LeaseSecs, VipAddress};
+use crate::units::{AddressOptions, IfName, LeaseSecs, VipAddress};
 
 /// Our mark in `IFA_PROTO`: the letter `v`. 0-3 belong to the kernel, and routing daemons use route protocol numbers.
 pub const TAG: u8 = 0x76;
@@ -94,7 +94,7 @@ fn hint(error: Errno) -> &'static str {
 }
 
 /// A change of the address table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddressOp {
     /// Add or renew: answered by `AddressInstalled`.
     Install {
@@ -104,6 +104,8 @@ pub enum AddressOp {
         index: u32,
         /// The address.
         address: VipAddress,
+        /// How it is put there.
+        options: AddressOptions,
         /// `valid_lft`.
         lease: LeaseSecs,
     },

@@ -3,7 +3,7 @@
 //! Bytes in, bytes out, with the time at which the kernel received them. It parses and judges nothing.
 
 use std::io::{self, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddrV4};
 use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::task::{Context, Poll};
@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::{clock, sys};
-use crate::node::event::Received;
+use crate::node::event::{Datagram, Received};
 use crate::units::IfName;
 
 /// IP protocol number of VRRP (RFC 9568 section 5.1.1.4).
@@ -47,7 +47,7 @@ impl VrrpSocket {
     ///
     /// # Errors
     /// In words for the operator; a missing privilege is named.
-    pub fn open(interface: &IfName, index: u32, groups: &[Ipv4Addr]) -> Result<Self, String> {
+    pub fn open(interface: &IfName, index: u32, groups: &[IpAddr]) -> Result<Self, String> {
         let explain = |what: &str, error: &io::Error| {
             let hint = if error.kind() == io::ErrorKind::PermissionDenied {
                 ": vipkeeper needs the capability CAP_NET_RAW (run it as root, or with AmbientCapabilities=CAP_NET_RAW)"
@@ -93,7 +93,7 @@ impl VrrpSocket {
         match receive_from(self.raw.get_ref(), &mut self.buffer, &mut self.control) {
             Ok((bytes, truncated, stamp)) => {
                 let at = stamp.map_or_else(clock::now, |stamp| clock::instant_of(stamp, self.empty_at));
-                Ok(Some(Received { interface: self.interface.clone(), bytes, truncated, at }))
+                Ok(Some(Received { interface: self.interface.clone(), datagram: Datagram::V4(bytes), truncated, at }))
             }
             Err(error) => {
                 // Forget the reactor's cached readiness, or a lasting error would spin; what comes next is a new edge.
@@ -128,7 +128,8 @@ impl VrrpSocket {
     ///
     /// # Errors
     /// Those of `sendto`, such as `ENETDOWN`, or `WouldBlock` when the device's queue is full.
-    pub fn transmit(&self, to: Ipv4Addr, datagram: &[u8]) -> io::Result<()> {
+    pub fn transmit(&self, _source: IpAddr, to: IpAddr, datagram: &[u8]) -> io::Result<()> {
+        let IpAddr::V4(to) = to else { return Err(io::ErrorKind::Unsupported.into()) };
         let sent = self.raw.get_ref().send_to(datagram, &SocketAddrV4::new(to, 0).into())?;
         whole(sent, datagram)
     }
@@ -147,7 +148,7 @@ fn whole(sent: usize, all: &[u8]) -> io::Result<()> {
     if sent == all.len() { Ok(()) } else { Err(io::Error::other(format!("only {sent} of {} bytes left", all.len()))) }
 }
 
-fn raw_socket(index: u32, groups: &[Ipv4Addr]) -> Result<Socket, (&'static str, io::Error)> {
+fn raw_socket(index: u32, groups: &[IpAddr]) -> Result<Socket, (&'static str, io::Error)> {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(IPPROTO_VRRP)))
         .map_err(|e| ("open a raw VRRP socket", e))?;
     let setup = |result: io::Result<()>| result.map_err(|e| ("set up the VRRP socket", e));
@@ -164,6 +165,7 @@ fn raw_socket(index: u32, groups: &[Ipv4Addr]) -> Result<Socket, (&'static str, 
         tracing::debug!(%error, "the VRRP socket keeps the system's receive buffer");
     }
     for group in groups {
+        let IpAddr::V4(group) = group else { continue };
         socket
             .join_multicast_v4_n(group, &InterfaceIndexOrAddress::Index(index))
             .map_err(|e| ("join the VRRP multicast group", e))?;

@@ -3,11 +3,15 @@
 //! Reading never panics and has no effect but its answer: an [`Advert`] or the [`Reject`] that says which MUST of
 //! RFC 9568 section 7.1 the packet breaks.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::config::Checksum;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Checksum, Version};
+use crate::units::recorded::hex;
 use crate::units::{Centis, Priority, Vrid};
 use crate::vrrp::PROTOCOL;
+use crate::vrrp::checksum::sum;
 
 /// Bytes of an IPv4 header without options.
 const IPV4_HEADER: usize = 20;
@@ -18,15 +22,32 @@ const TOS: u8 = 0xc0;
 /// The only TTL that proves that no router forwarded the packet (RFC 9568 section 5.1.1.3).
 const TTL: u8 = 255;
 
+/// A datagram of IP protocol 112, as a raw socket delivers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Datagram {
+    /// The whole IPv4 datagram, header included.
+    V4(#[serde(with = "hex")] Vec<u8>),
+    /// IPv6: raw sockets deliver no header, only what the kernel tells of it.
+    V6 {
+        /// Source address.
+        source: Ipv6Addr,
+        /// Destination address.
+        destination: Ipv6Addr,
+        /// Hop limit.
+        hop_limit: u8,
+        /// The VRRP message.
+        #[serde(with = "hex")]
+        message: Vec<u8>,
+    },
+}
+
 /// What an advertisement claims (RFC 9568 section 5.2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// Priority 0: the sender gives up.
     Resign,
-    /// Priority 1-254.
+    /// Priority 1-255.
     Of(Priority),
-    /// Priority 255: the sender owns the addresses.
-    Owner,
 }
 
 impl Claim {
@@ -35,15 +56,14 @@ impl Claim {
         match self {
             Self::Resign => 0,
             Self::Of(priority) => priority.get(),
-            Self::Owner => 255,
         }
     }
 
-    fn from_byte(byte: u8) -> Self {
+    /// From the byte on the wire.
+    pub fn from_byte(byte: u8) -> Self {
         match Priority::new(i64::from(byte)) {
             Ok(priority) => Self::Of(priority),
-            Err(_) if byte == 0 => Self::Resign,
-            Err(_) => Self::Owner,
+            Err(_) => Self::Resign,
         }
     }
 }
@@ -52,9 +72,11 @@ impl Claim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advert {
     /// Source address of the datagram.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Destination address of the datagram.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
+    /// Version of the protocol.
+    pub version: Version,
     /// Virtual router.
     pub vrid: Vrid,
     /// What the sender claims.
@@ -64,7 +86,7 @@ pub struct Advert {
     /// Which checksum it uses.
     pub checksum: Checksum,
     /// The addresses it backs.
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Why a packet was dropped. The names appear in `status`.
@@ -144,10 +166,11 @@ pub enum Capture {
 }
 
 /// Reads a whole IPv4 datagram as a raw socket delivers it, in the order of RFC 9568 section 7.1.
-pub fn parse(datagram: &[u8], capture: Capture) -> Result<Advert, Rejected> {
+pub fn parse(datagram: &Datagram, capture: Capture) -> Result<Advert, Rejected> {
     if capture == Capture::Cut {
         return Err(Reject::Oversized.into());
     }
+    let Datagram::V4(datagram) = datagram else { return Err(Reject::Version.into()) };
     let (ip, message) = split_ipv4(datagram)?;
     let vrid = message.get(1).and_then(|v| Vrid::new(i64::from(*v)).ok());
     let reject = |reason| Rejected { reason, vrid };
@@ -166,8 +189,9 @@ pub fn parse(datagram: &[u8], capture: Capture) -> Result<Advert, Rejected> {
     let checksum = verify(message, ip.source, ip.destination).ok_or(reject(Reject::Checksum))?;
     let interval = Centis::new(u16::from_be_bytes([interval_high & 0x0f, interval_low]));
     Ok(Advert {
-        source: ip.source,
-        destination: ip.destination,
+        source: IpAddr::V4(ip.source),
+        destination: IpAddr::V4(ip.destination),
+        version: Version::V3,
         vrid: vrid.ok_or(reject(Reject::Vrid))?,
         claim: Claim::from_byte(priority),
         interval: interval.map_err(|_| reject(Reject::Interval))?,
@@ -202,7 +226,7 @@ fn split_ipv4(datagram: &[u8]) -> Result<(Ipv4, &[u8]), Rejected> {
     Ok((ip, message))
 }
 
-fn addresses(message: &[u8], count: u8) -> Result<Vec<Ipv4Addr>, Reject> {
+fn addresses(message: &[u8], count: u8) -> Result<Vec<IpAddr>, Reject> {
     let expected = VRRP_HEADER + usize::from(count) * 4;
     if count == 0 {
         return Err(Reject::AddressCount);
@@ -212,7 +236,7 @@ fn addresses(message: &[u8], count: u8) -> Result<Vec<Ipv4Addr>, Reject> {
         std::cmp::Ordering::Greater => Err(Reject::Oversized),
         std::cmp::Ordering::Equal => {
             let list = message.get(VRRP_HEADER..).unwrap_or_default();
-            Ok(list.as_chunks::<4>().0.iter().map(|octets| Ipv4Addr::from(*octets)).collect())
+            Ok(list.as_chunks::<4>().0.iter().map(|octets| IpAddr::from(*octets)).collect())
         }
     }
 }
@@ -232,9 +256,11 @@ fn verify(message: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> Option<Che
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     /// Source address.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Group or peer.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
+    /// Version of the protocol.
+    pub version: Version,
     /// Virtual router.
     pub vrid: Vrid,
     /// What we claim.
@@ -244,11 +270,12 @@ pub struct Outgoing<'a> {
     /// Which checksum to write.
     pub checksum: Checksum,
     /// The addresses, at most 255 (the configuration holds far fewer).
-    pub addresses: &'a [Ipv4Addr],
+    pub addresses: &'a [IpAddr],
 }
 
 /// Writes a whole IPv4 datagram, ready for a raw socket with `IP_HDRINCL`.
 pub fn build(advert: &Outgoing<'_>) -> Vec<u8> {
+    let (IpAddr::V4(source), IpAddr::V4(destination)) = (advert.source, advert.destination) else { return Vec::new() };
     let addresses = advert.addresses.get(..255).unwrap_or(advert.addresses);
     let count = u8::try_from(addresses.len()).unwrap_or(u8::MAX);
     let length = IPV4_HEADER + VRRP_HEADER + addresses.len() * 4;
@@ -257,8 +284,8 @@ pub fn build(advert: &Outgoing<'_>) -> Vec<u8> {
     datagram.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
     // Identification 0: the kernel fills it in, and the checksum of the header with it.
     datagram.extend_from_slice(&[0, 0, 0, 0, TTL, PROTOCOL, 0, 0]);
-    datagram.extend_from_slice(&advert.source.octets());
-    datagram.extend_from_slice(&advert.destination.octets());
+    datagram.extend_from_slice(&source.octets());
+    datagram.extend_from_slice(&destination.octets());
     let header_sum = !sum(0, &datagram);
     put(&mut datagram, 10, header_sum);
 
@@ -267,13 +294,15 @@ pub fn build(advert: &Outgoing<'_>) -> Vec<u8> {
     message.extend_from_slice(&advert.interval.get().to_be_bytes());
     message.extend_from_slice(&[0, 0]);
     for address in addresses {
-        message.extend_from_slice(&address.octets());
+        if let IpAddr::V4(ip) = address {
+            message.extend_from_slice(&ip.octets());
+        }
     }
     let start = match advert.checksum {
         Checksum::Rfc9568 => 0,
         // DEVIATION: RFC 9568 section 5.2.8 leaves the pseudo header out for IPv4; keepalived and FRR, the peers
         // in the field, demand it by default (test: both_ipv4_checksums_are_accepted).
-        Checksum::PseudoHeader => pseudo_header(&message, advert.source, advert.destination),
+        Checksum::PseudoHeader => pseudo_header(&message, source, destination),
     };
     let message_sum = !sum(start, &message);
     put(&mut message, 6, message_sum);
@@ -295,17 +324,6 @@ fn pseudo_header(message: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> u16
     header.extend_from_slice(&[0, PROTOCOL]);
     header.extend_from_slice(&u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes());
     sum(0, &header)
-}
-
-/// One's complement sum of 16-bit words (RFC 1071), odd lengths padded with zero.
-fn sum(start: u16, bytes: &[u8]) -> u16 {
-    let (words, rest) = bytes.as_chunks::<2>();
-    let tail = rest.first().map_or(0, |last| u32::from(*last) << 8);
-    let mut total = words.iter().fold(u32::from(start) + tail, |t, w| t + u32::from(u16::from_be_bytes(*w)));
-    while total > 0xffff {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    u16::try_from(total).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

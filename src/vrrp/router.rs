@@ -4,7 +4,7 @@
 //! The machine never speaks without being entitled: whether it may is decided by the node and told by
 //! [`Router::entitle`].
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::config::Preempt;
@@ -28,7 +28,7 @@ pub struct RouterConfig {
     /// Whether to take over from a live router of lower priority.
     pub preempt: Preempt,
     /// Our source address: breaks ties (the higher one wins).
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Whether anybody else takes part; alone, nobody can have taken over while we hung.
     pub company: Company,
 }
@@ -46,7 +46,7 @@ pub enum Company {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
     /// Its address.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// What it claimed.
     pub claim: Claim,
     /// Its interval.
@@ -154,7 +154,7 @@ pub enum Step {
     /// A rival of lower precedence spoke: announce the addresses again, for caches it may have poisoned.
     Reassert {
         /// The rival.
-        rival: Ipv4Addr,
+        rival: IpAddr,
     },
 }
 
@@ -273,19 +273,19 @@ impl Router {
     }
 
     /// An accepted advertisement of this VRID, received by the kernel at `at`.
-    pub fn hear(&mut self, now: Instant, at: Instant, source: Ipv4Addr, claim: Claim, interval: Centis) -> Vec<Step> {
+    pub fn hear(&mut self, now: Instant, at: Instant, source: IpAddr, claim: Claim, interval: Centis) -> Vec<Step> {
         let mut steps = self.step_down_after_stall(now);
         let heard = Heard { source, claim, interval, at };
         match (&self.state, claim) {
             (State::Initialize { .. }, Claim::Resign) => self.heard = None,
-            (State::Initialize { .. }, Claim::Of(_) | Claim::Owner) => self.heard = Some(heard),
+            (State::Initialize { .. }, Claim::Of(_)) => self.heard = Some(heard),
             (State::Backup { .. }, Claim::Resign) => self.hear_resignation(at, source),
-            (State::Backup { .. }, Claim::Of(_) | Claim::Owner) => self.defer_or_ignore(now, heard),
+            (State::Backup { .. }, Claim::Of(_)) => self.defer_or_ignore(now, heard),
             (State::Active { priority, .. }, Claim::Resign) => {
                 let priority = *priority;
                 steps.extend(self.advertise(now, priority));
             }
-            (State::Active { .. }, Claim::Of(_) | Claim::Owner) => steps.extend(self.defend_or_yield(now, heard)),
+            (State::Active { .. }, Claim::Of(_)) => steps.extend(self.defend_or_yield(now, heard)),
         }
         steps
     }
@@ -378,7 +378,7 @@ impl Router {
         self.config.company == Company::Peers && silent > self.config.interval.down(priority)
     }
 
-    fn hear_resignation(&mut self, at: Instant, source: Ipv4Addr) {
+    fn hear_resignation(&mut self, at: Instant, source: IpAddr) {
         // DEVIATION: RFC 9568 section 6.4.2 lets any priority 0 start the skew timer. The word of a router other
         // than the active one says nothing about the active one (test: a_bystander_cannot_resign_for_the_active).
         if self.heard.is_some_and(|h| h.source != source) {
@@ -401,7 +401,7 @@ impl Router {
         let State::Backup { timer, preempt_from, priority } = &mut self.state else { return };
         let weaker = match heard.claim {
             Claim::Of(theirs) => theirs < *priority,
-            Claim::Owner | Claim::Resign => false,
+            Claim::Resign => false,
         };
         let preempts = match self.config.preempt {
             Preempt::Refused => false,
@@ -419,7 +419,6 @@ impl Router {
         let interval = self.config.interval.duration();
         let State::Active { priority, assert_from, advertised, .. } = &mut self.state else { return Vec::new() };
         let stronger = match heard.claim {
-            Claim::Owner => true,
             Claim::Resign => false,
             Claim::Of(theirs) => theirs > *priority || (theirs == *priority && heard.source > self.config.address),
         };
@@ -442,7 +441,7 @@ impl Router {
     fn outranks(&self, theirs: Claim, ours: Priority) -> bool {
         match theirs {
             Claim::Of(theirs) => theirs < ours,
-            Claim::Resign | Claim::Owner => false,
+            Claim::Resign => false,
         }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipkeeper::config::{
-    Announce, Backend, Backoff, Bind, BindTarget, Check, CheckKind, Checksum, Config, Engine, Frontend, HealthConfig,
-    HookCommands, HookSettings, Mode, NodeConfig, OnStop, Origin, Preempt, ProxyConfig, RawLine, RawSections, Server,
-    Source, Sources, Timeouts, Transport, VipConfig,
+    Accept, Announce, Auth, Backend, Backoff, Bind, BindTarget, Check, CheckKind, Checksum, Config, Engine, Frontend,
+    HealthConfig, HookCommands, HookSettings, Mode, NodeConfig, OnRelease, OnStop, Origin, Preempt, ProxyConfig,
+    RawLine, RawSections, Server, Source, Sources, Timeouts, Transport, Version, VipConfig, VirtualAddress, Vmac,
 };
 use vipkeeper::render::{RenderError, RenderInput, Rendered, render};
 use vipkeeper::units::{Centis, Digest, IfName, Name, Priority, VipAddress, Vrid};
@@ -25,17 +25,28 @@ pub(crate) fn raw(line: usize, text: &str) -> RawLine {
     RawLine { text: text.to_owned(), origin: at(line) }
 }
 
+fn node(of: &str, address: &str) -> NodeConfig {
+    NodeConfig { name: name(of), address: address.parse().unwrap(), second_address: None }
+}
+
 /// One VIP, one frontend on it, one backend with two servers.
 pub(crate) fn config() -> Config {
     let both = |v: i64| (name("lb1"), Priority::new(v).unwrap());
     Config {
-        nodes: vec![
-            NodeConfig { name: name("lb1"), address: "192.0.2.1".parse().unwrap() },
-            NodeConfig { name: name("lb2"), address: "192.0.2.2".parse().unwrap() },
-        ],
+        nodes: vec![node("lb1", "192.0.2.1"), node("lb2", "192.0.2.2")],
         vips: vec![VipConfig {
             name: name("www"),
-            addresses: vec![VipAddress::new("198.51.100.7".parse().unwrap(), 24).unwrap()],
+            addresses: vec![VirtualAddress::plain(VipAddress::new("198.51.100.7".parse().unwrap(), 24).unwrap())],
+            routes: Vec::new(),
+            rules: Vec::new(),
+            version: Version::V3,
+            auth: Auth::None,
+            down_multiplier: 3,
+            link_hold: Duration::ZERO,
+            on_release: OnRelease::Reset,
+            grace: Duration::ZERO,
+            accept: Accept::Yes,
+            vmac: Vmac::Off,
             interfaces: BTreeMap::from([(name("lb1"), IfName::new("eth0").unwrap())]),
             vrid: Vrid::new(51).unwrap(),
             priorities: BTreeMap::from([both(150)]),
@@ -47,6 +58,9 @@ pub(crate) fn config() -> Config {
             track: Vec::new(),
             hooks: HookCommands::default(),
         }],
+        groups: Vec::new(),
+        trackers: Vec::new(),
+        peers: None,
         proxy: proxy(),
         frontends: vec![Frontend {
             name: name("www"),

@@ -22,7 +22,9 @@ fn check(test: &str, config: &Config, expected: &Expect) {
 /// Everything that the model has, so that every branch of the template is taken.
 fn rich() -> Config {
     let mut config = config();
-    config.vips[0].addresses.push(VipAddress::new("2001:db8::7".parse().unwrap(), 64).unwrap());
+    config.vips[0]
+        .addresses
+        .push(vipkeeper::config::VirtualAddress::plain(VipAddress::new("2001:db8::7".parse().unwrap(), 64).unwrap()));
     config.proxy.maxconn = Some(10_000);
     config.proxy.nbthread = Some(2);
     config.proxy.user = Some(name("nobody"));

@@ -8,9 +8,13 @@ use vipkeeper::node::Event;
 use vipkeeper::node::event::{Network, OpId};
 use vipkeeper::shell::clock;
 use vipkeeper::shell::netlink::{self, AddressOp, Netlink};
-use vipkeeper::units::{Centis, IfName, LeaseSecs, VipAddress};
+use vipkeeper::units::{AddressOptions, Centis, Family, IfName, LeaseSecs, VipAddress};
 
 use crate::namespace::{Namespace, as_root, index, ip, link_up};
+
+fn install(op: OpId, index: u32, address: VipAddress) -> AddressOp {
+    AddressOp::Install { op, index, address, options: AddressOptions::default(), lease: short_lease() }
+}
 
 fn vip(text: &str) -> VipAddress {
     let (ip, prefix) = text.split_once('/').unwrap();
@@ -57,7 +61,8 @@ fn dump_shows_links_and_addresses() {
         assert_eq!((link.index, link.up, link.mac), (v0, true, Some([2, 0, 0, 0, 0, 1])));
         assert!(!network.link(&IfName::new("v2").unwrap()).unwrap().up);
         assert_eq!(network.link(&IfName::new("lo").unwrap()).unwrap().mac, None);
-        let own: Vec<_> = network.ipv4(v0).map(|(ip, a)| (ip.to_string(), a.prefix, a.ours, a.valid_secs)).collect();
+        let own: Vec<_> =
+            network.of_link(v0, Family::V4).map(|a| (a.ip.to_string(), a.prefix, a.ours, a.valid_secs)).collect();
         assert_eq!(own, [("10.1.0.1".to_owned(), 24, false, None), ("10.2.0.1".to_owned(), 32, false, None)]);
         assert!(network.addresses.iter().any(|a| a.index == v0 && a.ip.to_string() == "2001:db8::1"));
     });
@@ -74,7 +79,7 @@ fn an_installed_vip_is_a_tagged_lease_without_broadcast_address() {
         assert!(shown.contains("valid_lft 2sec preferred_lft 2sec"), "{shown}");
         assert!(!shown.contains("brd"), "{shown}");
         let network = netlink.dump().await.unwrap();
-        let (_, address) = network.ipv4(v0).next().unwrap();
+        let address = network.of_link(v0, Family::V4).next().unwrap();
         assert!(address.ours);
         assert!(matches!(address.valid_secs, Some(1 | 2)), "{address:?}");
     });
@@ -95,7 +100,7 @@ fn the_kernel_ends_a_lease_that_nobody_renews_and_keeps_one_that_is_renewed() {
         assert!(start.elapsed() >= Duration::from_secs(4), "twice the lease");
         assert!(!has(&mut netlink, vip("10.1.0.8/32")).await, "the lease did not end");
         assert!(has(&mut netlink, vip("10.1.0.9/32")).await, "the renewed lease ended");
-        assert!(netlink.dump().await.unwrap().ipv4(v0).all(|(_, a)| a.ours), "the renewal lost the tag");
+        assert!(netlink.dump().await.unwrap().of_link(v0, Family::V4).all(|a| a.ours), "the renewal lost the tag");
     });
 }
 
@@ -107,7 +112,7 @@ fn an_address_is_taken_over_as_a_lease_and_withdrawing_is_idempotent() {
         ip("addr add 10.1.0.9/32 dev v0");
         netlink.install(v0, vip("10.1.0.9/32"), long_lease()).await.unwrap();
         assert!(ip("-o addr show dev v0").contains("10.1.0.9/32 scope global dynamic v0"));
-        assert!(netlink.dump().await.unwrap().ipv4(v0).all(|(_, a)| a.ours), "no tag");
+        assert!(netlink.dump().await.unwrap().of_link(v0, Family::V4).all(|a| a.ours), "no tag");
         for _ in 0..2 {
             netlink.withdraw(v0, vip("10.1.0.9/32")).await.unwrap();
             assert!(!has(&mut netlink, vip("10.1.0.9/32")).await);
@@ -175,8 +180,8 @@ fn worker_answers_every_operation_and_many_requests_for_a_dump_with_few() {
             observe.notify_one();
         }
         let address = vip("10.1.0.9/32");
-        ops.send(AddressOp::Install { op: OpId(1), index: v0, address, lease: short_lease() }).await.unwrap();
-        ops.send(AddressOp::Install { op: OpId(2), index: 9999, address, lease: short_lease() }).await.unwrap();
+        ops.send(install(OpId(1), v0, address)).await.unwrap();
+        ops.send(install(OpId(2), 9999, address)).await.unwrap();
         ops.send(AddressOp::Withdraw { op: OpId(3), index: v0, address }).await.unwrap();
 
         let mut answers = Vec::new();

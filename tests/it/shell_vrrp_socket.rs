@@ -6,12 +6,19 @@ use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, Protocol, Socket, Type};
-use vipkeeper::node::event::Received;
+use vipkeeper::node::event::{Datagram, Received};
 use vipkeeper::shell::clock;
 use vipkeeper::shell::vrrp_socket::VrrpSocket;
 use vipkeeper::units::IfName;
 
 use crate::namespace::{Namespace, as_root, index, ip, link_up};
+
+fn bytes(received: &Received) -> &[u8] {
+    match &received.datagram {
+        Datagram::V4(bytes) => bytes,
+        Datagram::V6 { message, .. } => message,
+    }
+}
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 9, 9, 9);
@@ -53,7 +60,7 @@ async fn wire() -> Wire {
 
 fn open(namespace: &Namespace) -> VrrpSocket {
     namespace.enter();
-    VrrpSocket::open(&IfName::new("eth0").unwrap(), index("eth0"), &[GROUP]).unwrap()
+    VrrpSocket::open(&IfName::new("eth0").unwrap(), index("eth0"), &[GROUP.into()]).unwrap()
 }
 
 async fn next(socket: &mut VrrpSocket) -> Received {
@@ -72,15 +79,15 @@ fn an_advert_arrives_whole_with_ttl_and_destination_although_no_side_has_an_addr
         let (left, mut right) = (open(&wire.left), open(&wire.right));
         let sent = datagram(GROUP, 255, b"advert");
         let before = clock::now();
-        left.transmit(GROUP, &sent).unwrap();
+        left.transmit(SOURCE.into(), GROUP.into(), &sent).unwrap();
         let received = next(&mut right).await;
         assert_eq!(received.interface.as_str(), "eth0");
         assert!(!received.truncated);
-        assert_eq!(received.bytes[8], 255, "TTL");
-        assert_eq!(received.bytes[12..16], SOURCE.octets(), "our source, not the kernel's");
-        assert_eq!(received.bytes[16..20], GROUP.octets());
-        assert_eq!(&received.bytes[20..], b"advert");
-        assert_ne!(received.bytes[10..12], [0, 0], "the kernel filled the checksum");
+        assert_eq!(bytes(&received)[8], 255, "TTL");
+        assert_eq!(bytes(&received)[12..16], SOURCE.octets(), "our source, not the kernel's");
+        assert_eq!(bytes(&received)[16..20], GROUP.octets());
+        assert_eq!(&bytes(&received)[20..], b"advert");
+        assert_ne!(bytes(&received)[10..12], [0, 0], "the kernel filled the checksum");
         let slack = Duration::from_millis(50);
         assert!(received.at + slack >= before && received.at <= clock::now(), "receive time");
         assert!(left_hears_nothing(left), "our own adverts do not come back");
@@ -99,7 +106,7 @@ fn the_receive_time_is_the_kernels_even_when_we_read_late() {
         assert_eq!(right.receive().unwrap(), None);
         // The first socket that wants stamps switches them on for the whole kernel, a moment later.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        left.transmit(GROUP, &datagram(GROUP, 255, b"early")).unwrap();
+        left.transmit(SOURCE.into(), GROUP.into(), &datagram(GROUP, 255, b"early")).unwrap();
         let sent = clock::now();
         tokio::time::sleep(Duration::from_millis(300)).await;
         let received = next(&mut right).await;
@@ -118,9 +125,9 @@ fn unicast_arrives_too_and_bad_packets_are_passed_on_as_they_are() {
         ip("addr add 10.9.9.1/24 dev eth0");
         let (left, mut right) = (open(&wire.left), open(&wire.right));
         let to = Ipv4Addr::new(10, 0, 0, 2);
-        left.transmit(to, &datagram(to, 3, b"")).unwrap();
+        left.transmit(SOURCE.into(), to.into(), &datagram(to, 3, b"")).unwrap();
         let received = next(&mut right).await;
-        assert_eq!((received.bytes.len(), received.bytes[8]), (20, 3));
+        assert_eq!((bytes(&received).len(), bytes(&received)[8]), (20, 3));
     });
 }
 
@@ -133,10 +140,10 @@ fn an_oversized_datagram_is_cut_and_marked() {
             ip("link set eth0 mtu 9000");
         }
         let (left, mut right) = (open(&wire.left), open(&wire.right));
-        left.transmit(GROUP, &datagram(GROUP, 255, &[7; 4000])).unwrap();
+        left.transmit(SOURCE.into(), GROUP.into(), &datagram(GROUP, 255, &[7; 4000])).unwrap();
         let received = next(&mut right).await;
         assert!(received.truncated);
-        assert_eq!(received.bytes.len(), 2048);
+        assert_eq!(bytes(&received).len(), 2048);
     });
 }
 
@@ -151,8 +158,8 @@ fn what_arrives_on_another_interface_is_not_heard() {
         link_up("far").await;
         let mut right = open(&wire.right);
         let far = VrrpSocket::open(&IfName::new("far").unwrap(), index("far"), &[]).unwrap();
-        let mut other = VrrpSocket::open(&IfName::new("other").unwrap(), index("other"), &[GROUP]).unwrap();
-        far.transmit(GROUP, &datagram(GROUP, 255, b"x")).unwrap();
+        let mut other = VrrpSocket::open(&IfName::new("other").unwrap(), index("other"), &[GROUP.into()]).unwrap();
+        far.transmit(SOURCE.into(), GROUP.into(), &datagram(GROUP, 255, b"x")).unwrap();
         assert_eq!(next(&mut other).await.interface.as_str(), "other");
         assert_eq!(right.receive().unwrap(), None);
     });
@@ -186,11 +193,11 @@ fn an_announcement_is_the_frame_on_the_wire() {
 fn failures_name_the_interface_and_what_was_tried() {
     as_root("failures_name_the_interface_and_what_was_tried", || async {
         let wire = wire().await;
-        let error = VrrpSocket::open(&IfName::new("gone0").unwrap(), 4711, &[GROUP]).unwrap_err();
+        let error = VrrpSocket::open(&IfName::new("gone0").unwrap(), 4711, &[GROUP.into()]).unwrap_err();
         assert!(error.contains("gone0") && error.contains("No such device"), "{error}");
         let left = open(&wire.left);
         ip("link set eth0 down");
-        assert!(left.transmit(GROUP, &datagram(GROUP, 255, b"x")).is_err());
+        assert!(left.transmit(SOURCE.into(), GROUP.into(), &datagram(GROUP, 255, b"x")).is_err());
         assert!(left.announce(&[0; 60]).is_err());
     });
 }

@@ -118,10 +118,11 @@ pub fn inject(world: &mut World) {
 
 /// Packets that no router of the cluster sent.
 fn hostile(world: &mut World, host: usize, vip: usize) {
-    let address = [vip_ip(vip)];
+    let address = [vip_ip(vip).into()];
     let mut bytes = build(&Outgoing {
-        source: node_ip(world.rng.index(world.cluster.nodes)),
+        source: node_ip(world.rng.index(world.cluster.nodes)).into(),
         destination: [224, 0, 0, 18].into(),
+        version: vipkeeper::config::Version::V3,
         vrid: Vrid::new(51 + vip as i64).unwrap(),
         claim: Claim::Of(Priority::MAX),
         interval: Centis::SECOND,
@@ -169,7 +170,9 @@ pub fn edit(version: u64, config: &mut vipkeeper::config::Config) {
     let nodes = config.nodes.len();
     let Some(vip) = config.vips.first_mut() else { return };
     match version {
-        2 => vip.addresses.push(vipkeeper::units::VipAddress::new([10, 0, 0, 150].into(), 24).unwrap()),
+        2 => vip.addresses.push(vipkeeper::config::VirtualAddress::plain(
+            vipkeeper::units::VipAddress::new([10, 0, 0, 150].into(), 24).unwrap(),
+        )),
         3 => vip.priorities.values_mut().for_each(|p| *p = Priority::new(100).unwrap()),
         4 => vip.name = vipkeeper::units::Name::new("renamed").unwrap(),
         5 => vip.transport = vipkeeper::config::Transport::Unicast,

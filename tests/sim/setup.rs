@@ -45,7 +45,17 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
     let hook = |name: &str| Some(HookCommand { argv: vec![format!("/hooks/{name}")] });
     VipConfig {
         name: Name::new(&format!("vip{v}")).unwrap(),
-        addresses: vec![VipAddress::new(IpAddr::V4(vip_ip(v)), 24).unwrap()],
+        addresses: vec![VirtualAddress::plain(VipAddress::new(IpAddr::V4(vip_ip(v)), 24).unwrap())],
+        routes: Vec::new(),
+        rules: Vec::new(),
+        version: Version::V3,
+        auth: Auth::None,
+        down_multiplier: 3,
+        link_hold: Duration::ZERO,
+        on_release: OnRelease::Reset,
+        grace: Duration::ZERO,
+        accept: Accept::Yes,
+        vmac: Vmac::Off,
         interfaces: names().map(|n| (n, eth0())).collect(),
         vrid: Vrid::new(51 + v as i64).unwrap(),
         priorities: (0..cluster.nodes)
@@ -53,11 +63,7 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
             .collect(),
         advert_interval: cluster.interval,
         preempt: cluster.preempt,
-        transport: if cluster.unicast {
-            Transport::Unicast
-        } else {
-            Transport::Multicast(Ipv4Addr::new(224, 0, 0, 18))
-        },
+        transport: if cluster.unicast { Transport::Unicast } else { Transport::Multicast(Transport::GROUP_V4) },
         checksum: Checksum::PseudoHeader,
         announce: Announce { repeat: 3, delay: Duration::from_secs(5), refresh: Duration::from_secs(60) },
         track: Vec::new(),
@@ -75,8 +81,13 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
 pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
     let ms = Duration::from_millis;
     let config = Config {
-        nodes: (0..cluster.nodes).map(|n| NodeConfig { name: node_name(n), address: IpAddr::V4(node_ip(n)) }).collect(),
+        nodes: (0..cluster.nodes)
+            .map(|n| NodeConfig { name: node_name(n), address: IpAddr::V4(node_ip(n)), second_address: None })
+            .collect(),
         vips: (0..cluster.vips).map(|v| vip(cluster, v)).collect(),
+        groups: Vec::new(),
+        trackers: Vec::new(),
+        peers: None,
         proxy: ProxyConfig {
             engine: Engine::Haproxy,
             binary: "haproxy".into(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use vipkeeper::config::{Checksum, Config};
 use vipkeeper::journal::story::{Line, Stamp, What};
-use vipkeeper::node::event::{HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
+use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use vipkeeper::node::{Effect, Event, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
 use vipkeeper::units::{Digest, LeaseSecs, Priority, Vrid};
@@ -290,7 +290,7 @@ impl World {
     /// A frame from nowhere.
     pub fn inject(&mut self, host: usize, bytes: Vec<u8>) {
         let at = self.now;
-        let received = Received { interface: eth0(), truncated: bytes.len() > 2048, bytes, at };
+        let received = Received { interface: eth0(), truncated: bytes.len() > 2048, datagram: Datagram::V4(bytes), at };
         self.deliver(host, Duration::ZERO, Event::PacketReceived(received));
     }
 
@@ -301,13 +301,14 @@ impl World {
 
     pub fn advert_from(&mut self, source: std::net::Ipv4Addr, host: usize, vip: usize, priority: u8) {
         let bytes = build(&Outgoing {
-            source,
+            source: source.into(),
             destination: [224, 0, 0, 18].into(),
+            version: vipkeeper::config::Version::V3,
             vrid: Vrid::new(51 + vip as i64).unwrap(),
             claim: Claim::Of(Priority::new(i64::from(priority)).unwrap()),
             interval: self.cluster.interval,
             checksum: Checksum::PseudoHeader,
-            addresses: &[vip_ip(vip)],
+            addresses: &[vip_ip(vip).into()],
         });
         self.inject(host, bytes);
     }
@@ -496,9 +497,7 @@ impl World {
                 self.tell_of(host, what);
             }
             match effect {
-                Effect::Transmit { to, datagram, .. } => {
-                    self.transmit(host, to.is_multicast().then_some(()), to, &datagram)
-                }
+                Effect::Transmit { to, bytes, .. } => self.transmit(host, to.is_multicast().then_some(()), to, &bytes),
                 Effect::Announce { frame, .. } => self.announce(host, &frame),
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
@@ -509,7 +508,7 @@ impl World {
                     let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
-                Effect::Install { op, index, address, lease } => {
+                Effect::Install { op, index, address, lease, .. } => {
                     let delay = self.netlink_delay(host);
                     if self.hosts[host].link_index == Some(index) {
                         self.push(delay, host, Item::Install(incarnation, op, address.ip(), lease));
@@ -592,7 +591,7 @@ impl World {
         free - self.now
     }
 
-    fn transmit(&mut self, from: usize, multicast: Option<()>, to: std::net::Ipv4Addr, datagram: &[u8]) {
+    fn transmit(&mut self, from: usize, multicast: Option<()>, to: IpAddr, datagram: &[u8]) {
         if !self.hosts[from].is_connected() {
             self.deliver(
                 from,
@@ -602,14 +601,20 @@ impl World {
             return;
         }
         for host in 0..self.hosts.len() {
-            let wanted =
-                host != from && self.hosts[host].is_connected() && (multicast.is_some() || node_ip(host) == to);
+            let wanted = host != from
+                && self.hosts[host].is_connected()
+                && (multicast.is_some() || IpAddr::V4(node_ip(host)) == to);
             if !wanted {
                 continue;
             }
             for (us, bytes) in self.segment.carry(&mut self.rng, from, host, datagram) {
                 let delay = Duration::from_micros(us);
-                let received = Received { interface: eth0(), truncated: false, bytes, at: self.now + delay };
+                let received = Received {
+                    interface: eth0(),
+                    truncated: false,
+                    datagram: Datagram::V4(bytes),
+                    at: self.now + delay,
+                };
                 self.deliver(host, delay, Event::PacketReceived(received));
             }
         }

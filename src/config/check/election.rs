@@ -8,7 +8,7 @@ use crate::config::document::Item;
 use crate::config::problem::Problem;
 use crate::config::raw::{RawTrack, RawVip};
 use crate::config::written::At;
-use crate::config::{Preempt, TrackBackend};
+use crate::config::{Preempt, Track};
 use crate::units::{Name, Priority};
 
 /// The base priority of each node that takes part.
@@ -102,7 +102,7 @@ pub(super) fn track<B>(
     priorities: Option<&BTreeMap<Name, Priority>>,
     preempt: Option<Preempt>,
     backends: &Names<B>,
-) -> Option<Vec<TrackBackend>> {
+) -> Option<Vec<Track>> {
     let Some(list) = item.raw.get().track.as_ref() else { return Some(Vec::new()) };
     let mut tracks = Vec::new();
     let mut first: BTreeMap<&str, &At<String>> = BTreeMap::new();
@@ -115,10 +115,13 @@ pub(super) fn track<B>(
         }
         backends.resolve(cx, item.at(backend), backend.get());
         let weight = negative(cx, item, weight);
-        tracks
-            .push(Name::new(backend.get()).ok().zip(weight).map(|(backend, weight)| TrackBackend { backend, weight }));
+        tracks.push(Name::new(backend.get()).ok().zip(weight).map(|(backend, weight)| Track {
+            tracker: backend,
+            weight,
+            reverse: false,
+        }));
     }
-    let tracks: Vec<TrackBackend> = tracks.into_iter().collect::<Option<_>>()?;
+    let tracks: Vec<Track> = tracks.into_iter().collect::<Option<_>>()?;
     let first_weight = list.get().first().and_then(|track| track.get().weight.as_ref());
     match (preempt, priorities, first_weight) {
         (Some(Preempt::Refused), _, Some(weight)) => never_preempts(cx, item, weight),
@@ -161,7 +164,7 @@ fn can_move(
     cx: &mut Cx<'_>,
     item: &Item<RawVip>,
     first: &At<i64>,
-    tracks: &[TrackBackend],
+    tracks: &[Track],
     priorities: &BTreeMap<Name, Priority>,
 ) {
     let total = tracks.iter().fold(0_i32, |sum, track| sum.saturating_add(track.weight));

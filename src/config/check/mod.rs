@@ -25,7 +25,7 @@ use super::shape::Damaged;
 use super::suggest::nearest;
 use super::value::{parse_duration, show_duration};
 use super::written::{At, DurationText};
-use super::{Config, Origin, Sources};
+use super::{Config, Origin, Sources, Tracker, TrackerKind};
 use crate::units::{Digest, Name};
 
 /// Makes the configuration; None if something was reported that leaves a hole in it.
@@ -40,15 +40,35 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
     let frontends = frontends::check(&mut cx, document, &nodes, &vips, &backend_names);
     let backends = backends::check(&mut cx, document, &frontends);
     let hooks = hooks::settings(&mut cx, document.hooks.as_ref());
+    let vips = vips.finish();
+    let trackers = vips.iter().flatten().flat_map(|vip| &vip.track).map(|track| backend_tracker(&track.tracker));
+    let mut trackers: Vec<Tracker> = trackers.collect();
+    trackers.sort_by(|a, b| a.name.cmp(&b.name));
+    trackers.dedup();
     Some(Config {
         nodes: nodes.finish()?,
-        vips: vips.finish()?,
+        vips: vips?,
+        groups: Vec::new(),
+        trackers,
+        peers: None,
         proxy: proxy?,
         frontends: frontends.finish()?,
         backends: backends?,
         hooks: hooks?,
         digest,
     })
+}
+
+/// A backend that is lost when none of its servers is up.
+fn backend_tracker(backend: &Name) -> Tracker {
+    Tracker {
+        name: backend.clone(),
+        kind: TrackerKind::Backend { backend: backend.clone(), up_percent: 1 },
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        rise: 1,
+        fall: 1,
+    }
 }
 
 /// What every check needs: somewhere to report, and line numbers.

@@ -60,7 +60,7 @@ pub(super) fn define(cx: &mut Cx<'_>, items: &[Item<RawNode>]) -> Nodes {
             }
         }
         match (node_name, ip) {
-            (Some(name), Some(address)) => nodes.good.push(NodeConfig { name, address }),
+            (Some(name), Some(address)) => nodes.good.push(NodeConfig { name, address, second_address: None }),
             _ => nodes.all_good = false,
         }
     }

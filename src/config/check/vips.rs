@@ -11,11 +11,11 @@ use crate::config::problem::{Place, Problem};
 use crate::config::raw::{PerNode, RawChecksum, RawTransport, RawVip};
 use crate::config::value::show_duration;
 use crate::config::written::{At, TextOr};
-use crate::config::{Announce, Checksum, HookCommands, Preempt, Transport, VipConfig};
+use crate::config::{
+    Accept, Announce, Auth, Checksum, HookCommands, OnRelease, Preempt, Transport, Version, VipConfig, VirtualAddress,
+    Vmac,
+};
 use crate::units::{Centis, IfName, Name, Priority, VipAddress, Vrid};
-
-/// RFC 9568 section 5.1.1.2.
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
 /// All VIPs, also those with problems, so that binds to them are not reported.
 pub(super) struct Vips {
@@ -58,7 +58,10 @@ pub(super) fn check<B>(cx: &mut Cx<'_>, document: &Document, nodes: &Nodes, back
         let name = name.filter(|name| not_an_address(cx, item, name));
         let vip = rest(cx, item, nodes, backends, &mut used, &defaults);
         match (name, addresses, vip) {
-            (Some(name), Some(addresses), Some(vip)) => vips.good.push(VipConfig { name, addresses, ..vip }),
+            (Some(name), Some(addresses), Some(vip)) => {
+                let addresses = addresses.into_iter().map(VirtualAddress::plain).collect();
+                vips.good.push(VipConfig { name, addresses, ..vip });
+            }
             _ => vips.all_good = false,
         }
     }
@@ -100,10 +103,15 @@ fn rest<B>(
     Some(VipConfig {
         name: Name::new("unnamed").ok()?,
         addresses: Vec::new(),
+        routes: Vec::new(),
+        rules: Vec::new(),
         interfaces: all_interfaces.map(|()| interfaces).ok()?,
         vrid: vrid?,
         priorities: priorities?,
+        version: Version::V3,
+        auth: Auth::None,
         advert_interval: advert_interval?,
+        down_multiplier: 3,
         preempt: preempt?,
         transport: transport?,
         checksum: match raw.checksum.as_ref().map(At::get) {
@@ -111,6 +119,11 @@ fn rest<B>(
             Some(RawChecksum::Rfc9568) => Checksum::Rfc9568,
         },
         announce: announce?,
+        link_hold: std::time::Duration::ZERO,
+        on_release: OnRelease::Reset,
+        grace: std::time::Duration::ZERO,
+        accept: Accept::Yes,
+        vmac: Vmac::Off,
         track: track?,
         hooks,
     })
@@ -319,15 +332,15 @@ fn transport(cx: &mut Cx<'_>, item: &Item<RawVip>, priorities: Option<&BTreeMap<
             Some(Transport::Unicast)
         }
         Some((RawTransport::Multicast, _)) | None => {
-            let Some(written) = &raw.multicast_group else { return Some(Transport::Multicast(GROUP)) };
+            let Some(written) = &raw.multicast_group else { return Some(Transport::Multicast(Transport::GROUP_V4)) };
             match written.get().parse::<Ipv4Addr>() {
-                Ok(group) if group.is_multicast() => Some(Transport::Multicast(group)),
+                Ok(group) if group.is_multicast() => Some(Transport::Multicast(IpAddr::V4(group))),
                 _ => {
                     let problem = Problem::new(item.at(written), "`multicast_group` must be an IPv4 multicast address");
                     cx.add(
                         problem
                             .label("not from 224.0.0.0 to 239.255.255.255")
-                            .fix(format!("write \"{GROUP}\", or leave it out")),
+                            .fix(format!("write \"{}\", or leave it out", Transport::GROUP_V4)),
                     );
                     None
                 }

@@ -1,14 +1,14 @@
 //! Announcing the addresses of a VIP to the segment: on arrival, again a moment later, and when somebody may have
 //! spoiled the caches of its hosts. It must never announce an address that is not known to be here.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::node::effect::Effect;
-use crate::node::event::Link;
+use crate::node::event::Network;
 use crate::node::outbox::Outbox;
-use crate::node::vip::Vip;
-use crate::vrrp::announce::gratuitous_arp;
+use crate::node::vip::{Host, Placed, Vip};
+use crate::vrrp::announce::announcement;
 use crate::vrrp::router::Role;
 
 /// Rounds of announcements are not closer together than this, however often a rival speaks.
@@ -30,29 +30,35 @@ impl Vip {
     }
 
     /// Sends what is due.
-    pub(super) fn announce(&mut self, now: Instant, link: &Link, out: &mut Outbox) {
+    pub(super) fn announce(&mut self, host: &Host<'_>, out: &mut Outbox) {
+        let now = host.now;
         let arrived = std::mem::take(&mut self.arrived);
-        let (Role::Active, Some(mac)) = (self.router.role(), link.mac) else { return };
+        if self.router.role() != Role::Active {
+            return;
+        }
         let settings = self.config.announce;
         let spaced = self.announcing.last_round.is_none_or(|last| now >= last + ANNOUNCE_SPACING);
         let again = self.announcing.wanted && spaced;
         let second = self.announcing.second_round.is_some_and(|at| now >= at);
         let refresh = self.announcing.refresh.is_some_and(|at| now >= at);
-        let here = self.addresses.iter().filter(|a| a.is_present()).filter_map(|a| a.address().ipv4());
-        let (addresses, frames): (Vec<Ipv4Addr>, u32) = match (again || second, refresh, arrived.is_empty()) {
-            (true, _, _) => (here.collect(), settings.repeat),
-            (false, _, false) => (arrived, settings.repeat),
-            (false, true, true) => (here.collect(), 1),
+        let (only, frames): (Option<Vec<IpAddr>>, u32) = match (again || second, refresh, arrived.is_empty()) {
+            (true, _, _) => (None, settings.repeat),
+            (false, _, false) => (Some(arrived), settings.repeat),
+            (false, true, true) => (None, 1),
             (false, false, true) => return,
         };
-        if addresses.is_empty() {
-            return;
-        }
-        for address in &addresses {
+        let mut announced = false;
+        for placed in self.addresses.iter().filter(|a| a.lease.is_present()) {
+            let ip = placed.lease.address().ip();
+            let mac = placed.link(host.network).and_then(|link| link.mac);
+            let Some(mac) = mac.filter(|_| only.as_ref().is_none_or(|only| only.contains(&ip))) else { continue };
+            announced = true;
             for _ in 0..frames {
-                let frame = gratuitous_arp(mac, *address);
-                out.push(Effect::Announce { interface: self.interface.clone(), frame });
+                out.push(Effect::Announce { interface: placed.interface.clone(), frame: announcement(mac, ip) });
             }
+        }
+        if !announced {
+            return;
         }
         let after = |pause: Duration| (!pause.is_zero()).then_some(now + pause);
         let round = frames == settings.repeat && !second;
@@ -65,10 +71,10 @@ impl Vip {
     }
 
     /// When [`Vip::announce`] has something to do.
-    pub(super) fn announce_deadline(&self, link: Option<&Link>) -> Option<Instant> {
+    pub(super) fn announce_deadline(&self, network: &Network) -> Option<Instant> {
         // While none is here (one that was deleted is on its way back), its arrival announces it.
-        let here = self.addresses.iter().any(|a| a.is_present() && a.address().ipv4().is_some());
-        if self.router.role() != Role::Active || !here || link.is_none_or(|l| l.mac.is_none()) {
+        let can = |a: &Placed| a.lease.is_present() && a.link(network).is_some_and(|l| l.mac.is_some());
+        if self.router.role() != Role::Active || !self.addresses.iter().any(can) {
             return None;
         }
         let spaced = self.announcing.last_round.filter(|_| self.announcing.wanted).map(|last| last + ANNOUNCE_SPACING);

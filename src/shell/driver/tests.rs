@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{self, Source, Sources};
 use crate::node::event::{Loaded, Request};
 use crate::shell::files::{Target, load};
-use crate::units::{LeaseSecs, Name, VipAddress};
+use crate::units::{AddressOptions, LeaseSecs, Name, VipAddress};
 
 /// The driver and the far ends of its queues, each with room for one.
 struct Bench {
@@ -55,10 +55,12 @@ fn on_runtime(test: impl AsyncFnOnce()) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
 }
 
+const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 fn install(op: u64) -> Effect {
     let address = VipAddress::new("10.0.0.1".parse().unwrap(), 32).unwrap();
     let lease = LeaseSecs::for_interval(crate::units::Centis::SECOND);
-    Effect::Install { op: OpId(op), index: 2, address, lease }
+    Effect::Install { op: OpId(op), index: 2, address, options: AddressOptions::default(), lease }
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn what_cannot_be_sent_or_opened_comes_back_as_an_event() {
         let mut bench = bench();
         let interface = IfName::new("gone0").unwrap();
         let effects = vec![
-            Effect::Transmit { interface: interface.clone(), to: Ipv4Addr::LOCALHOST, datagram: vec![0; 20] },
+            Effect::Transmit { interface: interface.clone(), source: LOCALHOST, to: LOCALHOST, bytes: vec![0; 20] },
             Effect::Announce { interface: interface.clone(), frame: vec![0; 60] },
             Effect::OpenInterface { interface: interface.clone(), index: 4711, groups: Vec::new() },
             Effect::CloseInterface { interface: interface.clone() },

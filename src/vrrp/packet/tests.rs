@@ -1,17 +1,21 @@
-use std::net::Ipv4Addr;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::vrrp::GROUP;
+use crate::config::Transport;
 
-const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const VIPS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 100), Ipv4Addr::new(10, 0, 0, 101)];
+const GROUP: IpAddr = Transport::GROUP_V4;
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const VIPS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100)), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 101))];
+
+fn read(bytes: &[u8], capture: Capture) -> Result<Advert, Rejected> {
+    parse(&Datagram::V4(bytes.to_vec()), capture)
+}
 
 fn outgoing(checksum: Checksum) -> Outgoing<'static> {
     Outgoing {
         source: SOURCE,
         destination: GROUP,
+        version: Version::V3,
         vrid: Vrid::new(51).unwrap(),
         claim: Claim::Of(Priority::new(200).unwrap()),
         interval: Centis::SECOND,
@@ -42,7 +46,7 @@ fn fix_vrrp(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 fn reason(bytes: &[u8]) -> Reject {
-    parse(bytes, Capture::Whole).unwrap_err().reason
+    read(bytes, Capture::Whole).unwrap_err().reason
 }
 
 /// Recorded on a veth pair from keepalived 2.2.7: `vrrp_version 3`, vrid 51, priority 200, `advert_int 1`.
@@ -53,7 +57,7 @@ const KEEPALIVED: [u8; 32] = [
 
 #[test]
 fn an_advert_of_keepalived_is_read_and_ours_differs_in_its_identification_only() {
-    let heard = parse(&KEEPALIVED, Capture::Whole).unwrap();
+    let heard = read(&KEEPALIVED, Capture::Whole).unwrap();
     assert_eq!((heard.vrid.get(), heard.claim.byte(), heard.checksum), (51, 200, Checksum::PseudoHeader));
     let advert = Outgoing { addresses: &VIPS[..1], ..outgoing(Checksum::PseudoHeader) };
     let mut theirs = KEEPALIVED.to_vec();
@@ -64,7 +68,7 @@ fn an_advert_of_keepalived_is_read_and_ours_differs_in_its_identification_only()
 #[test]
 fn both_ipv4_checksums_are_accepted() {
     for checksum in [Checksum::PseudoHeader, Checksum::Rfc9568] {
-        let heard = parse(&build(&outgoing(checksum)), Capture::Whole).unwrap();
+        let heard = read(&build(&outgoing(checksum)), Capture::Whole).unwrap();
         assert_eq!(heard.checksum, checksum);
         assert_eq!(heard.addresses, VIPS);
         assert_eq!(heard.source, SOURCE);
@@ -78,7 +82,7 @@ fn both_ipv4_checksums_are_accepted() {
 fn a_ttl_other_than_255_is_rejected() {
     let mut bytes = good();
     bytes[8] = 254;
-    let rejected = parse(&fix_ip(bytes), Capture::Whole).unwrap_err();
+    let rejected = read(&fix_ip(bytes), Capture::Whole).unwrap_err();
     assert_eq!(rejected, Rejected { reason: Reject::Ttl, vrid: Vrid::new(51).ok() });
 }
 
@@ -107,14 +111,14 @@ fn every_broken_must_has_its_own_reason() {
     let mut fragment = good();
     fragment[6] = 0x20;
     assert_eq!(reason(&fix_ip(fragment)), Reject::IpHeader);
-    assert_eq!(parse(&good(), Capture::Cut).unwrap_err().reason, Reject::Oversized);
+    assert_eq!(read(&good(), Capture::Cut).unwrap_err().reason, Reject::Oversized);
 }
 
 #[test]
 fn every_truncation_is_rejected() {
     let whole = good();
     for len in 0..whole.len() {
-        assert!(parse(&whole[..len], Capture::Whole).is_err(), "length {len}");
+        assert!(read(&whole[..len], Capture::Whole).is_err(), "length {len}");
     }
 }
 
@@ -122,7 +126,7 @@ fn every_truncation_is_rejected() {
 fn reserved_bits_beside_the_interval_are_ignored() {
     let mut bytes = good();
     bytes[24] |= 0xf0;
-    assert_eq!(parse(&fix_vrrp(bytes), Capture::Whole).unwrap().interval, Centis::SECOND);
+    assert_eq!(read(&fix_vrrp(bytes), Capture::Whole).unwrap().interval, Centis::SECOND);
 }
 
 #[test]
@@ -133,7 +137,7 @@ fn ip_options_are_skipped() {
     bytes.extend_from_slice(&[0x94, 4, 0, 0]); // router alert
     bytes.extend_from_slice(&plain[20..]);
     put(&mut bytes, 2, u16::try_from(plain.len() + 4).unwrap());
-    assert_eq!(parse(&fix_ip(bytes), Capture::Whole).unwrap().vrid.get(), 51);
+    assert_eq!(read(&fix_ip(bytes), Capture::Whole).unwrap().vrid.get(), 51);
 }
 
 proptest! {
@@ -142,17 +146,18 @@ proptest! {
         vrid in 1i64..=255, byte in 0u8..=255, centis in 1u16..=4095, count in 1usize..=20, rfc in any::<bool>(),
         source in any::<u32>(), destination in any::<u32>(),
     ) {
-        let addresses: Vec<Ipv4Addr> = (0..count).map(|i| Ipv4Addr::from(0x0a00_0000 + u32::try_from(i).unwrap())).collect();
+        let addresses: Vec<IpAddr> = (0..count).map(|i| IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + u32::try_from(i).unwrap()))).collect();
         let advert = Outgoing {
-            source: source.into(),
-            destination: destination.into(),
+            source: Ipv4Addr::from(source).into(),
+            destination: Ipv4Addr::from(destination).into(),
+            version: Version::V3,
             vrid: Vrid::new(vrid).unwrap(),
             claim: Claim::from_byte(byte),
             interval: Centis::new(centis).unwrap(),
             checksum: if rfc { Checksum::Rfc9568 } else { Checksum::PseudoHeader },
             addresses: &addresses,
         };
-        let heard = parse(&build(&advert), Capture::Whole).unwrap();
+        let heard = read(&build(&advert), Capture::Whole).unwrap();
         prop_assert_eq!(heard.vrid, advert.vrid);
         prop_assert_eq!(heard.claim.byte(), byte);
         prop_assert_eq!(heard.interval, advert.interval);
@@ -163,13 +168,13 @@ proptest! {
 
     #[test]
     fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200), truncated in any::<bool>()) {
-        let _answer = parse(&bytes, if truncated { Capture::Cut } else { Capture::Whole });
+        let _answer = read(&bytes, if truncated { Capture::Cut } else { Capture::Whole });
     }
 
     #[test]
     fn one_flipped_bit_is_never_accepted(at in 0usize..36, bit in 0u8..8) {
         let mut bytes = good();
         bytes[at] ^= 1 << bit;
-        prop_assert!(parse(&bytes, Capture::Whole).is_err());
+        prop_assert!(read(&bytes, Capture::Whole).is_err());
     }
 }

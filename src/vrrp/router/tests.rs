@@ -1,12 +1,14 @@
 //! The transition table of RFC 9568 section 6.4, by hand, and properties over any sequence of inputs.
 
+use std::net::Ipv4Addr;
+
 use proptest::prelude::*;
 
 use super::*;
 
-const ME: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const LOW: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const HIGH: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+const ME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+const LOW: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const HIGH: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
 
 fn prio(p: u8) -> Priority {
     Priority::new(i64::from(p)).unwrap()
@@ -49,7 +51,7 @@ fn active(config: RouterConfig, now: Instant) -> Router {
     router
 }
 
-fn hear(router: &mut Router, now: Instant, source: Ipv4Addr, claim: Claim) -> Vec<Step> {
+fn hear(router: &mut Router, now: Instant, source: IpAddr, claim: Claim) -> Vec<Step> {
     router.hear(now, now, source, claim, Centis::SECOND)
 }
 
@@ -111,7 +113,7 @@ fn a_queued_advert_counts_from_its_arrival_in_the_kernel() {
 #[test]
 fn backup_defers_to_equal_priority_and_to_the_owner() {
     let t = t0();
-    for claim in [claim(100), Claim::Owner] {
+    for claim in [claim(100), claim(255)] {
         let mut router = backup(config(), t);
         hear(&mut router, t + ms(700), LOW, claim);
         assert_eq!(router.deadline(), Some(t + ms(700) + down()));
@@ -149,7 +151,7 @@ fn preempt_delay_counts_from_the_moment_of_fitness() {
 #[test]
 fn active_yields_to_higher_priority_higher_address_and_owner() {
     let t = t0();
-    for (source, claim) in [(LOW, claim(101)), (HIGH, claim(100)), (LOW, Claim::Owner)] {
+    for (source, claim) in [(LOW, claim(101)), (HIGH, claim(100)), (LOW, claim(255))] {
         let mut router = active(config(), t);
         let steps = hear(&mut router, t + ms(1), source, claim);
         assert!(matches!(steps[..], [Step::Turn { from: Role::Active, to: Role::Backup, .. }]), "{source} {claim:?}");
@@ -371,8 +373,8 @@ proptest! {
                 Op::Wait(n) => { now += ms(n); Vec::new() }
                 Op::Tick => router.tick(now),
                 Op::Hear(s, p, i) => {
-                    let claim = match p { 0 => Claim::Resign, 255 => Claim::Owner, p => claim(p) };
-                    router.hear(now, now, Ipv4Addr::new(10, 0, 0, s), claim, Centis::new(i).unwrap())
+                    let claim = match p { 0 => Claim::Resign, p => claim(p) };
+                    router.hear(now, now, Ipv4Addr::new(10, 0, 0, s).into(), claim, Centis::new(i).unwrap())
                 }
                 Op::Claim(p) => { entitled = true; router.entitle(now, Entitlement::Claim(prio(p))) }
                 Op::Abstain => { entitled = false; router.entitle(now, Entitlement::Abstain("no".into())) }
