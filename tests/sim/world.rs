@@ -463,15 +463,15 @@ impl World {
         let now = self.now;
         let vips = self.cluster.vips;
         let Some(node) = &self.hosts[host].node else { return };
-        let status = node.status(now);
         let deadline = node.deadline();
-        if self.hosts[host].in_force != status.config.digest {
-            self.hosts[host].in_force.clone_from(&status.config.digest);
+        let active: Vec<usize> = node.active().map(|vrid| usize::from(vrid.get())).collect();
+        let in_force = Some(node.in_force());
+        if self.hosts[host].in_force != in_force {
+            self.hosts[host].in_force = in_force;
             self.disturb();
         }
         for v in 0..vips {
-            let active = status.vips.iter().any(|s| usize::from(s.vrid) == 51 + v && s.state == "active");
-            if active {
+            if active.contains(&(51 + v)) {
                 self.hosts[host].idle_since.remove(&v);
             } else {
                 self.hosts[host].idle_since.entry(v).or_insert(now);
