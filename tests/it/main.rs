@@ -20,6 +20,9 @@ mod config;
 mod config_properties;
 mod config_reports;
 mod config_schema;
+mod fuzz_corpus;
+#[path = "../fuzz_targets.rs"]
+mod fuzz_targets;
 mod namespace;
 mod proxy_fixture;
 mod proxy_master;
