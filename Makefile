@@ -82,7 +82,7 @@ test: test-needs
 # Says every 10 s how far it is and how fast; a failure names the seed, which replays it.
 soak: cargo-present
 	SIM_SEEDS=$(SOAK_SEEDS) SIM_FIRST=$(SOAK_FIRST) \
-	  $(CARGO) test --locked --release --test sim -- --nocapture --exact sweep::sweep
+	  $(CARGO) test --locked --profile soak --test sim -- --nocapture --exact sweep::sweep
 
 fuzz: fuzz-needs
 	fuzz/run.sh $(FUZZ_SECONDS)

@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 
 seconds=${1:-60}
 shift || true
-[[ $seconds =~ ^[0-9]+$ ]] || { echo "fuzz: $seconds is no number of seconds" >&2; exit 2; }
+# libFuzzer takes 0 for ever.
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "fuzz: $seconds is no number of seconds from 1" >&2; exit 2; }
 mapfile -t known < <(sed -n 's/^name = "\([a-z]*\)"$/\1/p' fuzz/Cargo.toml)
 targets=("$@")
 (( ${#targets[@]} )) || targets=("${known[@]}")
