@@ -1,6 +1,8 @@
 # What a newcomer needs:  make demo   a failover on this machine, shown live
 #                         make test   every test, with what they need
 # For contributors:       make check  formatting, lints and documentation, then the tests
+#                         make soak   the simulation over 100,000 histories of faults (SOAK_SEEDS, from SOAK_FIRST)
+#                         make fuzz   each fuzzer for a minute (FUZZ_SECONDS)
 #
 # Programs that are missing are installed by apt-get (through sudo when not root), and it is said which.
 
@@ -21,7 +23,11 @@ RUNNER := CARGO_TARGET_$(shell echo '$(HOST)' | tr 'a-z-' 'A-Z_')_RUNNER
 DEMO_NEEDS := cc:build-essential haproxy:haproxy ip:iproute2
 TEST_NEEDS := $(DEMO_NEEDS) keepalived:keepalived
 
-.PHONY: help demo test check fmt lint doc demo-needs test-needs cargo-present
+SOAK_SEEDS ?= 100000
+SOAK_FIRST ?= 0
+FUZZ_SECONDS ?= 60
+
+.PHONY: help demo test check fmt lint doc soak fuzz demo-needs test-needs fuzz-needs cargo-present
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -38,6 +44,9 @@ define install_missing
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
 	fi
 endef
+
+fuzz-needs: cargo-present
+	$(call install_missing,c++:build-essential)
 
 demo-needs: cargo-present
 	$(call install_missing,$(DEMO_NEEDS))
@@ -69,6 +78,14 @@ test: test-needs
 	else echo "0 skipped"; fi; \
 	if (( status )); then echo "make: TESTS FAILED"; else echo "make: all tests passed"; fi; \
 	exit $$status
+
+# Says every 10 s how far it is and how fast; a failure names the seed, which replays it.
+soak: cargo-present
+	SIM_SEEDS=$(SOAK_SEEDS) SIM_FIRST=$(SOAK_FIRST) \
+	  $(CARGO) test --locked --profile soak --test sim -- --nocapture --exact sweep::sweep
+
+fuzz: fuzz-needs
+	fuzz/run.sh $(FUZZ_SECONDS)
 
 check: fmt lint doc test
 

@@ -23,6 +23,8 @@ pub mod vrrp;
 
 pub mod node;
 
+pub mod journal;
+
 pub mod shell;
 
 pub mod cli;

@@ -58,6 +58,14 @@ pub struct Rendered {
     pub sources: Arc<Sources>,
 }
 
+impl Rendered {
+    /// A text that was rendered earlier, with its generation, for the configuration it came from.
+    pub fn again(text: String, generation: Digest, config: &Config, sources: Arc<Sources>) -> Self {
+        let origins = origins::trace(&text, config);
+        Self { text, generation, origins, sources }
+    }
+}
+
 /// The template did not render.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the template haproxy.cfg.tera does not render: {0}")]

@@ -83,6 +83,8 @@ pub enum Command {
     Release(ReleaseArgs),
     /// Take part again after a release
     Resume(ResumeArgs),
+    /// Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
+    Replay(ReplayArgs),
     /// Print a JSON Schema of the configuration, for editors
     Schema,
     /// Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
@@ -105,6 +107,9 @@ pub struct RunArgs {
     /// permitted; a real-time policy that vipkeeper was started with is kept]
     #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(u8).range(0..=99))]
     pub realtime: Option<u8>,
+    /// Record every event, for `replay`; an earlier FILE is kept as FILE.1, and recording ends at 256 MiB
+    #[arg(long, value_name = "FILE", env = "VIPKEEPER_JOURNAL")]
+    pub journal: Option<PathBuf>,
 }
 
 /// How much to log.
@@ -170,6 +175,13 @@ pub struct ReleaseArgs {
 pub struct ResumeArgs {
     /// Name of the VIP [default: all]
     pub vip: Option<String>,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// The journal
+    pub file: PathBuf,
 }
 
 /// Options of `demo`.

@@ -10,6 +10,7 @@ pub mod check;
 pub mod control;
 pub mod demo;
 pub mod render;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod status;
@@ -33,6 +34,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Reload => control::reload(place),
         Command::Release(args) => control::release(place, args),
         Command::Resume(args) => control::resume(place, args),
+        Command::Replay(args) => replay::run(args),
         Command::Schema => schema::run(),
         Command::Demo(args) => demo::run(args),
         Command::DemoHost(args) => Err(demo::become_host(place, args)),

@@ -20,6 +20,7 @@ pub fn run(place: &Place, args: &RunArgs) -> ExitCode {
             Some(0) => Realtime::Off,
             Some(priority) => Realtime::Priority(priority),
         },
+        journal: args.journal.clone(),
     };
     let status = shell::run(&setup).unwrap_or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "vipkeeper cannot go on");

@@ -27,6 +27,7 @@ mod check;
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use model::*;
@@ -37,7 +38,7 @@ use crate::units::Digest;
 use limits::{FILE_BYTES_MAX, FILES_MAX};
 
 /// One file as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Where it was read, for messages.
     pub path: PathBuf,
@@ -46,7 +47,7 @@ pub struct Source {
 }
 
 /// The main file first, then the included ones in the order in which they count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     /// At least one.
     pub files: Vec<Source>,

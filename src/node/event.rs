@@ -1,21 +1,26 @@
 //! What the world tells a node: facts, in the past tense, as plain data.
 //!
-//! Any event is legal in any state; the shell never decides what one means.
+//! Any event is legal in any state; the shell never decides what one means. Each can be written to a journal and read
+//! from it (`crate::journal`), hence serde: an `Instant` needs `with = "moment"`, bytes `with = "hex"`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
+use crate::node::recorded::Texts;
 use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
+use crate::units::recorded::moment;
 use crate::units::{Family, IfName, Name};
 
 pub use crate::units::OpId;
 pub use crate::vrrp::packet::Datagram;
 
 /// Something happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Event {
     /// The deadline of [`super::Node::deadline`] may have passed.
     Tick,
@@ -119,7 +124,7 @@ pub enum Event {
 }
 
 /// A datagram with what the kernel knows of its travel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
     /// The interface it arrived on.
     pub interface: IfName,
@@ -128,11 +133,12 @@ pub struct Received {
     /// Longer than the receive buffer; the rest is lost.
     pub truncated: bool,
     /// When the kernel received it.
+    #[serde(with = "moment")]
     pub at: Instant,
 }
 
 /// Links and addresses of this host.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Network {
     /// All links, by index.
     pub links: Vec<Link>,
@@ -141,7 +147,7 @@ pub struct Network {
 }
 
 /// One link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Kernel index.
     pub index: u32,
@@ -154,7 +160,7 @@ pub struct Link {
 }
 
 /// One address on a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Index of the link.
     pub index: u32,
@@ -181,7 +187,7 @@ impl Network {
 }
 
 /// How a hook ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HookOutcome {
     /// Exit status 0.
     Succeeded,
@@ -192,7 +198,8 @@ pub enum HookOutcome {
 }
 
 /// A configuration that passed every check, with what was rendered from it for this node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Texts", try_from = "Texts")]
 pub struct Loaded {
     /// The validated model.
     pub config: Arc<Config>,
@@ -201,11 +208,12 @@ pub struct Loaded {
 }
 
 /// Numbers a request of the control socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RequestId(pub u64);
 
 /// What an operator can ask of a running node. (Status needs no request: it is published.)
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Read the files again and apply them; answered when applied or refused.
     Reload,
@@ -224,7 +232,7 @@ pub enum Request {
 }
 
 /// Signals that mean something to a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
     /// SIGTERM: resign, and leave the proxy as `proxy.on_stop` says.
     Terminate,

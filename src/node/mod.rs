@@ -10,6 +10,7 @@ mod entitlement;
 pub mod event;
 mod outbox;
 mod proxying;
+mod recorded;
 mod report;
 pub mod status;
 mod tracking;

@@ -11,10 +11,21 @@ use crate::node::vip::Vip;
 use crate::node::{Node, Phase};
 use crate::proxy::health::Verdict;
 use crate::units::Family;
+use crate::units::{Digest, Vrid};
 use crate::vrrp::packet::Reject;
 use crate::vrrp::router::Role;
 
 impl Node {
+    /// Digest of the configuration in force.
+    pub fn in_force(&self) -> Digest {
+        self.loaded.config.digest
+    }
+
+    /// The virtual routers that are active here, a cheap part of [`Node::status`].
+    pub fn active(&self) -> impl Iterator<Item = Vrid> {
+        self.vips.iter().filter(|vip| vip.router.role() == Role::Active).map(|vip| vip.config.vrid)
+    }
+
     /// What an operator sees at `now`.
     pub fn status(&self, now: Instant) -> Status {
         Status {

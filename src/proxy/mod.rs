@@ -10,6 +10,8 @@ pub mod stats;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Backoff;
 use crate::render::Rendered;
 
@@ -57,7 +59,7 @@ pub enum ReloadMethod {
 }
 
 /// What came of a [`ProxyOp`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProxyOutcome {
     /// `Adopt`: a live master of ours, watched from now on.
     Adopted {

@@ -15,7 +15,7 @@ pub const PROBE_COMMAND: &str = "show info;show stat -1 3 -1\n";
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// What a proxy says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Process id of the answering worker.
     pub pid: u32,

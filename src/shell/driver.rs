@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::clock::{self, Alarm};
 use super::control::Call;
 use super::files::FileOp;
+use super::journal::Recorder;
 use super::looks::Look;
 use super::netlink::AddressOp;
 use super::systemd::{self, Watchdog};
@@ -103,6 +104,7 @@ impl Signals {
 #[derive(Debug)]
 pub(crate) struct Driver {
     node: Node,
+    journal: Option<Recorder>,
     sockets: Vec<VrrpSocket>,
     alarm: Alarm,
     watchdog: Option<Watchdog>,
@@ -122,9 +124,10 @@ impl Driver {
     ///
     /// # Errors
     /// When the timer or the signal handlers cannot be set up.
-    pub(crate) fn new(node: Node, inlets: Inlets, outlets: Outlets) -> io::Result<Self> {
+    pub(crate) fn new(node: Node, journal: Option<Recorder>, inlets: Inlets, outlets: Outlets) -> io::Result<Self> {
         Ok(Self {
             node,
+            journal,
             sockets: Vec::new(),
             alarm: Alarm::new()?,
             watchdog: Watchdog::from_environment(clock::now()),
@@ -231,7 +234,8 @@ impl Driver {
                 match socket.receive() {
                     Ok(Some(received)) => {
                         tracing::trace!(interface = %received.interface, "received");
-                        effects.extend(self.node.handle(clock::now(), Event::PacketReceived(received)));
+                        let event = Event::PacketReceived(received);
+                        effects.extend(tell(&mut self.node, &mut self.journal, clock::now(), event));
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -244,14 +248,14 @@ impl Driver {
         }
         for _ in 0..EVENTS_PER_TURN {
             let Some(event) = self.backlog.pop_front().or_else(|| self.inlets.events.try_recv().ok()) else { break };
-            effects.extend(self.node.handle(clock::now(), event));
+            effects.extend(tell(&mut self.node, &mut self.journal, clock::now(), event));
         }
         for _ in 0..TICKS_PER_TURN {
             let now = clock::now();
             if self.node.deadline().is_none_or(|deadline| deadline.at > now) {
                 break;
             }
-            effects.extend(self.node.handle(now, Event::Tick));
+            effects.extend(tell(&mut self.node, &mut self.journal, now, Event::Tick));
         }
         effects
     }
@@ -365,6 +369,14 @@ impl Driver {
         };
         self.backlog.extend(outcome(op, why.to_owned()));
     }
+}
+
+/// The journal first, so that it also has the event that a node did not survive.
+pub(crate) fn tell(node: &mut Node, journal: &mut Option<Recorder>, now: Instant, event: Event) -> Effects {
+    if let Some(journal) = journal {
+        journal.put(now, &event);
+    }
+    node.handle(now, event)
 }
 
 fn log(line: &LogLine) {

@@ -30,14 +30,15 @@ pub mod systemd;
 pub mod logging;
 
 mod driver;
+mod journal;
 mod program;
 mod runtime_dir;
 mod start;
 mod sys;
 mod workers;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -71,6 +72,8 @@ pub struct Setup {
     pub state_dir: PathBuf,
     /// Scheduling of the thread that speaks VRRP.
     pub realtime: Realtime,
+    /// Where to record every event, for `replay`; an earlier file is kept as `FILE.1`.
+    pub journal: Option<PathBuf>,
 }
 
 /// Scheduling of the thread that speaks VRRP.
@@ -126,19 +129,24 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let start::Started { runtime_dir, me, loaded, sources, target, reading, broken } = started;
     let (workers, inlets, outlets) =
         workers::spawn(workers::Plan { setup, runtime_dir, me: &me, loaded: &loaded, sources, target, reading })?;
+    let start = clock::now();
+    let mut journal = setup.journal.as_deref().and_then(|path| record(path, start, &me, &loaded));
     schedule(setup.realtime);
-    let (mut node, mut effects) = node(loaded, me);
+    let (mut node, mut effects) = Node::new(loaded, me, start);
     if let Some(report) = broken {
-        effects.extend(node.handle(clock::now(), crate::node::Event::StartedWithLastGood { report }));
+        let event = crate::node::Event::StartedWithLastGood { report };
+        effects.extend(driver::tell(&mut node, &mut journal, clock::now(), event));
     }
-    let driver = driver::Driver::new(node, inlets, outlets).context("cannot set up the driver")?;
+    let driver = driver::Driver::new(node, journal, inlets, outlets).context("cannot set up the driver")?;
     let (status, events) = driver.run(effects).await.context("the driver failed")?;
     workers.end(events).await;
     Ok(status)
 }
 
-fn node(loaded: Loaded, me: Name) -> (Node, crate::node::Effects) {
-    Node::new(loaded, me, clock::now())
+/// Without a journal this node still keeps the VIPs, so that is no reason not to start.
+fn record(path: &Path, start: Instant, me: &Name, loaded: &Loaded) -> Option<journal::Recorder> {
+    let recorder = journal::Recorder::start(path, start, me.clone(), loaded.clone());
+    recorder.inspect_err(|error| tracing::warn!(journal = %path.display(), %error, "no journal is written")).ok()
 }
 
 /// Threads that start the proxy and hooks run as vipkeeper itself was started: a policy that somebody chose for

@@ -5,7 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Checksum, Version};
+use crate::units::recorded::hex;
 use crate::units::{Centis, Priority, Vrid};
 use crate::vrrp::PROTOCOL;
 use crate::vrrp::checksum::sum;
@@ -20,10 +23,10 @@ const TOS: u8 = 0xc0;
 const TTL: u8 = 255;
 
 /// A datagram of IP protocol 112, as a raw socket delivers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Datagram {
     /// The whole IPv4 datagram, header included.
-    V4(Vec<u8>),
+    V4(#[serde(with = "hex")] Vec<u8>),
     /// IPv6: raw sockets deliver no header, only what the kernel tells of it.
     V6 {
         /// Source address.
@@ -33,6 +36,7 @@ pub enum Datagram {
         /// Hop limit.
         hop_limit: u8,
         /// The VRRP message.
+        #[serde(with = "hex")]
         message: Vec<u8>,
     },
 }

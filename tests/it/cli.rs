@@ -63,6 +63,7 @@ fn help_shows_commands_options_and_exit_statuses() {
           reload   Read the configuration again, wait for the outcome and print it
           release  Give up a VIP (or all) and stay out of its election
           resume   Take part again after a release
+          replay   Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
           schema   Print a JSON Schema of the configuration, for editors
           demo     Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
           help     Print this message or the help of the given subcommand(s)
@@ -92,7 +93,7 @@ fn help_shows_commands_options_and_exit_statuses() {
 
 #[test]
 fn help_of_every_command_fits_a_terminal() {
-    for command in ["run", "check", "render", "status", "reload", "release", "resume", "schema", "demo"] {
+    for command in ["run", "check", "render", "status", "reload", "release", "resume", "replay", "schema", "demo"] {
         let ended = run(&[command, "--help"]);
         assert_eq!(ended.status, 0, "{command}");
         assert!(ended.stdout.contains("--runtime-dir"), "{command}: {}", ended.stdout);

@@ -20,12 +20,16 @@ mod config;
 mod config_properties;
 mod config_reports;
 mod config_schema;
+mod fuzz_corpus;
+#[path = "../fuzz_targets.rs"]
+mod fuzz_targets;
 mod namespace;
 mod proxy_fixture;
 mod proxy_master;
 mod proxy_process;
 mod proxy_stats;
 mod render;
+mod replay;
 mod shell_clock;
 mod shell_control;
 mod shell_files;

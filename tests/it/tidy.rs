@@ -65,7 +65,7 @@ fn report(rule: &str, findings: &[String]) {
 
 /// Which modules of the crate each module may name. `units` is everybody's.
 fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
-    let table: [(&str, &[&str]); 11] = [
+    let table: [(&str, &[&str]); 12] = [
         ("units", &[]),
         ("config", &[]),
         ("render", &["config"]),
@@ -75,8 +75,9 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("hooks", &["config"]),
         ("track", &["config", "proxy"]),
         ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track"]),
-        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "node"]),
-        ("cli", &["config", "render", "proxy", "node", "shell"]),
+        ("journal", &["node"]),
+        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "node", "journal"]),
+        ("cli", &["config", "render", "proxy", "node", "journal", "shell"]),
     ];
     BTreeMap::from(table)
 }
@@ -96,7 +97,7 @@ const NODE_ONLY: [&str; 10] = [
 ];
 
 /// Modules without IO, time and chance.
-const PURE: [&str; 9] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "node"];
+const PURE: [&str; 10] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "node", "journal"];
 
 /// What a pure module must not name.
 const IMPURE: [&str; 26] = [

@@ -32,6 +32,14 @@ fn killed_proxy_moves_the_vip_and_a_recovered_one_takes_it_back() {
     lab.served_by(LB1_BACK, failed_over);
     lab.eventually("lb1 alone holds the VIP", |lab| lab.holders(WWW) == [LB1]);
     short(&lab.sight(failed_over), Duration::from_secs(1));
+    // Told again, the journals of both give the same decisions.
+    let (first, second) = (lab.replay(LB1), lab.replay(LB2));
+    for part in ["lb1 www: backup -> active: ", "lb1 www: active -> fault: proxy failed: ", "lb1 - 10.77.0.100"] {
+        assert!(first.contains(part), "{part} is missing in what lb1 decided:\n{first}");
+    }
+    for part in ["lb2 www: backup -> active: 10.77.0.11 resigned", "lb2 + 10.77.0.100", "lb2 www: active -> backup: "] {
+        assert!(second.contains(part), "{part} is missing in what lb2 decided:\n{second}");
+    }
 }
 
 #[test]

@@ -298,6 +298,19 @@ impl Lab {
         self.dir().join(node)
     }
 
+    /// What a node was told since its last start.
+    pub fn journal(&self, node: &str) -> PathBuf {
+        self.dir().join(format!("{node}.journal"))
+    }
+
+    /// What a node's journal says that it decided.
+    pub fn replay(&self, node: &str) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vipkeeper"));
+        let output = command.arg("replay").arg(self.journal(node)).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// The command that starts a node, for tests that look at how it ends.
     pub fn command(&self, node: &str) -> Command {
         let mut command = self.inside(node, env!("CARGO_BIN_EXE_vipkeeper"));
@@ -306,6 +319,8 @@ impl Lab {
             &self.config(),
             Path::new("--runtime-dir"),
             &self.runtime_dir(node),
+            Path::new("--journal"),
+            &self.journal(node),
         ]);
         command
     }

@@ -94,7 +94,7 @@ pub struct Host {
     pub config_version: u64,
     pub config_broken: bool,
     /// Digest of the configuration that its vipkeeper says is in force.
-    pub in_force: String,
+    pub in_force: Option<Digest>,
     /// Since when this vipkeeper has not been Active for VIP `v`, per VIP.
     pub idle_since: BTreeMap<usize, Instant>,
     pub exit_code: Option<u8>,
@@ -133,7 +133,7 @@ impl Host {
             netlink_free_at: now,
             config_version: 1,
             config_broken: false,
-            in_force: String::new(),
+            in_force: None,
             idle_since: BTreeMap::new(),
             exit_code: None,
         }

@@ -1,7 +1,7 @@
 //! The deterministic simulation: real `Node`s, a virtual clock, and every fault we could think of.
 //!
 //! `SIM_SEED=7 cargo test --test sim -- --nocapture one_seed` replays one seed with a trace;
-//! `SIM_SEEDS=10000 cargo test --release --test sim sweep` widens the sweep.
+//! `make soak` widens the sweep to 100,000 seeds (or `SIM_SEEDS=10000 cargo test --profile soak --test sim sweep`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,6 +20,7 @@
 
 mod faults;
 mod host;
+mod journal;
 mod net;
 mod regressions;
 mod rng;

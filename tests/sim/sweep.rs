@@ -1,14 +1,22 @@
 //! Many seeds, each a different cluster and a different history of faults.
 
-use std::time::Duration;
+use std::panic::catch_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use vipkeeper::config::Preempt;
+use vipkeeper::shell::clock::now;
 use vipkeeper::units::{Centis, Digest};
 
 use crate::faults;
 use crate::rng::Rng;
 use crate::setup::{Cluster, gateway, number, rank, web};
 use crate::world::World;
+
+/// Between two lines of progress.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 fn cluster(seed: u64) -> (Cluster, Duration) {
     let mut rng = Rng::new(seed ^ 0xc105_7e12);
@@ -118,22 +126,88 @@ fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|v| v.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {v:?}")))
 }
 
-#[test]
-fn sweep() {
-    let first = env("SIM_FIRST").unwrap_or(0);
-    let seeds = env("SIM_SEEDS").unwrap_or(256);
-    let mut steps = 0;
-    let mut failed = Vec::new();
-    for seed in first..first + seeds {
-        let (world, result) = play(seed, false);
-        steps += world.steps;
-        if let Err(why) = result {
-            println!("seed {seed}: {why}\n  replay: SIM_SEED={seed} cargo test --test sim -- --nocapture one_seed");
-            failed.push(seed);
+/// Failures that are told in full; more are counted.
+const TOLD_MAX: usize = 100;
+
+/// What all threads of a sweep have seen so far.
+struct Sweep {
+    first: u64,
+    seeds: u64,
+    next: AtomicU64,
+    steps: AtomicU64,
+    failed: Mutex<Vec<u64>>,
+}
+
+impl Sweep {
+    /// Plays seeds until there are none left. A panic is a counter-example like any other.
+    fn work(&self) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.seeds {
+                return;
+            }
+            let seed = self.first + number;
+            let result = catch_unwind(|| {
+                let (world, result) = play(seed, false);
+                self.steps.fetch_add(world.steps, Ordering::Relaxed);
+                result
+            });
+            if let Err(why) = result.unwrap_or_else(|_| Err("it panicked, see above".to_owned())) {
+                let mut failed = self.failed.lock().unwrap();
+                if failed.len() < TOLD_MAX {
+                    println!(
+                        "seed {seed}: {why}\n  replay: SIM_SEED={seed} cargo test --test sim -- --nocapture one_seed"
+                    );
+                }
+                failed.push(seed);
+            }
         }
     }
-    println!("{seeds} seeds, {steps} steps");
-    assert!(failed.is_empty(), "{} of {seeds} seeds failed: {failed:?}", failed.len());
+
+    fn tell(&self, since: Instant) {
+        let secs = now().saturating_duration_since(since).as_secs_f64().max(0.001);
+        let (seeds, steps) = (self.next.load(Ordering::Relaxed).min(self.seeds), self.steps.load(Ordering::Relaxed));
+        let failed = self.failed.lock().unwrap().len();
+        println!(
+            "{seeds} of {} seeds, {steps} steps in {secs:.0} s: {:.0} seeds/s, {:.0} steps/s; {failed} failed",
+            self.seeds,
+            seeds as f64 / secs,
+            steps as f64 / secs
+        );
+    }
+}
+
+#[test]
+fn sweep() {
+    let seeds = env("SIM_SEEDS").unwrap_or(256);
+    let sweep = Sweep {
+        first: env("SIM_FIRST").unwrap_or(0),
+        seeds,
+        next: AtomicU64::new(0),
+        steps: AtomicU64::new(0),
+        failed: Mutex::default(),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let start = now();
+    let (ended, wait) = channel();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let ended = ended.clone();
+            let sweep = &sweep;
+            scope.spawn(move || {
+                sweep.work();
+                drop(ended);
+            });
+        }
+        drop::<Sender<()>>(ended);
+        while wait.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
+            sweep.tell(start);
+        }
+    });
+    sweep.tell(start);
+    let failed = sweep.failed.into_inner().unwrap();
+    let told = &failed[..failed.len().min(TOLD_MAX)];
+    assert!(failed.is_empty(), "{} of {seeds} seeds failed, among them {told:?}", failed.len());
 }
 
 #[test]

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vipkeeper::config::{Checksum, Config};
+use vipkeeper::journal::story::{Line, Stamp, What};
 use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
-use vipkeeper::node::{Effect, Event, LogLevel, Node};
+use vipkeeper::node::{Effect, Event, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
 use vipkeeper::units::{Digest, LeaseSecs, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
 
 use crate::host::{Host, Leased, Looks, ProxyProcess};
+use crate::journal::Witness;
 use crate::net::Segment;
 use crate::rng::Rng;
 use crate::setup::{self, Cluster, eth0, node_ip, node_name, vip_ip};
@@ -112,15 +114,26 @@ pub struct World {
     pub hooks_run: Vec<(usize, String)>,
     /// What the file of that version says, other than version 1 of the cluster.
     pub edit: fn(u64, &mut Config),
+    /// Keeps a journal of the first host, as `run --journal` would.
+    pub witness: Option<Witness>,
+    /// Configurations from somewhere else than [`setup::loaded`].
+    pub source: Option<fn(&Cluster, u64) -> Loaded>,
 }
 
 impl World {
     pub fn new(cluster: Cluster, seed: u64) -> Self {
+        let mut world = Self::dark(cluster, seed);
+        world.boot_all();
+        world
+    }
+
+    /// Nothing runs yet.
+    pub fn dark(cluster: Cluster, seed: u64) -> Self {
         #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
         let start = Instant::now();
         let hosts = (0..cluster.nodes).map(|i| Host::new(i, start)).collect();
         let vips = cluster.vips;
-        let mut world = Self {
+        Self {
             cluster,
             rng: Rng::new(seed),
             start,
@@ -139,11 +152,15 @@ impl World {
             asked: Vec::new(),
             hooks_run: Vec::new(),
             edit: |_, _| {},
-        };
-        for host in 0..world.hosts.len() {
-            world.boot(host);
+            witness: None,
+            source: None,
         }
-        world
+    }
+
+    pub fn boot_all(&mut self) {
+        for host in 0..self.hosts.len() {
+            self.boot(host);
+        }
     }
 
     pub fn tell(&mut self, text: impl AsRef<str>) {
@@ -152,13 +169,21 @@ impl World {
             self.journal = (self.journal ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         if let Some(trace) = &mut self.trace {
-            let ms = (self.now - self.start).as_micros() as f64 / 1000.0;
-            writeln!(trace, "{ms:>10.2} ms  {text}").unwrap();
+            writeln!(trace, "{}{text}", Stamp(self.now - self.start)).unwrap();
         }
+    }
+
+    /// What a node's own journal would tell too, in its words.
+    fn tell_of(&mut self, host: usize, what: What<'_>) {
+        let name = format!("lb{}", host + 1);
+        self.tell(Line { node: &name, what }.to_string());
     }
 
     fn loaded(&self, host: usize) -> Loaded {
         let version = self.hosts[host].config_version;
+        if let Some(source) = self.source {
+            return source(&self.cluster, version);
+        }
         let mut loaded = setup::loaded(&self.cluster, version);
         let mut config = (*loaded.config).clone();
         (self.edit)(version, &mut config);
@@ -171,9 +196,15 @@ impl World {
         if self.hosts[host].node.is_some() {
             return;
         }
-        self.tell(format!("lb{} vipkeeper starts", host + 1));
+        self.tell_of(host, What::Starts);
         let loaded = self.loaded(host);
+        if host == 0
+            && let Some(witness) = &mut self.witness
+        {
+            witness.begin(node_name(host), loaded.clone(), self.now);
+        }
         let (node, effects) = Node::new(loaded, node_name(host), self.now);
+        self.witness_effects(host, &effects);
         let h = &mut self.hosts[host];
         h.incarnation += 1;
         h.node = Some(node);
@@ -258,7 +289,7 @@ impl World {
     }
 
     pub fn signal(&mut self, host: usize, signal: Signal) {
-        self.tell(format!("lb{} gets {signal:?}", host + 1));
+        self.tell_of(host, What::Gets(signal));
         self.deliver(host, Duration::from_micros(20), Event::Signalled(signal));
     }
 
@@ -340,7 +371,7 @@ impl World {
             Item::Withdraw(incarnation, op, ip) => {
                 let ok = !self.hosts[host].refuse_addresses;
                 if ok && self.hosts[host].table.remove(&ip).is_some() {
-                    self.tell(format!("lb{} - {ip}", host + 1));
+                    self.tell_of(host, What::Loses(ip));
                 }
                 let result = if ok { Ok(()) } else { Err("no buffer space".to_owned()) };
                 self.answer(host, incarnation, Event::AddressWithdrawn { op, result });
@@ -407,8 +438,15 @@ impl World {
         let Some(mut node) = self.hosts[host].node.take() else { return Ok(()) };
         let now = self.now;
         let mut effects = Vec::new();
+        let mut witness = self.witness.as_mut().filter(|_| host == 0);
         let mut handle = |node: &mut Node, event: Event| {
+            if let Some(witness) = &mut witness {
+                witness.told(now, &event);
+            }
             let more = node.handle(now, event);
+            if let Some(witness) = &mut witness {
+                witness.effects.extend(more.iter().cloned());
+            }
             if more.len() > EFFECTS_MAX {
                 return Err(format!("lb{}: {} effects of one event", host + 1, more.len()));
             }
@@ -436,15 +474,15 @@ impl World {
         let now = self.now;
         let vips = self.cluster.vips;
         let Some(node) = &self.hosts[host].node else { return };
-        let status = node.status(now);
         let deadline = node.deadline();
-        if self.hosts[host].in_force != status.config.digest {
-            self.hosts[host].in_force.clone_from(&status.config.digest);
+        let active: Vec<usize> = node.active().map(|vrid| usize::from(vrid.get())).collect();
+        let in_force = Some(node.in_force());
+        if self.hosts[host].in_force != in_force {
+            self.hosts[host].in_force = in_force;
             self.disturb();
         }
         for v in 0..vips {
-            let active = status.vips.iter().any(|s| usize::from(s.vrid) == 51 + v && s.state == "active");
-            if active {
+            if active.contains(&(51 + v)) {
                 self.hosts[host].idle_since.remove(&v);
             } else {
                 self.hosts[host].idle_since.entry(v).or_insert(now);
@@ -457,16 +495,25 @@ impl World {
         }
     }
 
+    fn witness_effects(&mut self, host: usize, effects: &[Effect]) {
+        if let Some(witness) = self.witness.as_mut().filter(|_| host == 0) {
+            witness.effects.extend(effects.iter().cloned());
+        }
+    }
+
     fn execute(&mut self, host: usize, effects: Vec<Effect>) {
         let incarnation = self.hosts[host].incarnation;
         for effect in effects {
+            if let Some(what) = What::of(&effect) {
+                self.tell_of(host, what);
+            }
             match effect {
                 Effect::Transmit { to, bytes, .. } => self.transmit(host, to.is_multicast().then_some(()), to, &bytes),
                 Effect::Announce { frame, .. } => self.announce(host, &frame),
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
                 }
-                Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } => {}
+                Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } | Effect::Log(_) => {}
                 Effect::ObserveNetwork => {
                     let network = self.hosts[host].network(self.now);
                     let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
@@ -537,18 +584,10 @@ impl World {
                     );
                 }
                 Effect::Reply { request, result } => {
-                    self.tell(format!("lb{} answers {:?}", host + 1, result));
                     assert!(self.replies.iter().all(|(id, _)| *id != request.0), "request {} twice", request.0);
                     self.replies.push((request.0, result));
                 }
-                Effect::Log(line) => {
-                    if line.level != LogLevel::Debug {
-                        let vip = line.vip.map(|v| format!(" {v}")).unwrap_or_default();
-                        self.tell(format!("lb{}{vip}: {}", host + 1, line.message));
-                    }
-                }
                 Effect::Exit { code } => {
-                    self.tell(format!("lb{} vipkeeper exits {code}", host + 1));
                     self.hosts[host].exit_code = Some(code);
                     self.hosts[host].node = None;
                     self.hosts[host].incarnation += 1;
@@ -634,7 +673,7 @@ impl World {
         let until = self.now + Duration::from_secs(u64::from(lease.get()));
         let since = self.hosts[host].table.get(&ip).map_or(self.now, |l| l.since);
         if self.hosts[host].table.insert(ip, Leased { until, since }).is_none() {
-            self.tell(format!("lb{} + {ip}", host + 1));
+            self.tell_of(host, What::Gains(ip));
         }
         self.push(until + LEASE_SLACK - self.now, host, Item::LeaseEnds(ip));
         self.answer(host, incarnation, Event::AddressInstalled { op, result: Ok(()) });

@@ -20,6 +20,7 @@ fn setup(directory: &Path, text: &str) -> Setup {
         runtime_dir: directory.join("run"),
         state_dir: directory.join("state"),
         realtime: crate::shell::Realtime::Default,
+        journal: None,
     }
 }
 

@@ -1,0 +1,39 @@
+//! A loaded configuration as a journal keeps it: the texts, from which all else follows.
+//!
+//! The proxy's text is kept as it was rendered: a user's template is on a disk that nobody has when the journal is read.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{self, Colour, Sources};
+use crate::node::event::Loaded;
+use crate::render::Rendered;
+use crate::units::Digest;
+
+/// See the module.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Texts {
+    sources: Sources,
+    rendered: String,
+    generation: Digest,
+}
+
+impl From<Loaded> for Texts {
+    fn from(loaded: Loaded) -> Self {
+        let Rendered { text, generation, origins: _, sources } = Arc::unwrap_or_clone(loaded.rendered);
+        Self { sources: Arc::unwrap_or_clone(sources), rendered: text, generation }
+    }
+}
+
+impl TryFrom<Texts> for Loaded {
+    type Error = String;
+
+    /// Fails with the report of [`config::load`], for texts that this version refuses.
+    fn try_from(texts: Texts) -> Result<Self, String> {
+        let Texts { sources, rendered, generation } = texts;
+        let config = config::load(&sources).map_err(|problems| problems.report(&sources, Colour::None))?;
+        let rendered = Rendered::again(rendered, generation, &config, Arc::new(sources));
+        Ok(Self { config: Arc::new(config), rendered: Arc::new(rendered) })
+    }
+}
