@@ -277,7 +277,7 @@ impl Node {
             let network = &self.observation.network;
             let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
             vip.forget(now);
-            let awaited = self.tracking.is_awaited(&vip.config.track);
+            let awaited = self.tracking.is_awaited(&vip.config.track) && now < self.started_at + INHERIT_WITHIN;
             let socket = match self.interfaces.get(&vip.interface).map(|i| &i.socket) {
                 Some(Socket::Open | Socket::Reopening) => Ok(true),
                 Some(Socket::Failed { why, .. }) => Err(why.as_str()),
@@ -584,6 +584,9 @@ impl Node {
             }
             if active && self.proxying.verdict() != &crate::proxy::health::Verdict::Healthy {
                 return Err(format!("{} is active although the proxy has failed", vip.config.name));
+            }
+            if let Some(why) = vip.judgement.abstain.as_ref().filter(|_| active) {
+                return Err(format!("{} is active although {why}", vip.config.name));
             }
         }
         match self.deadline() {
