@@ -698,11 +698,11 @@ prefer = ["lb1", "lb2"]"#,
 #[test]
 fn vips_must_not_wait_for_each_other() {
     check(
-        r#"vrid = 51"#,
+        r#"prefer = ["lb1", "lb2"]"#,
         &[
             (
                 "itself",
-                r#"vrid = 51
+                r#"prefer = ["lb1", "lb2"]
 track = [{ tracker = "w" }]
 [[tracker]]
 name = "w"
@@ -710,7 +710,7 @@ vip = "www""#,
             ),
             (
                 "two",
-                r#"vrid = 51
+                r#"prefer = ["lb1", "lb2"]
 track = [{ tracker = "w" }]
 [[tracker]]
 name = "w"
@@ -728,7 +728,7 @@ track = [{ tracker = "v" }]"#,
             ),
             (
                 "group",
-                r#"vrid = 51
+                r#"prefer = ["lb1", "lb2"]
 track = [{ tracker = "w" }]
 [[tracker]]
 name = "w"
@@ -745,7 +745,7 @@ prefer = ["lb1", "lb2"]"#,
             ),
             (
                 "one way",
-                r#"vrid = 51
+                r#"prefer = ["lb1", "lb2"]
 track = [{ tracker = "w" }]
 [[tracker]]
 name = "w"
