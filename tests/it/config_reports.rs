@@ -1434,7 +1434,7 @@ timeout = "1ms"
             26 | notify_master = ["on-master", "x"]
                |                  ^^^^^^^^^^^ not absolute
                |
-               = note: hooks run without PATH and in no particular directory
+               = note: it runs without PATH and in no particular directory
                = help: write, for example, "/usr/local/bin/on-master"
 
             error: `notify_stop` must name a program

@@ -1,4 +1,5 @@
 //! What is wrong with VRRP, trackers, groups and peers, one line for each problem: the rule, why, and the fix.
+#![allow(clippy::too_many_lines, reason = "snapshots")]
 
 use expect_test::{Expect, expect};
 use vipkeeper::config::load;
@@ -573,6 +574,9 @@ vip = "ww""#,
               `http` must be a URL that starts with http://: white space or a character that must be escaped
                 help: write, for example, `http = "http://127.0.0.1:9000/ready"`; for https:// use a `script`
             script:
+              `script` is a program, not a command line: no shell splits it: white space
+                note: if a shell is wanted, name it: ["/bin/sh", "-c", "..."]
+                help: write `script = ["test", "-e", "/x"]`
               a name must be 1-63 of A-Z a-z 0-9 _ . -, not "a/b"
                 help: write the name, not a path
             file:
@@ -689,7 +693,7 @@ prefer = ["lb1", "lb2"]"#,
                 help: name each VIP once in all groups; VIPs that belong together make one group
             hook:
               `notify` must start with the absolute path of a program: not absolute
-                note: hooks run without PATH and in no particular directory
+                note: it runs without PATH and in no particular directory
                 help: write, for example, "/usr/local/bin/x"
         "#]],
     );
@@ -760,19 +764,19 @@ prefer = ["lb1", "lb2"]"#,
         ],
         &expect![[r#"
             itself:
-              [[vip]] does not say which node should hold it: neither `prefer` nor `priority`
-                help: add `prefer = ["lb1", "lb2"]`, the best first
-              unknown key `prefer` in [[tracker]]
-                help: known here: backend, fall, file, http, interface, interval, name, ping, queue, rise, saturation, script, tcp, timeout, up_percent, user, vip
+              VIPs must not track each other in a circle: closes a circle
+                note: VIP www tracks VIP www
+                help: leave one of them out of `track`
             two:
-              not TOML: duplicate key: used before
-                help: keep one of them; tables of which there may be several have double brackets, such as [[vip]]
+              VIPs must not track each other in a circle: closes a circle
+                note: VIP two tracks VIP www tracks VIP two
+                help: leave one of them out of `track`
             group:
-              not TOML: duplicate key: used before
-                help: keep one of them; tables of which there may be several have double brackets, such as [[vip]]
+              VIPs must not track each other in a circle: closes a circle
+                note: group both tracks group both
+                help: leave one of them out of `track`
             one way:
-              not TOML: duplicate key: used before
-                help: keep one of them; tables of which there may be several have double brackets, such as [[vip]]
+              it loads
         "#]],
     );
 }
