@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId, RequestId};
+use crate::node::groups;
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::ProxyNews;
 use crate::node::vip::{Host, Vip};
@@ -235,6 +236,7 @@ impl Node {
                 vip.succeed(earlier, &host, out);
             }
         }
+        self.groups = groups::adopt(std::mem::take(&mut self.groups), &config);
         for mut vip in old {
             vip.farewell.get_or_insert_with(|| "it has left the configuration of this node".to_owned());
             self.vips.push(vip);

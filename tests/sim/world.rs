@@ -593,6 +593,13 @@ impl World {
         }
     }
 
+    /// A client whose cache has no entry asks: every host that has the address answers, the last answer counts.
+    pub fn client_asks(&mut self, vip: usize) {
+        if let Some(last) = self.holders(vip).into_iter().rfind(|h| self.hosts[*h].is_connected()) {
+            self.arp[vip] = Some(last);
+        }
+    }
+
     fn kernel_install(&mut self, host: usize, incarnation: u64, op: OpId, ip: IpAddr, lease: LeaseSecs) {
         if self.hosts[host].refuse_addresses {
             let result = Err("no buffer space".to_owned());
@@ -708,7 +715,8 @@ impl World {
 
     /// How long after the last disturbance at most one node may hold a VIP.
     pub fn convergence(&self) -> Duration {
-        self.cluster.interval.duration() * 4 + Duration::from_secs(3) + RELEASE_BOUND
+        let down = self.cluster.interval.duration() * (u32::from(self.cluster.multiplier) + 1);
+        down + self.cluster.hold + Duration::from_secs(3) + RELEASE_BOUND
     }
 
     fn check(&mut self, host: usize) -> Result<(), String> {
