@@ -232,7 +232,9 @@ impl Node {
         }
         for at in fresh {
             let Some(vip) = self.vips.get_mut(at) else { continue };
-            if let Some(earlier) = old.iter_mut().find(|v| v.config.name == vip.config.name && v.farewell.is_none()) {
+            let mut same = old.iter_mut().filter(|v| v.config.name == vip.config.name && !v.is_silenced());
+            // One that is still leaving since an earlier change tells its scripts what it has to before this one does.
+            if let Some(earlier) = same.next() {
                 vip.succeed(earlier, &host, out);
             }
         }

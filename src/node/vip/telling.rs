@@ -20,7 +20,10 @@ impl Vip {
     ///
     /// Those run in one order, and must not believe that the VIP is here until it is here again.
     pub(in crate::node) fn succeed(&mut self, earlier: &mut Self, host: &Host<'_>, out: &mut Outbox) {
-        self.released.clone_from(&earlier.released);
+        // What was asked of one that left the configuration ended with it.
+        if earlier.farewell.is_none() {
+            self.released.clone_from(&earlier.released);
+        }
         self.hooks = std::mem::take(&mut earlier.hooks);
         self.told = earlier.told;
         earlier.silenced = true;
@@ -48,6 +51,11 @@ impl Vip {
             out.log(LogLevel::Warn, Some(self.config.name.as_str()), format!("in fault from the start: {why}"));
             self.queue_hooks(host, HookState::Fault, out);
         }
+    }
+
+    /// Its successor tells the hooks.
+    pub(in crate::node) fn is_silenced(&self) -> bool {
+        self.silenced
     }
 
     /// What hooks were told last.
