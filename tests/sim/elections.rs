@@ -1,10 +1,10 @@
 //! Stories of elections: conflicts, patience, owners, young links, and more than two nodes.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vipkeeper::config::Preempt;
-use vipkeeper::node::Status;
+use vipkeeper::node::{Event, Status};
 use vipkeeper::units::{Centis, Priority};
 
 use crate::setup::{Cluster, node_name, standard};
@@ -92,6 +92,38 @@ fn the_winner_of_a_conflict_tells_its_scripts_again_but_once() {
         world.run(secs(1)).unwrap();
     }
     assert_eq!(masters(&world, 0), 1, "{:?}", world.hooks_run);
+}
+
+/// When a host announced, in milliseconds since `start`, one entry a round.
+fn rounds(world: &World, host: usize, start: Instant) -> Vec<u64> {
+    let of_host = world.announced.iter().filter(|(at, of)| *of == host && *at >= start);
+    let mut rounds: Vec<u64> = of_host.map(|(at, _)| (*at - start).as_millis() as u64).collect();
+    rounds.dedup();
+    rounds
+}
+
+#[test]
+fn the_first_rival_is_answered_at_once_and_a_flood_in_bounds() {
+    let mut world = settled(fast());
+    world.run(secs(5)).unwrap();
+    // A round has just gone out when the rival speaks: clients must not wait for the next one.
+    world.hosts[0].mac = 0x77;
+    world.deliver(0, Duration::ZERO, Event::NetworkChanged);
+    world.run(ms(5)).unwrap();
+    let start = world.now;
+    world.rival(0, 0, 1);
+    world.run(secs(2)).unwrap();
+    assert_eq!(rounds(&world, 0, start), [0, 150]);
+    let start = world.now;
+    for _ in 0..200 {
+        world.rival(0, 0, 1);
+        world.run(ms(5)).unwrap();
+    }
+    world.run(secs(2)).unwrap();
+    let rounds = rounds(&world, 0, start);
+    assert_eq!(rounds.first(), Some(&0));
+    assert!((9..=12).contains(&rounds.len()), "{rounds:?}");
+    assert!(rounds.last().is_some_and(|last| (1_140..1_160).contains(last)), "one after its last word: {rounds:?}");
 }
 
 #[test]

@@ -99,6 +99,8 @@ pub struct World {
     pub segment: Segment,
     /// Whom a client's ARP cache points to, per VIP.
     pub arp: Vec<Option<usize>>,
+    /// Frames of announcements that left a host, with their time.
+    pub announced: Vec<(Instant, usize)>,
     /// No fault that can hide adverts or hold a process since then.
     pub calm_since: Instant,
     dual_since: Vec<Option<Instant>>,
@@ -130,6 +132,7 @@ impl World {
             hosts,
             segment: Segment::default(),
             arp: vec![None; vips],
+            announced: Vec::new(),
             calm_since: start,
             dual_since: vec![None; vips],
             steps: 0,
@@ -589,6 +592,7 @@ impl World {
         for v in 0..self.cluster.vips {
             if frame[28..32] == vip_ip(v).octets() {
                 self.arp[v] = Some(host);
+                self.announced.push((self.now, host));
             }
         }
     }

@@ -643,6 +643,9 @@ enum Op {
     TakeOver,
     Relinquish,
     Vouch(u64),
+    HoldLink(u64),
+    LinkCarries,
+    HoldGroup(Option<u64>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -655,6 +658,9 @@ fn op() -> impl Strategy<Value = Op> {
         Just(Op::TakeOver),
         Just(Op::Relinquish),
         (0u64..5_000).prop_map(Op::Vouch),
+        (0u64..5_000).prop_map(Op::HoldLink),
+        Just(Op::LinkCarries),
+        proptest::option::of(0u64..5_000).prop_map(Op::HoldGroup),
     ]
 }
 
@@ -674,6 +680,9 @@ proptest! {
                     router.hear(now, now, Ipv4Addr::new(10, 0, 0, s).into(), claim, Centis::new(i).unwrap())
                 }
                 Op::Claim(p) => { entitled = true; router.entitle(now, Entitlement::Claim(prio(p))) }
+                Op::HoldLink(n) => { router.hold_for_link(now + ms(n)); Vec::new() }
+                Op::LinkCarries => { router.link_carries(); Vec::new() }
+                Op::HoldGroup(n) => { router.hold_for_group(n.map(|n| now + ms(n))); Vec::new() }
                 Op::TakeOver => router.take_over(now, "named"),
                 Op::Relinquish => router.relinquish(now, "asked"),
                 Op::Vouch(ago) => { router.vouch(now, now.checked_sub(ms(ago)).unwrap_or(now)); Vec::new() }
