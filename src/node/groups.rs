@@ -3,12 +3,14 @@
 //! A group acts as one router. Its VIPs have one priority, take part together, take over together and leave together.
 //! What one of them meets in the election therefore decides for all; nothing is sent for a group as such.
 
+use std::time::Instant;
+
 use crate::config::{Config, GroupConfig};
 use crate::hooks::{self, HookQueue, HookRun, HookState};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::OpId;
 use crate::node::outbox::{Ops, Outbox};
-use crate::node::vip::{Host, Vip};
+use crate::node::vip::{CONFLICT_QUIET, Host, Vip};
 use crate::units::Name;
 use crate::vrrp::router::{Entitlement, Role};
 
@@ -19,6 +21,8 @@ pub(super) struct Group {
     held: Held,
     /// What its hooks were told last.
     told: Option<HookState>,
+    /// When they were told so again, after a conflict.
+    retold_at: Option<Instant>,
     hooks: HookQueue,
 }
 
@@ -42,7 +46,7 @@ pub(super) enum Pull {
 
 impl Group {
     fn new(config: &GroupConfig) -> Self {
-        Self { config: config.clone(), held: Held::Unknown, told: None, hooks: HookQueue::default() }
+        Self { config: config.clone(), held: Held::Unknown, told: None, retold_at: None, hooks: HookQueue::default() }
     }
 
     /// Its VIPs on this node, in the order of the group.
@@ -170,9 +174,17 @@ pub(super) fn align(groups: &mut [Group], vips: &mut [Vip], host: &Host<'_>, pul
 /// What hooks of groups are told: a state once every VIP was told it, and the next one of the queue.
 pub(super) fn tell(groups: &mut [Group], vips: &[Vip], host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
     for group in groups {
-        let told: Vec<Option<HookState>> = group.members(vips).iter().map(|m| m.told()).collect();
+        let members = group.members(vips);
+        let told: Vec<Option<HookState>> = members.iter().map(|m| m.told()).collect();
         let state = joint(&told);
-        if state.is_some() && state != group.told {
+        // The VIPs of a group win a conflict one by one, within moments.
+        let again = state == Some(HookState::Master)
+            && members.iter().any(|m| m.is_retold(host.now))
+            && group.retold_at.is_none_or(|at| host.now >= at + CONFLICT_QUIET);
+        if again {
+            group.retold_at = Some(host.now);
+        }
+        if state.is_some() && (again || state != group.told) {
             group.told = state;
             let runs = state.map(|state| hooks::plan_group(&group.config, host.hooks, state)).unwrap_or_default();
             for dropped in group.hooks.push(runs) {

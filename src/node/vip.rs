@@ -16,6 +16,7 @@ use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Network, OpId};
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::vip::announcing::Announcing;
+pub(super) use crate::node::vip::electing::CONFLICT_QUIET;
 use crate::node::vip::electing::Conflict;
 pub(super) use crate::node::vip::placed::Placed;
 use crate::units::{Family, IfName, LeaseSecs, Name, Priority};

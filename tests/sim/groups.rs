@@ -77,9 +77,11 @@ fn a_dead_host_loses_the_whole_group_at_once() {
     assert_eq!(both(&world), (vec![0, 1], vec![0, 1]));
     world.segment.cut.clear();
     world.disturb();
+    world.hooks_run.clear();
     world.run(secs(2)).unwrap();
     assert_eq!(both(&world), (vec![0], vec![0]));
     assert_eq!(world.arp, [Some(0), Some(0)]);
+    assert_eq!((told(&world, 0), told(&world, 1)), (vec!["MASTER 0"], vec!["BACKUP 0"]));
 }
 
 /// Somebody else's router is stronger for one VIP: holding the others would tear the group.

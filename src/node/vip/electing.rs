@@ -14,7 +14,7 @@ use crate::vrrp::router::{Entitlement, Role, Step};
 /// A rival that speaks this soon after a takeover is the router that was taken over from.
 const PARTING_WITHIN: Duration = Duration::from_secs(1);
 /// A rival that was silent for this long and speaks again is another conflict. Hooks are not told more often.
-const CONFLICT_QUIET: Duration = Duration::from_secs(10);
+pub(in crate::node) const CONFLICT_QUIET: Duration = Duration::from_secs(10);
 /// Hooks hear of a conflict this long after the rival's last word: it has let go by then.
 const RETELL_AFTER: Duration = Duration::from_millis(200);
 
@@ -25,6 +25,8 @@ pub(super) struct Conflict {
     last: Option<Instant>,
     /// When `notify_master` is to run again.
     retell_at: Option<Instant>,
+    /// When it ran again last: for the scripts of the group.
+    retold_at: Option<Instant>,
 }
 
 impl Conflict {
@@ -147,7 +149,13 @@ impl Vip {
         }
         // Where they wait for the address, they run anyway.
         if self.router.role() == Role::Active && self.told == Some(HookState::Master) {
+            self.conflict.retold_at = Some(host.now);
             self.queue_hooks(host, HookState::Master, out);
         }
+    }
+
+    /// `notify_master` ran again in this turn.
+    pub(in crate::node) fn is_retold(&self, now: Instant) -> bool {
+        self.conflict.retold_at == Some(now)
     }
 }
