@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::config::{HookCommand, HookSettings, VipConfig};
+use crate::config::{GroupConfig, HookCommand, HookCommands, HookSettings, VipConfig};
 use crate::units::{Name, OpId};
 
 /// Hooks waiting per VIP. At the limit the oldest waiting one is dropped and told to the operator: the last state
@@ -16,7 +16,7 @@ const QUEUE_MAX: usize = 16;
 /// A hook ready to run: no shell, bounded in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookRun {
-    /// The VIP it is about, for the log.
+    /// The VIP or group it is about, for the log.
     pub vip: String,
     /// The hook's name in keepalived's words, such as `notify_master`.
     pub hook: &'static str,
@@ -58,32 +58,48 @@ impl HookState {
 /// The hooks for one transition: the one of the state first, then `notify` with
 /// `INSTANCE NAME STATE PRIORITY` appended.
 pub fn plan(vip: &VipConfig, settings: &HookSettings, state: HookState, priority: u8) -> Vec<HookRun> {
+    commands(("INSTANCE", &vip.name), &vip.hooks, settings, state, priority)
+}
+
+/// The hooks for one transition of a whole group: as [`plan`], with `GROUP NAME STATE 0`: a group has no priority in
+/// keepalived either.
+pub fn plan_group(group: &GroupConfig, settings: &HookSettings, state: HookState) -> Vec<HookRun> {
+    commands(("GROUP", &group.name), &group.hooks, settings, state, 0)
+}
+
+fn commands(
+    (kind, name): (&str, &Name),
+    hooks: &HookCommands,
+    settings: &HookSettings,
+    state: HookState,
+    priority: u8,
+) -> Vec<HookRun> {
     let run = |hook: &'static str, command: &HookCommand, extra: &[&str]| HookRun {
-        vip: vip.name.to_string(),
+        vip: name.to_string(),
         hook,
         argv: command.argv.iter().cloned().chain(extra.iter().map(|s| (*s).to_owned())).collect(),
         user: settings.user.as_ref().map(Name::to_string),
         group: settings.group.as_ref().map(Name::to_string),
         timeout: settings.timeout,
     };
-    let (name, own) = match state {
-        HookState::Master => ("notify_master", &vip.hooks.master),
-        HookState::Backup => ("notify_backup", &vip.hooks.backup),
-        HookState::Fault => ("notify_fault", &vip.hooks.fault),
-        HookState::Stop => ("notify_stop", &vip.hooks.stop),
+    let (hook, own) = match state {
+        HookState::Master => ("notify_master", &hooks.master),
+        HookState::Backup => ("notify_backup", &hooks.backup),
+        HookState::Fault => ("notify_fault", &hooks.fault),
+        HookState::Stop => ("notify_stop", &hooks.stop),
     };
     let mut runs = Vec::new();
     if let Some(command) = own {
-        runs.push(run(name, command, &[]));
+        runs.push(run(hook, command, &[]));
     }
-    if let Some(command) = &vip.hooks.any {
+    if let Some(command) = &hooks.any {
         let priority = priority.to_string();
-        runs.push(run("notify", command, &["INSTANCE", vip.name.as_str(), state.word(), &priority]));
+        runs.push(run("notify", command, &[kind, name.as_str(), state.word(), &priority]));
     }
     runs
 }
 
-/// The hooks of one VIP, one at a time.
+/// The hooks of one VIP or group, one at a time.
 #[derive(Debug, Clone, Default)]
 pub struct HookQueue {
     waiting: VecDeque<HookRun>,

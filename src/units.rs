@@ -148,15 +148,10 @@ impl Centis {
         Duration::from_millis(u64::from(self.0) * 10)
     }
 
-    /// Skew time: `interval * (256 - priority) / 256` (RFC 9568 section 6.1), in whole microseconds.
+    /// Skew time of version 3: `interval * (256 - priority) / 256` (RFC 9568 section 6.1), in whole microseconds.
     pub fn skew(self, priority: Priority) -> Duration {
         let micros = u64::from(self.0) * 10_000 * (256 - u64::from(priority.get())) / 256;
         Duration::from_micros(micros)
-    }
-
-    /// Active down interval: three intervals and the skew (RFC 9568 section 6.1).
-    pub fn down(self, priority: Priority) -> Duration {
-        self.duration() * 3 + self.skew(priority)
     }
 }
 
@@ -386,12 +381,16 @@ pub struct OpId(pub u64);
 pub struct LeaseSecs(u32);
 
 impl LeaseSecs {
-    /// The lease for a router: as long as a backup with this interval waits, at least 2 s.
+    /// The lease for a router whose backups wait for three intervals.
+    pub fn for_interval(interval: Centis) -> Self {
+        Self::for_wait(interval.duration().saturating_mul(3))
+    }
+
+    /// The lease for a router: as long as its backups wait, the skew left aside; at least 2 s, at most 120 s.
     ///
     /// A kernel that loses its vipkeeper thus drops the VIP about when the successor takes it.
-    pub fn for_interval(interval: Centis) -> Self {
-        let secs = interval.duration().saturating_mul(3).as_secs();
-        Self(u32::try_from(secs).unwrap_or(u32::MAX).clamp(2, 120))
+    pub fn for_wait(wait: Duration) -> Self {
+        Self(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).clamp(2, 120))
     }
 
     /// Seconds.

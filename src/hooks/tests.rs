@@ -32,3 +32,17 @@ fn a_full_queue_drops_the_oldest_and_says_so() {
     assert_eq!(dropped, (0..4).map(run).collect::<Vec<_>>());
     assert_eq!(queue.start(OpId(1)), Some(run(4)));
 }
+
+#[test]
+fn hooks_of_a_group_get_keepalived_s_words() {
+    let command = |name: &str| Some(HookCommand { argv: vec![name.to_owned(), "x".to_owned()] });
+    let group = GroupConfig {
+        name: Name::new("edge").unwrap(),
+        vips: Vec::new(),
+        hooks: HookCommands { master: command("/up"), any: command("/any"), ..HookCommands::default() },
+    };
+    let settings = HookSettings { user: None, group: None, timeout: Duration::from_secs(1) };
+    let argv = |state| plan_group(&group, &settings, state).into_iter().map(|r| r.argv.join(" ")).collect::<Vec<_>>();
+    assert_eq!(argv(HookState::Master), ["/up x", "/any x GROUP edge MASTER 0"]);
+    assert_eq!(argv(HookState::Fault), ["/any x GROUP edge FAULT 0"]);
+}

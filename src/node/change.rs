@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId, RequestId};
+use crate::node::groups;
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::ProxyNews;
 use crate::node::vip::{Host, Vip};
@@ -232,14 +233,13 @@ impl Node {
         }
         for at in fresh {
             let Some(vip) = self.vips.get_mut(at) else { continue };
-            let same = |v: &Vip| v.config.name == vip.config.name;
-            // One that left before, and whose scripts still run, has a say too: scripts run in one order.
-            let at = old.iter().position(|v| same(v) && v.farewell.is_none());
-            let at = at.or_else(|| old.iter().position(|v| same(v) && !v.hooks_idle()));
-            if let Some(earlier) = at.and_then(|at| old.get_mut(at)) {
+            let mut same = old.iter_mut().filter(|v| v.config.name == vip.config.name && !v.is_silenced());
+            // One that is still leaving since an earlier change tells its scripts what it has to before this one does.
+            if let Some(earlier) = same.next() {
                 vip.succeed(earlier, &host, out);
             }
         }
+        self.groups = groups::adopt(std::mem::take(&mut self.groups), &config);
         for mut vip in old {
             vip.farewell.get_or_insert_with(|| "it has left the configuration of this node".to_owned());
             self.vips.push(vip);

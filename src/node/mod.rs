@@ -6,8 +6,10 @@
 
 mod change;
 pub mod effect;
+mod electing;
 mod entitlement;
 pub mod event;
+mod groups;
 mod outbox;
 mod proxying;
 mod recorded;
@@ -26,8 +28,8 @@ pub use status::Status;
 
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
-use crate::node::entitlement::{Facts, entitlement};
 use crate::node::event::{HookOutcome, Loaded, Network, OpId, Received, Request, RequestId, Signal};
+use crate::node::groups::Group;
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::Proxying;
 use crate::node::tracking::Tracking;
@@ -125,6 +127,7 @@ pub struct Node {
     proxying: Proxying,
     tracking: Tracking,
     vips: Vec<Vip>,
+    groups: Vec<Group>,
     changes: Changes,
     dropped: BTreeMap<IfName, BTreeMap<Reject, u64>>,
     ready: bool,
@@ -142,6 +145,7 @@ impl Node {
         let proxying = Proxying::new(&loaded, now, &mut ops, &mut out);
         let tracking = Tracking::new(&loaded.config, &me, now);
         let vips = loaded.config.vips.iter().filter_map(|v| Vip::new(v, &loaded.config, &me, now)).collect();
+        let groups = groups::adopt(Vec::new(), &loaded.config);
         let mut node = Self {
             me,
             loaded,
@@ -154,6 +158,7 @@ impl Node {
             proxying,
             tracking,
             vips,
+            groups,
             changes: Changes::default(),
             dropped: BTreeMap::new(),
             ready: false,
@@ -269,55 +274,6 @@ impl Node {
         self.settle_stop(now, out);
     }
 
-    fn settle_vips(&mut self, now: Instant, judge: Judge, out: &mut Outbox) {
-        let stopping = matches!(self.phase, Phase::Stopping { .. });
-        let adopting = self.proxying.may_be_adopting();
-        for vip in &mut self.vips {
-            let link = self.observation.network.link(&vip.interface);
-            let network = &self.observation.network;
-            let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
-            vip.forget(now);
-            let awaited = self.tracking.is_awaited(&vip.config.track) && now < self.started_at + INHERIT_WITHIN;
-            let socket = match self.interfaces.get(&vip.interface).map(|i| &i.socket) {
-                Some(Socket::Open | Socket::Reopening) => Ok(true),
-                Some(Socket::Failed { why, .. }) => Err(why.as_str()),
-                Some(Socket::Opening) | None => Ok(false),
-            };
-            let facts = Facts {
-                leaving: if stopping { Some("vipkeeper stops") } else { vip.farewell.as_deref() },
-                released: vip.released.as_ref().map(|_| "released by an operator"),
-                observed: self.observation.seen,
-                interface: &vip.interface,
-                link,
-                source: vip.source(),
-                socket,
-                refused: vip.refused(),
-                proxy: self.proxying.verdict(),
-                base: vip.base,
-                weights: &vip.judgement.weights,
-                tracked: vip.judgement.abstain.as_deref(),
-            };
-            let answer = entitlement(&facts);
-            vip.entitle(&host, answer, out);
-            // Not entitled although nothing is being looked for: what a predecessor left here must go.
-            let decided = !adopting && self.observation.seen && socket != Ok(false) && !awaited;
-            if stopping || decided || now >= self.started_at + INHERIT_WITHIN {
-                vip.settle_inheritance();
-            }
-            if judge == Judge::Timers {
-                vip.tick(&host, out);
-            }
-            let opening = link.is_some() && socket == Ok(false);
-            if stopping || (self.observation.seen && self.proxying.settled && !opening && !awaited) {
-                vip.tell_at_rest(&host, out);
-            }
-            vip.act(&host, &mut self.ops, out);
-        }
-        let before = self.vips.len();
-        self.vips.retain(|vip| vip.farewell.is_none() || !vip.is_gone());
-        self.interfaces_stale |= self.vips.len() != before;
-    }
-
     /// Sockets for the interfaces of our VIPs, and no others.
     fn settle_interfaces(&mut self, now: Instant, out: &mut Outbox) {
         let retry = |i: &Interface| matches!(&i.socket, Socket::Failed { retry_at, .. } if now >= *retry_at);
@@ -401,6 +357,7 @@ impl Node {
             if before.zip(link).is_some_and(|(before, link)| before.mac != link.mac) {
                 vip.moved_hardware();
             }
+            vip.link_seen(now, before, link);
             let here = |placed: &Placed| {
                 let index = network.link(&placed.interface).map(|l| l.index);
                 let mut all = network.addresses.iter();
@@ -445,6 +402,9 @@ impl Node {
                 return;
             }
         };
+        for vip in self.vips.iter_mut().filter(|v| v.interface == received.interface) {
+            vip.router.link_carries();
+        }
         let stopping = matches!(self.phase, Phase::Stopping { .. });
         let ours = |v: &&mut Vip| {
             v.interface == received.interface
@@ -462,25 +422,28 @@ impl Node {
     }
 
     fn hook_finished(&mut self, op: OpId, outcome: HookOutcome, out: &mut Outbox) {
-        for vip in &mut self.vips {
-            let Some(run) = vip.hook_finished(op) else { continue };
-            let name = vip.config.name.to_string();
-            let line = run.argv.join(" ");
-            match outcome {
-                HookOutcome::Succeeded => {
-                    out.log(LogLevel::Info, Some(&name), format!("{} exited 0: {line}", run.hook));
-                }
-                HookOutcome::Failed(why) => {
-                    vip.count("hooks-failed");
-                    out.log(LogLevel::Warn, Some(&name), format!("{} failed: {why}: {line}", run.hook));
-                }
-                HookOutcome::TimedOut => {
-                    vip.count("hooks-failed");
-                    let secs = run.timeout.as_secs();
-                    out.log(LogLevel::Warn, Some(&name), format!("{} was killed after {secs} s: {line}", run.hook));
-                }
+        let (name, run) = if let Some(found) = self.groups.iter_mut().find_map(|group| group.hook_finished(op)) {
+            (found.vip.clone(), found)
+        } else {
+            let found = self.vips.iter_mut().find_map(|vip| vip.hook_finished(op).map(|run| (vip, run)));
+            let Some((vip, run)) = found else { return };
+            if outcome != HookOutcome::Succeeded {
+                vip.count("hooks-failed");
             }
-            return;
+            (vip.config.name.to_string(), run)
+        };
+        let line = run.argv.join(" ");
+        match outcome {
+            HookOutcome::Succeeded => {
+                out.log(LogLevel::Info, Some(&name), format!("{} exited 0: {line}", run.hook));
+            }
+            HookOutcome::Failed(why) => {
+                out.log(LogLevel::Warn, Some(&name), format!("{} failed: {why}: {line}", run.hook));
+            }
+            HookOutcome::TimedOut => {
+                let secs = run.timeout.as_secs();
+                out.log(LogLevel::Warn, Some(&name), format!("{} was killed after {secs} s: {line}", run.hook));
+            }
         }
     }
 
@@ -562,9 +525,13 @@ impl Node {
             ProxyOnExit::Stop | ProxyOnExit::Stopping => (ProxyOnExit::Stopping, self.proxying.has_ended()),
         };
         self.phase = Phase::Stopping { addresses_until: None, until, proxy };
-        if now >= until || (stopped && self.vips.iter().all(Vip::hooks_idle)) {
+        if now >= until || (stopped && self.hooks_idle()) {
             self.exit(0, out);
         }
+    }
+
+    fn hooks_idle(&self) -> bool {
+        self.vips.iter().all(Vip::hooks_idle) && self.groups.iter().all(Group::hooks_idle)
     }
 
     fn exit(&mut self, code: u8, out: &mut Outbox) {
@@ -589,6 +556,7 @@ impl Node {
                 return Err(format!("{} is active although {why}", vip.config.name));
             }
         }
+        groups::check(&self.groups, &self.vips)?;
         match self.deadline() {
             Some(deadline) if deadline.at <= now => Err(format!("overdue after a turn: {}", deadline.why)),
             Some(_) | None => Ok(()),

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use crate::addrs::LeasedAddress;
 use crate::node::effect::Effect;
+use crate::node::groups;
 use crate::node::outbox::Outbox;
 use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, Status, TransitionStatus, VipStatus};
 use crate::node::vip::Vip;
 use crate::node::{Node, Phase};
 use crate::proxy::health::Verdict;
-use crate::units::Family;
-use crate::units::{Digest, Vrid};
+use crate::units::{Digest, Family, Name, Vrid};
 use crate::vrrp::packet::Reject;
-use crate::vrrp::router::Role;
+use crate::vrrp::router::{Role, State};
 
 impl Node {
     /// Digest of the configuration in force.
@@ -98,10 +98,9 @@ impl Node {
             for_ms: ms(now, vip.since),
             why: match vip.router.state() {
                 // The reason to abstain may have changed since the transition.
-                crate::vrrp::router::State::Initialize { why } => why.clone(),
-                crate::vrrp::router::State::Backup { .. } | crate::vrrp::router::State::Active { .. } => {
-                    vip.why.clone()
-                }
+                State::Initialize { why } => why.clone(),
+                State::Backup { .. } => self.waiting(now, vip).unwrap_or_else(|| vip.why.clone()),
+                State::Active { .. } => vip.why.clone(),
             },
             holder: self.holder(now, vip),
             priority: vip.router.priority().map(crate::units::Priority::get),
@@ -111,7 +110,22 @@ impl Node {
             transitions: transitions.collect(),
             counters: vip.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
             dropped: by_name(&vip.dropped),
+            group: groups::of(&self.groups, vip).map(Name::to_string),
         }
+    }
+
+    /// What a backup waits for that would go further.
+    fn waiting(&self, now: Instant, vip: &Vip) -> Option<String> {
+        if let Some((heard, from)) = vip.router.waits_to_preempt(now) {
+            let left = from.saturating_duration_since(now).as_secs() + 1;
+            let holder = self.holder(now, vip).and_then(|h| h.node).unwrap_or_else(|| heard.source.to_string());
+            return Some(format!(
+                "waits until it has been fit for long enough to take back from {holder} ({left} s left)"
+            ));
+        }
+        let hold = vip.router.link_hold().filter(|at| now < *at)?;
+        let left = whole_ms(hold.saturating_duration_since(now));
+        Some(format!("{}; the link is new: waits {left} ms more for a first frame", vip.why))
     }
 
     fn holder(&self, now: Instant, vip: &Vip) -> Option<Holder> {

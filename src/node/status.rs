@@ -118,6 +118,9 @@ pub struct VipStatus {
     pub counters: BTreeMap<String, u64>,
     /// Packets for this VRID that were dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// The sync group it belongs to.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 /// One tracker as this node sees it.

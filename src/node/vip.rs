@@ -1,7 +1,9 @@
 //! One VIP on this node: its router, its addresses, its announcements and its hooks.
 
 mod announcing;
+mod electing;
 mod placed;
+mod telling;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -9,16 +11,18 @@ use std::time::{Duration, Instant};
 
 use crate::addrs::{AddressNews, AddressStep, Answer, Presence, Want};
 use crate::config::{Config, HookSettings, Transport, VipConfig};
-use crate::hooks::{self, HookQueue, HookState};
+use crate::hooks::{HookQueue, HookState};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Network, OpId};
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::tracking::Judgement;
 use crate::node::vip::announcing::Announcing;
+pub(super) use crate::node::vip::electing::CONFLICT_QUIET;
+use crate::node::vip::electing::Conflict;
 pub(super) use crate::node::vip::placed::Placed;
 use crate::units::{Family, IfName, LeaseSecs, Name, Priority};
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
-use crate::vrrp::router::{Company, Entitlement, Role, Router, RouterConfig, State, Step};
+use crate::vrrp::router::{Company, Role, Router, RouterConfig};
 
 /// Transitions kept for `status`.
 const TRANSITIONS_MAX: usize = 16;
@@ -63,6 +67,7 @@ pub(super) struct Vip {
     refused: Option<(String, Instant)>,
     inheritance: Inheritance,
     announcing: Announcing,
+    conflict: Conflict,
     /// Arrived in this turn: announced at once, without waiting for the others.
     arrived: Vec<IpAddr>,
     hooks: HookQueue,
@@ -116,6 +121,7 @@ impl Vip {
             refused: None,
             inheritance: Inheritance::Undecided,
             announcing: Announcing::default(),
+            conflict: Conflict::default(),
             arrived: Vec::new(),
             hooks: HookQueue::default(),
             told: None,
@@ -155,28 +161,6 @@ impl Vip {
         let renamed = self.config.name != config.name;
         self.config = config.clone();
         renamed
-    }
-
-    /// Under a new name scripts know nothing yet: they are told the state that there is.
-    pub(super) fn tell_again(&mut self, host: &Host<'_>, out: &mut Outbox) {
-        match self.router.role() {
-            Role::Active => self.master_hook_due = true,
-            Role::Backup => self.queue_hooks(host, HookState::Backup, out),
-            Role::Fault => self.told = None,
-        }
-    }
-
-    /// Takes over from the VIP of the same name that leaves: what was asked of it, and its scripts.
-    ///
-    /// Those run in one order, and must not believe that the VIP is here until it is here again.
-    pub(super) fn succeed(&mut self, earlier: &mut Self, host: &Host<'_>, out: &mut Outbox) {
-        self.released.clone_from(&earlier.released);
-        self.hooks = std::mem::take(&mut earlier.hooks);
-        self.told = earlier.told;
-        earlier.silenced = true;
-        if matches!(self.told, Some(HookState::Master | HookState::Backup)) {
-            self.queue_hooks(host, HookState::Fault, out);
-        }
     }
 
     pub(super) fn is_same_router(&self, config: &VipConfig, me: &Name) -> bool {
@@ -264,7 +248,7 @@ impl Vip {
         here: &dyn Fn(&Placed) -> Option<Seen>,
         out: &mut Outbox,
     ) {
-        let lease = LeaseSecs::for_interval(self.config.advert_interval);
+        let lease = self.lease();
         let mut oldest = Some(Duration::ZERO);
         for address in &mut self.addresses {
             let seen = here(address);
@@ -328,108 +312,6 @@ impl Vip {
         }
     }
 
-    /// The node's verdict, and whether a living lease makes a fresh start unnecessary.
-    pub(super) fn entitle(&mut self, host: &Host<'_>, entitlement: Entitlement, out: &mut Outbox) {
-        if let (Entitlement::Claim(priority), Inheritance::Leased { seen_at, idle_at_most }) =
-            (&entitlement, self.inheritance)
-        {
-            self.inheritance = Inheritance::Settled;
-            let idle = idle_at_most + host.now.saturating_duration_since(seen_at);
-            let here = self.addresses.iter().all(|a| a.lease.is_present());
-            // Nobody waits less than three intervals before taking over (RFC 9568 section 6.1).
-            let unmissed = idle <= self.config.advert_interval.duration() * 3 || self.peers.is_empty();
-            if here && unmissed {
-                let steps = self.router.resume(host.now, *priority, "resumes the lease of its predecessor");
-                self.take(host, steps, out);
-                return;
-            }
-        }
-        let steps = self.router.entitle(host.now, entitlement);
-        self.take(host, steps, out);
-    }
-
-    pub(super) fn tick(&mut self, host: &Host<'_>, out: &mut Outbox) {
-        if self.router.deadline().is_some_and(|at| host.now >= at) {
-            let steps = self.router.tick(host.now);
-            self.take(host, steps, out);
-        }
-    }
-
-    fn take(&mut self, host: &Host<'_>, steps: Vec<Step>, out: &mut Outbox) {
-        for step in steps {
-            match step {
-                Step::Advertise(claim) => self.advertise(claim, out),
-                Step::Reassert { rival } => {
-                    self.count("rivals-heard");
-                    let message = format!("{rival} claims the VIP with less right: asserting and announcing again");
-                    out.log(LogLevel::Info, Some(self.config.name.as_str()), message);
-                    self.announcing.wanted = true;
-                }
-                Step::Turn { from, to, why } => self.turn(host, from, to, why, out),
-            }
-        }
-    }
-
-    fn turn(&mut self, host: &Host<'_>, from: Role, to: Role, why: String, out: &mut Outbox) {
-        let level = match to {
-            Role::Fault if !host.stopping => LogLevel::Warn,
-            Role::Fault | Role::Backup | Role::Active => LogLevel::Info,
-        };
-        out.log(level, Some(self.config.name.as_str()), format!("{} -> {}: {why}", from.name(), to.name()));
-        self.since = host.now;
-        self.why.clone_from(&why);
-        self.transitions.push_front(Transition { from, to, why, at: host.now });
-        self.transitions.truncate(TRANSITIONS_MAX);
-        self.count("transitions");
-        self.master_hook_due = false;
-        match to {
-            Role::Active => {
-                self.master_hook_due = true;
-                // Addresses that are here already (an adopted lease) are announced as those that arrive.
-                let wanted = self.addresses.iter().any(|a| a.lease.is_present());
-                self.announcing = Announcing { wanted, ..Announcing::default() };
-            }
-            Role::Backup => self.queue_hooks(host, HookState::Backup, out),
-            Role::Fault if host.stopping => self.queue_hooks(host, HookState::Stop, out),
-            Role::Fault => self.queue_hooks(host, HookState::Fault, out),
-        }
-    }
-
-    /// What no transition tells: a fault from the start on, and the stop of what took no part.
-    ///
-    /// Scripts may still believe what a vipkeeper told that was killed.
-    pub(super) fn tell_at_rest(&mut self, host: &Host<'_>, out: &mut Outbox) {
-        if self.farewell.is_some() || self.router.role() != Role::Fault {
-            return;
-        }
-        if host.stopping {
-            if self.told != Some(HookState::Stop) {
-                self.queue_hooks(host, HookState::Stop, out);
-            }
-        } else if self.told.is_none() {
-            let why = match self.router.state() {
-                State::Initialize { why } => why.as_str(),
-                State::Backup { .. } | State::Active { .. } => "",
-            };
-            out.log(LogLevel::Warn, Some(self.config.name.as_str()), format!("in fault from the start: {why}"));
-            self.queue_hooks(host, HookState::Fault, out);
-        }
-    }
-
-    fn queue_hooks(&mut self, host: &Host<'_>, state: HookState, out: &mut Outbox) {
-        if self.silenced {
-            return;
-        }
-        self.told = Some(state);
-        let priority = self.router.priority().unwrap_or(self.base);
-        let runs = hooks::plan(&self.config, host.hooks, state, priority.get());
-        for dropped in self.hooks.push(runs) {
-            self.count("hooks-dropped");
-            let message = format!("{} was dropped: too many hooks are waiting", dropped.hook);
-            out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
-        }
-    }
-
     fn advertise(&mut self, claim: Claim, out: &mut Outbox) {
         let known = self.source.or(self.lost_source.filter(|_| claim == Claim::Resign));
         let Some(source) = known else { return };
@@ -454,6 +336,15 @@ impl Vip {
         }
     }
 
+    /// As long as nobody takes over without having heard us.
+    fn patience(&self) -> Duration {
+        self.config.advert_interval.duration() * u32::from(self.config.down_multiplier)
+    }
+
+    fn lease(&self) -> LeaseSecs {
+        LeaseSecs::for_wait(self.patience())
+    }
+
     fn want(&self) -> Want {
         match (self.router.role(), self.inheritance) {
             (Role::Active, _) => Want::Present,
@@ -465,7 +356,7 @@ impl Vip {
     /// Requests what the addresses need, announces what is due, starts the next hook.
     pub(super) fn act(&mut self, host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
         let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
-        let lease = LeaseSecs::for_interval(self.config.advert_interval);
+        let lease = self.lease();
         let ours = self.addresses.iter_mut().map(|a| (a, want));
         for (placed, want) in ours.chain(self.leaving.iter_mut().map(|a| (a, Want::Absent))) {
             let Some(index) = placed.link(host.network).map(|link| link.index) else { continue };
@@ -479,6 +370,7 @@ impl Vip {
             }
         }
         self.announce(host, out);
+        self.tell_after_conflict(host, out);
         self.leaving.retain(|a| a.lease.may_be_present());
         if self.master_hook_due && self.addresses.iter().all(|a| a.lease.is_present()) {
             self.master_hook_due = false;
@@ -491,7 +383,7 @@ impl Vip {
     }
 
     pub(super) fn installed(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
-        let lease = LeaseSecs::for_interval(self.config.advert_interval);
+        let lease = self.lease();
         for address in self.addresses.iter_mut().chain(&mut self.leaving) {
             match address.lease.installed(now, op, Answer::from(result), lease) {
                 AddressNews::Arrived => {
@@ -521,10 +413,6 @@ impl Vip {
         }
     }
 
-    pub(super) fn hook_finished(&mut self, op: OpId) -> Option<hooks::HookRun> {
-        self.hooks.finish(op)
-    }
-
     /// When [`Vip::tick`] or [`Vip::act`] has something to do.
     pub(super) fn deadlines<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = (Instant, &'static str)> + 'a {
         let role = self.router.role();
@@ -542,7 +430,8 @@ impl Vip {
         let released = self.released.as_ref().and_then(|r| r.until).map(|at| (at, "a release ends"));
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         let refused = refused.map(|at| (at, "an address may be tried again"));
-        election.into_iter().chain(leases).chain(arp).chain(released).chain(refused)
+        let conflict = self.conflict.deadline().map(|at| (at, "hooks are to be told that a conflict was won"));
+        election.into_iter().chain(conflict).chain(leases).chain(arp).chain(released).chain(refused)
     }
 
     /// What must hold after every turn.
@@ -578,6 +467,8 @@ fn peers(config: &VipConfig, all: &Config, me: &Name) -> Vec<IpAddr> {
 fn router_config(config: &VipConfig, peers: &[IpAddr], source: Option<IpAddr>) -> RouterConfig {
     RouterConfig {
         interval: config.advert_interval,
+        version: config.version,
+        multiplier: config.down_multiplier,
         preempt: config.preempt,
         address: source.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
         company: if peers.is_empty() { Company::Alone } else { Company::Peers },

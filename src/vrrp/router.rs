@@ -4,8 +4,12 @@
 //! The machine never speaks without being entitled: whether it may is decided by the node and told by
 //! [`Router::entitle`].
 
+mod timing;
+
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+pub use timing::{Company, DownTimer, RouterConfig, Wait};
 
 use crate::config::Preempt;
 use crate::units::{Centis, Priority};
@@ -20,28 +24,6 @@ pub enum Entitlement {
     Abstain(String),
 }
 
-/// What a router needs to know of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RouterConfig {
-    /// Interval between our own adverts.
-    pub interval: Centis,
-    /// Whether to take over from a live router of lower priority.
-    pub preempt: Preempt,
-    /// Our source address: breaks ties (the higher one wins).
-    pub address: IpAddr,
-    /// Whether anybody else takes part; alone, nobody can have taken over while we hung.
-    pub company: Company,
-}
-
-/// Whether other routers are configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Company {
-    /// There are peers.
-    Peers,
-    /// This node alone.
-    Alone,
-}
-
 /// The router last heard as active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
@@ -53,6 +35,8 @@ pub struct Heard {
     pub interval: Centis,
     /// When its last advert arrived.
     pub at: Instant,
+    /// When it last gave a sign of life: that advert, or somebody vouched for it later.
+    pub alive_at: Instant,
 }
 
 /// RFC 9568 section 6.4: Initialize, Backup, Active.
@@ -67,8 +51,8 @@ pub enum State {
     Backup {
         /// Runs out when nobody is active.
         timer: DownTimer,
-        /// Preemption waits until then (keepalived's `preempt_delay`).
-        preempt_from: Instant,
+        /// Since when it has been fit and has not lost the VIP: preemption is counted from there.
+        fit_since: Instant,
         /// Our own priority.
         priority: Priority,
     },
@@ -83,36 +67,6 @@ pub enum State {
         /// Our own priority.
         priority: Priority,
     },
-}
-
-/// The Active_Down_Timer, as data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DownTimer {
-    /// When it was last started.
-    pub from: Instant,
-    /// Active_Adver_Interval: the one of the active router (RFC 9568 section 6.1).
-    pub interval: Centis,
-    /// What it waits for.
-    pub wait: Wait,
-}
-
-/// How long the Active_Down_Timer runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Active_Down_Interval.
-    Down,
-    /// Skew_Time only: the active router has resigned.
-    Skew,
-}
-
-impl DownTimer {
-    fn expires(self, priority: Priority) -> Instant {
-        self.from
-            + match self.wait {
-                Wait::Down => self.interval.down(priority),
-                Wait::Skew => self.interval.skew(priority),
-            }
-    }
 }
 
 /// The name of a state, for people and hooks.
@@ -152,6 +106,8 @@ pub enum Step {
         why: String,
     },
     /// A rival of lower precedence spoke: announce the addresses again, for caches it may have poisoned.
+    ///
+    /// Also the answer to what a router says at parting that yields to this one.
     Reassert {
         /// The rival.
         rival: IpAddr,
@@ -164,12 +120,19 @@ pub struct Router {
     config: RouterConfig,
     state: State,
     heard: Option<Heard>,
+    /// When it last told a stronger router that there were two.
+    parted_at: Option<Instant>,
+    /// The link is young and nothing was heard on it: not Active by timer before this instant.
+    link_hold: Option<Instant>,
+    /// The same, while others of its group hear a live router.
+    group_hold: Option<Instant>,
 }
 
 impl Router {
     /// A router that does not take part yet.
     pub fn new(config: RouterConfig, why: &str) -> Self {
-        Self { config, state: State::Initialize { why: why.to_owned() }, heard: None }
+        let state = State::Initialize { why: why.to_owned() };
+        Self { config, state, heard: None, parted_at: None, link_hold: None, group_hold: None }
     }
 
     /// The state, for status and invariants.
@@ -177,10 +140,11 @@ impl Router {
         &self.state
     }
 
-    /// The router last heard as active, if its advert is not older than its own down interval.
+    /// The router last heard as active, if its last sign of life is not older than its own down interval.
     pub fn heard(&self, now: Instant) -> Option<Heard> {
         let speaks = |h: &Heard| h.claim != Claim::Resign;
-        self.heard.filter(speaks).filter(|h| now.saturating_duration_since(h.at) <= h.interval.down(Priority::MIN))
+        let down = |h: &Heard| self.config.down(h.interval, Priority::MIN);
+        self.heard.filter(speaks).filter(|h| now.saturating_duration_since(h.alive_at) <= down(h))
     }
 
     /// Name of the state.
@@ -204,9 +168,62 @@ impl Router {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Initialize { .. } => None,
-            State::Backup { timer, priority, .. } => Some(timer.expires(*priority)),
+            State::Backup { timer, priority, .. } => {
+                let expires = timer.expires(&self.config, *priority);
+                Some([self.link_hold, self.group_hold].into_iter().flatten().fold(expires, Instant::max))
+            }
             State::Active { advertise_at, .. } => Some(*advertise_at),
         }
+    }
+
+    /// A backup that would take the VIP back from a live router of lower priority, and may from that instant on.
+    pub fn waits_to_preempt(&self, now: Instant) -> Option<(Heard, Instant)> {
+        let State::Backup { fit_since, priority, .. } = self.state else { return None };
+        let heard = self.heard(now).filter(|heard| outranks(heard.claim, priority))?;
+        match self.config.preempt {
+            Preempt::Refused => None,
+            Preempt::After(delay) => {
+                let from = fit_since.checked_add(delay).filter(|from| now < *from)?;
+                (!priority.is_owner()).then_some((heard, from))
+            }
+        }
+    }
+
+    /// A backup that defers to a live router: when that one counts as gone.
+    pub fn defers_until(&self, now: Instant) -> Option<Instant> {
+        let State::Backup { timer, priority, .. } = self.state else { return None };
+        let live = self.heard(now).is_some_and(|heard| !self.preempts(now, heard.claim));
+        (live && timer.wait == Wait::Down).then(|| timer.expires(&self.config, priority)).filter(|at| now < *at)
+    }
+
+    /// A backup whose active router has resigned.
+    pub fn has_heard_resignation(&self) -> bool {
+        match self.state {
+            State::Backup { timer, .. } => timer.wait == Wait::Skew,
+            State::Initialize { .. } | State::Active { .. } => false,
+        }
+    }
+
+    /// The link came up: it may not carry frames yet, so silence means nothing before `until`.
+    ///
+    /// Runs beside the down timer, and does not hold what proves by other means that the VIP is free.
+    pub fn hold_for_link(&mut self, until: Instant) {
+        self.link_hold = (self.config.company == Company::Peers).then_some(until);
+    }
+
+    /// The link carries frames.
+    pub fn link_carries(&mut self) {
+        self.link_hold = None;
+    }
+
+    /// Until when the link is not trusted.
+    pub fn link_hold(&self) -> Option<Instant> {
+        self.link_hold
+    }
+
+    /// Not Active by timer before `until`: others of its group hear a live router. None: the group does not hold it.
+    pub fn hold_for_group(&mut self, until: Option<Instant>) {
+        self.group_hold = until;
     }
 
     /// Changed configuration; the role stays. A new interval is advertised at once, since backups wait by it.
@@ -238,9 +255,12 @@ impl Router {
                 Vec::new()
             }
             (State::Initialize { .. }, Entitlement::Claim(priority)) => {
+                // RFC 9568 section 6.4.1: the owner does not wait.
+                if priority.is_owner() && !self.hears_stronger_owner(now) {
+                    return self.activate(now, priority, "fit to take part, and owns the address".to_owned());
+                }
                 let timer = DownTimer { from: now, interval: self.config.interval, wait: Wait::Down };
-                let preempt_from = now + self.preempt_delay();
-                self.turn(State::Backup { timer, preempt_from, priority }, "fit to take part".to_owned())
+                self.turn(State::Backup { timer, fit_since: now, priority }, "fit to take part".to_owned())
             }
             (State::Backup { .. }, Entitlement::Abstain(why)) => self.turn(State::Initialize { why: why.clone() }, why),
             (State::Active { .. }, Entitlement::Abstain(why)) => {
@@ -272,19 +292,57 @@ impl Router {
         }
     }
 
+    /// From Backup to Active at once, as if the skew time had ended: the active router names us its successor.
+    pub fn take_over(&mut self, now: Instant, why: &str) -> Vec<Step> {
+        match self.state {
+            State::Backup { priority, .. } => self.activate(now, priority, why.to_owned()),
+            State::Initialize { .. } | State::Active { .. } => Vec::new(),
+        }
+    }
+
+    /// From Active to Backup with a resignation, so that a named successor takes over.
+    ///
+    /// If none does, this router is Active again after its down interval.
+    pub fn relinquish(&mut self, now: Instant, why: &str) -> Vec<Step> {
+        let stalled = self.step_down_after_stall(now);
+        let State::Active { priority, .. } = self.state else { return stalled };
+        let timer = DownTimer { from: now, interval: self.config.interval, wait: Wait::Down };
+        // Whoever was heard before is not who holds the VIP next.
+        self.heard = None;
+        let mut steps = vec![Step::Advertise(Claim::Resign)];
+        steps.extend(self.turn(State::Backup { timer, fit_since: now, priority }, why.to_owned()));
+        steps
+    }
+
+    /// A second sign of life of the active router, given at `at`: counts as an advert of it that counts.
+    ///
+    /// Without effect outside Backup, against a router that this one preempts, and after a resignation. Where no advert
+    /// was heard yet, nothing says that its holder is weaker: it is waited for.
+    pub fn vouch(&mut self, now: Instant, at: Instant) {
+        let heard = self.heard;
+        let preempts = heard.is_some_and(|heard| self.preempts(now, heard.claim));
+        let State::Backup { timer, .. } = &mut self.state else { return };
+        if timer.wait == Wait::Skew || preempts {
+            return;
+        }
+        let at = at.min(now);
+        timer.from = timer.from.max(at);
+        if let Some(heard) = &mut self.heard {
+            heard.alive_at = heard.alive_at.max(at);
+        }
+    }
+
     /// An accepted advertisement of this VRID, received by the kernel at `at`.
     pub fn hear(&mut self, now: Instant, at: Instant, source: IpAddr, claim: Claim, interval: Centis) -> Vec<Step> {
         let mut steps = self.step_down_after_stall(now);
-        let heard = Heard { source, claim, interval, at };
+        let heard = Heard { source, claim, interval, at, alive_at: at };
         match (&self.state, claim) {
             (State::Initialize { .. }, Claim::Resign) => self.heard = None,
             (State::Initialize { .. }, Claim::Of(_)) => self.heard = Some(heard),
             (State::Backup { .. }, Claim::Resign) => self.hear_resignation(at, source),
             (State::Backup { .. }, Claim::Of(_)) => self.defer_or_ignore(now, heard),
-            (State::Active { priority, .. }, Claim::Resign) => {
-                let priority = *priority;
-                steps.extend(self.advertise(now, priority));
-            }
+            // Who resigns held it too: there were two.
+            (State::Active { .. }, Claim::Resign) => steps.extend(self.assert(now, source)),
             (State::Active { .. }, Claim::Of(_)) => steps.extend(self.defend_or_yield(now, heard)),
         }
         steps
@@ -300,13 +358,13 @@ impl Router {
             State::Initialize { .. } => Vec::new(),
             State::Backup { timer, priority, .. } => {
                 let (timer, priority) = (*timer, *priority);
-                if now < timer.expires(priority) {
+                if self.deadline().is_some_and(|at| now < at) {
                     return Vec::new();
                 }
                 let why = match (timer.wait, self.heard) {
                     (Wait::Skew, Some(h)) => format!("{} resigned", h.source),
                     (Wait::Skew, None) => "the active router resigned".to_owned(),
-                    (Wait::Down, Some(h)) if self.outranks(h.claim, priority) => {
+                    (Wait::Down, Some(h)) if outranks(h.claim, priority) => {
                         format!("preempts {} (priority {} against {priority})", h.source, h.claim.byte())
                     }
                     (Wait::Down, Some(h)) => format!(
@@ -322,13 +380,6 @@ impl Router {
                 let (due, priority) = (*advertise_at, *priority);
                 if now < due { Vec::new() } else { self.advertise(now, priority) }
             }
-        }
-    }
-
-    fn preempt_delay(&self) -> Duration {
-        match self.config.preempt {
-            Preempt::Refused => Duration::ZERO,
-            Preempt::After(delay) => delay,
         }
     }
 
@@ -368,14 +419,14 @@ impl Router {
         let silent = now.saturating_duration_since(advertised);
         let timer = DownTimer { from: now, interval: self.config.interval, wait: Wait::Down };
         let why = format!("hung for {} ms, longer than a backup waits", silent.as_millis());
-        self.turn(State::Backup { timer, preempt_from: now, priority }, why)
+        self.turn(State::Backup { timer, fit_since: now, priority }, why)
     }
 
     /// A backup may have missed us and taken over: nobody waits longer than its own down interval.
     fn is_stalled(&self, now: Instant) -> bool {
         let State::Active { advertised, priority, .. } = self.state else { return false };
         let silent = now.saturating_duration_since(advertised);
-        self.config.company == Company::Peers && silent > self.config.interval.down(priority)
+        self.config.company == Company::Peers && silent > self.config.down(self.config.interval, priority)
     }
 
     fn hear_resignation(&mut self, at: Instant, source: IpAddr) {
@@ -398,15 +449,8 @@ impl Router {
 
     /// RFC 9568 section 6.4.2: defer to an advert that counts, let the timer run against one that does not.
     fn defer_or_ignore(&mut self, now: Instant, heard: Heard) {
-        let State::Backup { timer, preempt_from, priority } = &mut self.state else { return };
-        let weaker = match heard.claim {
-            Claim::Of(theirs) => theirs < *priority,
-            Claim::Resign => false,
-        };
-        let preempts = match self.config.preempt {
-            Preempt::Refused => false,
-            Preempt::After(_) => weaker && now >= *preempt_from,
-        };
+        let preempts = self.preempts(now, heard.claim);
+        let State::Backup { timer, .. } = &mut self.state else { return };
         self.heard = Some(heard);
         if !preempts {
             // A v3 backup adopts the interval of the active router (RFC 9568 section 6.4.2).
@@ -414,35 +458,70 @@ impl Router {
         }
     }
 
+    /// Whether a backup lets its timer run against a live router with this claim.
+    fn preempts(&self, now: Instant, theirs: Claim) -> bool {
+        let State::Backup { fit_since, priority, .. } = self.state else { return false };
+        let allowed = match self.config.preempt {
+            // RFC 9568 section 6.1, Preempt_Mode: the owner preempts whatever is configured.
+            Preempt::Refused => priority.is_owner(),
+            Preempt::After(delay) => priority.is_owner() || now.saturating_duration_since(fit_since) >= delay,
+        };
+        allowed && outranks(theirs, priority)
+    }
+
+    /// Two owners are a mistake of the configuration; the one of the higher address holds on to it.
+    fn hears_stronger_owner(&self, now: Instant) -> bool {
+        let owner = Claim::Of(Priority::OWNER);
+        self.heard(now).is_some_and(|h| h.claim == owner && h.source > self.config.address)
+    }
+
     /// RFC 9568 section 6.4.3: two active routers; exactly one of them goes on.
     fn defend_or_yield(&mut self, now: Instant, heard: Heard) -> Vec<Step> {
-        let interval = self.config.interval.duration();
-        let State::Active { priority, assert_from, advertised, .. } = &mut self.state else { return Vec::new() };
+        let State::Active { priority, .. } = self.state else { return Vec::new() };
         let stronger = match heard.claim {
             Claim::Resign => false,
-            Claim::Of(theirs) => theirs > *priority || (theirs == *priority && heard.source > self.config.address),
+            Claim::Of(theirs) => theirs > priority || (theirs == priority && heard.source > self.config.address),
         };
         if stronger {
-            let (priority, preempt_from) = (*priority, now + self.preempt_delay());
             let timer = DownTimer { from: heard.at, interval: heard.interval, wait: Wait::Down };
             self.heard = Some(heard);
+            let mut steps = self.part(now, priority);
             let why = format!("{} is active with priority {}", heard.source, heard.claim.byte());
-            return self.turn(State::Backup { timer, preempt_from, priority }, why);
+            steps.extend(self.turn(State::Backup { timer, fit_since: now, priority }, why));
+            return steps;
         }
-        // Assert at once, but never more than four times an interval: a rival that floods must not make us flood.
+        self.assert(now, heard.source)
+    }
+
+    /// Speaks at once, but never more than four times an interval: a rival that floods must not make us flood.
+    fn assert(&mut self, now: Instant, rival: IpAddr) -> Vec<Step> {
+        let pause = self.config.interval.duration() / 4;
+        let State::Active { priority, assert_from, advertised, .. } = &mut self.state else { return Vec::new() };
         if now < *assert_from {
             return Vec::new();
         }
-        *assert_from = now + interval / 4;
+        *assert_from = now + pause;
         *advertised = now;
-        vec![Step::Advertise(Claim::Of(*priority)), Step::Reassert { rival: heard.source }]
+        vec![Step::Advertise(Claim::Of(*priority)), Step::Reassert { rival }]
     }
 
-    fn outranks(&self, theirs: Claim, ours: Priority) -> bool {
-        match theirs {
-            Claim::Of(theirs) => theirs < ours,
-            Claim::Resign => false,
+    /// DEVIATION: RFC 9568 section 6.4.3 lets a router yield in silence. Then the other one never learns that there were
+    /// two, and hosts whose caches point here are not told (test: who_yields_says_so_once). At most once an interval.
+    fn part(&mut self, now: Instant, our: Priority) -> Vec<Step> {
+        let interval = self.config.interval.duration();
+        if self.parted_at.is_some_and(|at| now < at + interval) {
+            return Vec::new();
         }
+        self.parted_at = Some(now);
+        vec![Step::Advertise(Claim::Of(our))]
+    }
+}
+
+/// Whether a router with our priority outranks one with their claim, so that it may preempt it.
+fn outranks(theirs: Claim, ours: Priority) -> bool {
+    match theirs {
+        Claim::Of(theirs) => theirs < ours,
+        Claim::Resign => false,
     }
 }
 

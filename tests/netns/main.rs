@@ -15,6 +15,7 @@
 
 mod lab;
 
+mod conflict;
 mod failover;
 mod faults;
 mod hooks;

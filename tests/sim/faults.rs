@@ -191,7 +191,13 @@ pub fn edit(version: u64, config: &mut vipkeeper::config::Config) {
             vipkeeper::units::VipAddress::new([10, 0, 0, 150].into(), 24).unwrap(),
         )),
         3 => vip.priorities.values_mut().for_each(|p| *p = Priority::new(100).unwrap()),
-        4 => vip.name = vipkeeper::units::Name::new("renamed").unwrap(),
+        4 => {
+            let name = vipkeeper::units::Name::new("renamed").unwrap();
+            for of_group in config.groups.iter_mut().flat_map(|g| &mut g.vips).filter(|n| **n == vip.name) {
+                of_group.clone_from(&name);
+            }
+            vip.name = name;
+        }
         5 => vip.transport = vipkeeper::config::Transport::Unicast,
         6 if nodes > 1 => {
             let last = config.nodes[nodes - 1].name.clone();

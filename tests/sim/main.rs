@@ -18,7 +18,9 @@
     reason = "a test: it may fail loudly, and prints what it did"
 )]
 
+mod elections;
 mod faults;
+mod groups;
 mod host;
 mod journal;
 mod net;

@@ -358,3 +358,23 @@ fn the_address_of_a_vip_that_leaves_is_not_spoken_from() {
     world.run(ms(100)).unwrap();
     assert_eq!(status(&world, 0).vips[0].state, "fault", "{}", world.trace.unwrap());
 }
+
+#[test]
+fn a_vip_that_comes_back_tells_its_scripts_after_what_it_told_when_it_left() {
+    let mut world = settled(standard());
+    world.edit = |version, config| {
+        if version == 2 {
+            let gone = config.nodes[1].name.clone();
+            config.vips[0].priorities.remove(&gone);
+            config.vips[0].interfaces.remove(&gone);
+        }
+    };
+    world.hosts[1].hooks_hang = true;
+    world.hooks_run.clear();
+    world.write_config(1, 2, false);
+    world.run(secs(1)).unwrap();
+    world.hosts[1].hooks_hang = false;
+    world.write_config(1, 1, false);
+    world.run(secs(5)).unwrap();
+    assert_eq!(hooks(&world, 1), ["vip0 FAULT 253", "vip0 BACKUP 253"]);
+}

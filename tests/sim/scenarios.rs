@@ -208,12 +208,12 @@ fn the_cable_is_pulled_and_put_back() {
                5039.45 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
                8008.33 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
                8008.52 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-               8008.82 ms  lb2 - 10.0.0.100
+               8008.99 ms  lb2 - 10.0.0.100
                8009.02 ms  lb1 + 10.0.0.100
-               8011.52 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-               8019.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
-               8022.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-               8039.52 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+               8018.52 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+               8026.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
+               8032.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+               8048.52 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }
@@ -256,11 +256,11 @@ fn a_host_hangs_and_comes_back() {
               11007.94 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
               11008.24 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
               11008.47 ms  lb1 + 10.0.0.100
-              11008.52 ms  lb2 - 10.0.0.100
-              11011.50 ms  lb1 vip0: notify_master exited 0: /hooks/master
-              11023.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-              11027.24 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-              11041.24 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+              11008.88 ms  lb2 - 10.0.0.100
+              11012.50 ms  lb1 vip0: notify_master exited 0: /hooks/master
+              11013.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+              11036.24 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+              11044.24 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }
@@ -365,12 +365,12 @@ fn a_reload_that_kills_the_proxy_brings_back_what_ran_before() {
                 347.25 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
                3322.20 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
                3322.28 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+               3322.38 ms  lb2 - 10.0.0.100
                3322.39 ms  lb1 + 10.0.0.100
-               3322.41 ms  lb2 - 10.0.0.100
-               3326.28 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-               3330.28 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-               3350.43 ms  lb1 vip0: notify_master exited 0: /hooks/master
-               3367.43 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+               3339.45 ms  lb1 vip0: notify_master exited 0: /hooks/master
+               3350.28 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+               3353.28 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+               3365.45 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
         "#]],
     );
 }
@@ -401,12 +401,12 @@ fn an_operator_releases_the_vip_and_takes_it_back() {
                4041.06 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
                7007.93 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
                7008.06 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-               7008.20 ms  lb2 - 10.0.0.100
                7008.72 ms  lb1 + 10.0.0.100
-               7011.06 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-               7013.77 ms  lb1 vip0: notify_master exited 0: /hooks/master
-               7029.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-               7032.77 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+               7008.77 ms  lb2 - 10.0.0.100
+               7013.06 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+               7013.73 ms  lb1 vip0: notify_master exited 0: /hooks/master
+               7027.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+               7028.73 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
         "#]],
     );
 }

@@ -19,6 +19,13 @@ pub struct Cluster {
     pub unicast: bool,
     /// What every VIP tracks, and with which weight.
     pub track: Vec<(Tracker, i32)>,
+    pub multiplier: u8,
+    /// How long a young link is listened to.
+    pub hold: Duration,
+    /// All VIPs are one sync group.
+    pub grouped: bool,
+    /// The preferred node of each VIP has priority 255.
+    pub owned: bool,
 }
 
 /// A tracker that looks every second, waits half of that, and believes the second look.
@@ -58,6 +65,11 @@ pub fn eth0() -> IfName {
     IfName::new("eth0").unwrap()
 }
 
+/// Whom a VIP prefers, by its place among the VIPs of its cluster: in a group the first one decides.
+pub fn home(cluster: &Cluster, v: usize, node: usize) -> usize {
+    rank(cluster, if cluster.grouped { 0 } else { v }, node)
+}
+
 /// VIP `v` prefers node `v`, then the following ones: a dual-master pair for two of each.
 pub fn rank(cluster: &Cluster, v: usize, node: usize) -> usize {
     (node + cluster.nodes - v % cluster.nodes) % cluster.nodes
@@ -79,8 +91,8 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         rules: Vec::new(),
         version: Version::V3,
         auth: Auth::None,
-        down_multiplier: 3,
-        link_hold: Duration::ZERO,
+        down_multiplier: cluster.multiplier,
+        link_hold: cluster.hold,
         on_release: OnRelease::Reset,
         grace: Duration::ZERO,
         accept: Accept::Yes,
@@ -88,7 +100,13 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         interfaces: names().map(|n| (n, eth0())).collect(),
         vrid: Vrid::new(51 + v as i64).unwrap(),
         priorities: (0..cluster.nodes)
-            .map(|n| (node_name(n), Priority::new(top - rank(cluster, v, n) as i64).unwrap()))
+            .map(|n| {
+                let priority = match rank(cluster, v, n) {
+                    0 if cluster.owned => 255,
+                    rank => top - rank as i64,
+                };
+                (node_name(n), Priority::new(priority).unwrap())
+            })
             .collect(),
         advert_interval: cluster.interval,
         preempt: cluster.preempt,
@@ -106,6 +124,15 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
     }
 }
 
+fn group(cluster: &Cluster) -> GroupConfig {
+    let any = Some(HookCommand { argv: vec!["/hooks/group".to_owned()] });
+    GroupConfig {
+        name: Name::new("edge").unwrap(),
+        vips: (0..cluster.vips).map(|v| Name::new(&format!("vip{v}")).unwrap()).collect(),
+        hooks: HookCommands { any, ..HookCommands::default() },
+    }
+}
+
 /// Configuration number `version` as a file on disk would have it: another digest and another proxy text each.
 pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
     let ms = Duration::from_millis;
@@ -114,8 +141,8 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
             .map(|n| NodeConfig { name: node_name(n), address: IpAddr::V4(node_ip(n)), second_address: None })
             .collect(),
         vips: (0..cluster.vips).map(|v| vip(cluster, v)).collect(),
-        groups: Vec::new(),
         trackers: cluster.track.iter().map(|(tracker, _)| tracker.clone()).collect(),
+        groups: if cluster.grouped { vec![group(cluster)] } else { Vec::new() },
         peers: None,
         proxy: ProxyConfig {
             engine: Engine::Haproxy,
@@ -156,5 +183,9 @@ pub fn standard() -> Cluster {
         preempt: Preempt::After(Duration::ZERO),
         unicast: false,
         track: Vec::new(),
+        multiplier: 3,
+        hold: Duration::ZERO,
+        grouped: false,
+        owned: false,
     }
 }

@@ -12,7 +12,7 @@ use vipkeeper::units::{Centis, Digest};
 
 use crate::faults;
 use crate::rng::Rng;
-use crate::setup::{Cluster, gateway, number, rank, web};
+use crate::setup::{Cluster, gateway, home, number, web};
 use crate::world::World;
 
 /// Between two lines of progress.
@@ -39,11 +39,20 @@ fn cluster(seed: u64) -> (Cluster, Duration) {
     };
     let cluster = Cluster {
         track,
-        nodes: if rng.chance(300) { 3 } else { 2 },
+        nodes: if rng.chance(500) { 2 } else { rng.between(3, 5) as usize },
         vips: rng.between(1, 2) as usize,
         interval: Centis::new(centis).unwrap(),
         preempt,
         unicast: rng.chance(300),
+        // A single interval is less than what frames of the simulation straggle.
+        multiplier: match centis {
+            1 => rng.between(3, 5) as u8,
+            10 => rng.between(2, 5) as u8,
+            _ => rng.between(1, 4) as u8,
+        },
+        hold: Duration::from_secs(if rng.chance(300) { 3 } else { 0 }),
+        grouped: rng.chance(300),
+        owned: rng.chance(150),
     };
     (cluster, Duration::from_secs(secs))
 }
@@ -87,12 +96,16 @@ fn history(world: &mut World, duration: Duration) -> Result<(), String> {
         if !world.hosts[holder].is_serving() {
             return Err(format!("after healing vip{v} is on a node whose proxy does not serve"));
         }
-        if world.cluster.preempt != Preempt::Refused && rank(&world.cluster, v, holder) != 0 {
+        if world.cluster.preempt != Preempt::Refused && home(&world.cluster, v, holder) != 0 {
             return Err(format!("after healing vip{v} is not on its preferred node but on {holder}"));
         }
         if world.arp[v] != Some(holder) {
             return Err(format!("clients believe vip{v} on {:?}, it is on {holder}", world.arp[v]));
         }
+    }
+    let first = world.holders(0);
+    if world.cluster.grouped && (1..world.cluster.vips).any(|v| world.holders(v) != first) {
+        return Err("after healing the group is torn".to_owned());
     }
     at_rest(world)
 }
@@ -116,10 +129,26 @@ fn at_rest(world: &World) -> Result<(), String> {
             }
         }
     }
+    if world.cluster.grouped {
+        groups_at_rest(world)?;
+    }
     let unanswered = world.asked.iter().find(|(id, host, incarnation)| {
         world.hosts[*host].incarnation == *incarnation && world.replies.iter().all(|(of, _)| of != id)
     });
     unanswered.map_or(Ok(()), |(id, ..)| Err(format!("request {id} was never answered")))
+}
+
+/// Scripts of the group know where it is.
+fn groups_at_rest(world: &World) -> Result<(), String> {
+    let holders = world.holders(0);
+    for h in 0..world.hosts.len() {
+        let word = if holders.contains(&h) { "MASTER" } else { "BACKUP" };
+        let told = world.hooks_run.iter().rev().find(|(of, argv)| *of == h && argv.starts_with("/hooks/group "));
+        if told.is_none_or(|(_, argv)| *argv != format!("/hooks/group GROUP edge {word} 0")) {
+            return Err(format!("lb{} should have told its group {word}, but said {told:?}", h + 1));
+        }
+    }
+    Ok(())
 }
 
 fn env(name: &str) -> Option<u64> {

@@ -101,6 +101,8 @@ pub struct World {
     pub segment: Segment,
     /// Whom a client's ARP cache points to, per VIP.
     pub arp: Vec<Option<usize>>,
+    /// Frames of announcements that left a host, with their time.
+    pub announced: Vec<(Instant, usize)>,
     /// No fault that can hide adverts or hold a process since then.
     pub calm_since: Instant,
     dual_since: Vec<Option<Instant>>,
@@ -143,6 +145,7 @@ impl World {
             hosts,
             segment: Segment::default(),
             arp: vec![None; vips],
+            announced: Vec::new(),
             calm_since: start,
             dual_since: vec![None; vips],
             steps: 0,
@@ -661,7 +664,15 @@ impl World {
         for v in 0..self.cluster.vips {
             if frame[28..32] == vip_ip(v).octets() {
                 self.arp[v] = Some(host);
+                self.announced.push((self.now, host));
             }
+        }
+    }
+
+    /// A client whose cache has no entry asks: every host that has the address answers, the last answer counts.
+    pub fn client_asks(&mut self, vip: usize) {
+        if let Some(last) = self.holders(vip).into_iter().rfind(|h| self.hosts[*h].is_connected()) {
+            self.arp[vip] = Some(last);
         }
     }
 
@@ -780,7 +791,8 @@ impl World {
 
     /// How long after the last disturbance at most one node may hold a VIP.
     pub fn convergence(&self) -> Duration {
-        self.cluster.interval.duration() * 4 + Duration::from_secs(3) + RELEASE_BOUND
+        let down = self.cluster.interval.duration() * (u32::from(self.cluster.multiplier) + 1);
+        down + self.cluster.hold + Duration::from_secs(3) + RELEASE_BOUND
     }
 
     fn check(&mut self, host: usize) -> Result<(), String> {

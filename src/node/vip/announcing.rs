@@ -13,6 +13,10 @@ use crate::vrrp::router::Role;
 
 /// Rounds of announcements are not closer together than this, however often a rival speaks.
 const ANNOUNCE_SPACING: Duration = Duration::from_millis(100);
+/// ... but the first rival after this long a quiet time is answered at once.
+const RIVAL_QUIET: Duration = Duration::from_secs(1);
+/// A round this long after a rival's last word: until then it may have answered for the address.
+const AFTER_RIVAL: Duration = Duration::from_millis(150);
 
 /// When addresses were announced, and when they are to be again.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +24,24 @@ pub(super) struct Announcing {
     pub(super) last_round: Option<Instant>,
     pub(super) second_round: Option<Instant>,
     pub(super) refresh: Option<Instant>,
+    /// As soon as the spacing allows.
     pub(super) wanted: bool,
+    /// At once, whatever the spacing.
+    urgent: bool,
+    /// A rival's last word.
+    rival_at: Option<Instant>,
+    /// The round after it.
+    after_rival: Option<Instant>,
+}
+
+impl Announcing {
+    /// A rival speaks.
+    pub(super) fn contest(&mut self, now: Instant) {
+        self.wanted = true;
+        self.urgent |= self.rival_at.is_none_or(|at| now >= at + RIVAL_QUIET);
+        self.rival_at = Some(now);
+        self.after_rival = Some(now + AFTER_RIVAL);
+    }
 }
 
 impl Vip {
@@ -38,7 +59,8 @@ impl Vip {
         }
         let settings = self.config.announce;
         let spaced = self.announcing.last_round.is_none_or(|last| now >= last + ANNOUNCE_SPACING);
-        let again = self.announcing.wanted && spaced;
+        let after_rival = self.announcing.after_rival.is_some_and(|at| now >= at);
+        let again = after_rival || (self.announcing.wanted && (spaced || self.announcing.urgent));
         let second = self.announcing.second_round.is_some_and(|at| now >= at);
         let refresh = self.announcing.refresh.is_some_and(|at| now >= at);
         let (only, frames): (Option<Vec<IpAddr>>, u32) = match (again || second, refresh, arrived.is_empty()) {
@@ -67,6 +89,9 @@ impl Vip {
             second_round: if round { after(settings.delay) } else { self.announcing.second_round.filter(|_| !second) },
             refresh: after(settings.refresh),
             wanted: self.announcing.wanted && !again,
+            urgent: self.announcing.urgent && !again,
+            rival_at: self.announcing.rival_at,
+            after_rival: self.announcing.after_rival.filter(|_| !after_rival),
         };
     }
 
@@ -78,6 +103,7 @@ impl Vip {
             return None;
         }
         let spaced = self.announcing.last_round.filter(|_| self.announcing.wanted).map(|last| last + ANNOUNCE_SPACING);
-        [self.announcing.second_round, self.announcing.refresh, spaced].into_iter().flatten().min()
+        let Announcing { second_round, refresh, after_rival, .. } = self.announcing;
+        [second_round, refresh, after_rival, spaced].into_iter().flatten().min()
     }
 }

@@ -1,10 +1,14 @@
 //! The transition table of RFC 9568 section 6.4, by hand, and properties over any sequence of inputs.
 
+mod beyond;
+
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Version;
 
 const ME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 const LOW: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -21,6 +25,8 @@ fn claim(p: u8) -> Claim {
 fn config() -> RouterConfig {
     RouterConfig {
         interval: Centis::SECOND,
+        version: Version::V3,
+        multiplier: 3,
         preempt: Preempt::After(Duration::ZERO),
         address: ME,
         company: Company::Peers,
@@ -56,7 +62,7 @@ fn hear(router: &mut Router, now: Instant, source: IpAddr, claim: Claim) -> Vec<
 }
 
 fn down() -> Duration {
-    Centis::SECOND.down(prio(100))
+    config().down(Centis::SECOND, prio(100))
 }
 
 #[test]
@@ -99,7 +105,7 @@ fn backup_adopts_the_interval_of_the_active() {
     let mut router = backup(config(), t);
     let ten = Centis::new(1).unwrap();
     router.hear(t, t, LOW, claim(200), ten);
-    assert_eq!(router.deadline(), Some(t + ten.down(prio(100))));
+    assert_eq!(router.deadline(), Some(t + config().down(ten, prio(100))));
 }
 
 #[test]
@@ -151,10 +157,12 @@ fn preempt_delay_counts_from_the_moment_of_fitness() {
 #[test]
 fn active_yields_to_higher_priority_higher_address_and_owner() {
     let t = t0();
-    for (source, claim) in [(LOW, claim(101)), (HIGH, claim(100)), (LOW, claim(255))] {
+    for (source, theirs) in [(LOW, claim(101)), (HIGH, claim(100)), (LOW, claim(255))] {
         let mut router = active(config(), t);
-        let steps = hear(&mut router, t + ms(1), source, claim);
-        assert!(matches!(steps[..], [Step::Turn { from: Role::Active, to: Role::Backup, .. }]), "{source} {claim:?}");
+        let steps = hear(&mut router, t + ms(1), source, theirs);
+        let turned =
+            matches!(steps[..], [Step::Advertise(ours), Step::Turn { to: Role::Backup, .. }] if ours == claim(100));
+        assert!(turned, "{source} {theirs:?} {steps:?}");
         assert_eq!(router.deadline(), Some(t + ms(1) + down()));
     }
 }
@@ -190,7 +198,9 @@ fn a_rival_cannot_silence_the_active() {
 fn active_answers_a_resignation_with_an_advert() {
     let t = t0();
     let mut router = active(config(), t);
-    assert_eq!(hear(&mut router, t + ms(1), LOW, Claim::Resign), [Step::Advertise(claim(100))]);
+    let answer = [Step::Advertise(claim(100)), Step::Reassert { rival: LOW }];
+    assert_eq!(hear(&mut router, t + ms(1), LOW, Claim::Resign), answer, "it held the VIP too");
+    assert_eq!(hear(&mut router, t + ms(2), LOW, Claim::Resign), [], "once for the second that keepalived sends");
 }
 
 #[test]
@@ -244,7 +254,7 @@ fn a_changed_priority_is_advertised_at_once_and_moves_the_timer() {
     assert_eq!(router.entitle(t + ms(6), Entitlement::Claim(prio(80))), []);
     let mut router = backup(config(), t);
     router.entitle(t, Entitlement::Claim(prio(200)));
-    assert_eq!(router.deadline(), Some(t + Centis::SECOND.down(prio(200))));
+    assert_eq!(router.deadline(), Some(t + config().down(Centis::SECOND, prio(200))));
 }
 
 #[test]
@@ -342,6 +352,79 @@ fn a_router_that_resigned_is_not_shown_as_the_holder() {
     assert_eq!(router.heard(t + ms(11)), None);
 }
 
+#[test]
+fn a_named_successor_takes_over_at_once() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    let steps = router.take_over(t + ms(1), "10.0.0.1 names us its successor");
+    assert_eq!(steps[0], Step::Advertise(claim(100)));
+    assert!(matches!(&steps[1], Step::Turn { from: Role::Backup, to: Role::Active, why } if why.contains("successor")));
+    assert_eq!(router.deadline(), Some(t + ms(1_001)));
+    assert_eq!(router.take_over(t + ms(2), "again"), []);
+    let mut unfit = Router::new(config(), "starting");
+    assert_eq!(unfit.take_over(t, "why"), []);
+    assert_eq!(unfit.role(), Role::Fault);
+}
+
+#[test]
+fn who_relinquishes_resigns_and_listens() {
+    let t = t0();
+    let mut router = active(config(), t);
+    let steps = router.relinquish(t + ms(10), "lb2 takes over");
+    let turn = Step::Turn { from: Role::Active, to: Role::Backup, why: "lb2 takes over".into() };
+    assert_eq!(steps, [Step::Advertise(Claim::Resign), turn]);
+    assert_eq!(router.deadline(), Some(t + ms(10) + down()));
+    assert_eq!(router.relinquish(t + ms(11), "again"), []);
+    // The successor did not come: the VIP is not left alone.
+    let steps = router.tick(t + ms(10) + down());
+    assert!(matches!(&steps[1], Step::Turn { to: Role::Active, why, .. } if why == "nobody is active"), "{steps:?}");
+}
+
+#[test]
+fn who_hung_does_not_resign_for_a_successor() {
+    let t = t0();
+    let mut router = active(config(), t);
+    let steps = router.relinquish(t + down() + ms(1), "lb2 takes over");
+    assert!(matches!(&steps[..], [Step::Turn { to: Role::Backup, why, .. }] if why.contains("hung")), "{steps:?}");
+}
+
+#[test]
+fn a_vouched_holder_is_waited_for_as_one_that_speaks() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    router.vouch(t + ms(3_000), t + ms(2_999));
+    assert_eq!(router.deadline(), Some(t + ms(2_999) + down()));
+    assert_eq!(router.heard(t + ms(6_000)).map(|h| h.source), Some(LOW));
+    // One that was under way for long takes nothing back, one from the future gives nothing.
+    router.vouch(t + ms(3_100), t + ms(1_000));
+    assert_eq!(router.deadline(), Some(t + ms(2_999) + down()));
+    router.vouch(t + ms(3_100), t + ms(60_000));
+    assert_eq!(router.deadline(), Some(t + ms(3_100) + down()));
+}
+
+#[test]
+fn nobody_vouches_for_who_is_preempted_or_resigned() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(99));
+    router.vouch(t + ms(3_000), t + ms(3_000));
+    assert_eq!(router.deadline(), Some(t + down()), "it is preempted");
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    hear(&mut router, t + ms(10), LOW, Claim::Resign);
+    let due = router.deadline();
+    router.vouch(t + ms(11), t + ms(11));
+    assert_eq!(router.deadline(), due, "it has resigned");
+    let mut router = backup(config(), t);
+    router.vouch(t + ms(500), t + ms(500));
+    assert_eq!(router.deadline(), Some(t + ms(500) + down()), "it was never heard, so it may be the stronger one");
+    let mut router = active(config(), t);
+    router.vouch(t + ms(500), t + ms(500));
+    assert_eq!(router.deadline(), Some(t + ms(1_000)));
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Wait(u64),
@@ -349,6 +432,12 @@ enum Op {
     Hear(u8, u8, u16),
     Claim(u8),
     Abstain,
+    TakeOver,
+    Relinquish,
+    Vouch(u64),
+    HoldLink(u64),
+    LinkCarries,
+    HoldGroup(Option<u64>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -356,8 +445,14 @@ fn op() -> impl Strategy<Value = Op> {
         (0u64..5_000).prop_map(Op::Wait),
         Just(Op::Tick),
         (1u8..=3, 0u8..=255, 1u16..=200).prop_map(|(s, p, i)| Op::Hear(s, p, i)),
-        (1u8..=254).prop_map(Op::Claim),
+        (1u8..=255).prop_map(Op::Claim),
         Just(Op::Abstain),
+        Just(Op::TakeOver),
+        Just(Op::Relinquish),
+        (0u64..5_000).prop_map(Op::Vouch),
+        (0u64..5_000).prop_map(Op::HoldLink),
+        Just(Op::LinkCarries),
+        proptest::option::of(0u64..5_000).prop_map(Op::HoldGroup),
     ]
 }
 
@@ -377,6 +472,12 @@ proptest! {
                     router.hear(now, now, Ipv4Addr::new(10, 0, 0, s).into(), claim, Centis::new(i).unwrap())
                 }
                 Op::Claim(p) => { entitled = true; router.entitle(now, Entitlement::Claim(prio(p))) }
+                Op::HoldLink(n) => { router.hold_for_link(now + ms(n)); Vec::new() }
+                Op::LinkCarries => { router.link_carries(); Vec::new() }
+                Op::HoldGroup(n) => { router.hold_for_group(n.map(|n| now + ms(n))); Vec::new() }
+                Op::TakeOver => router.take_over(now, "named"),
+                Op::Relinquish => router.relinquish(now, "asked"),
+                Op::Vouch(ago) => { router.vouch(now, now.checked_sub(ms(ago)).unwrap_or(now)); Vec::new() }
                 Op::Abstain => { entitled = false; router.entitle(now, Entitlement::Abstain("no".into())) }
             };
             // Never active without being entitled; every change of role is told exactly once.
@@ -393,6 +494,6 @@ proptest! {
     #[test]
     fn a_higher_priority_always_waits_less(a in 1u8..=254, b in 1u8..=254, centis in 1u16..=4095) {
         let interval = Centis::new(centis).unwrap();
-        prop_assert_eq!(a.cmp(&b), interval.down(prio(b)).cmp(&interval.down(prio(a))));
+        prop_assert_eq!(a.cmp(&b), config().down(interval, prio(b)).cmp(&config().down(interval, prio(a))));
     }
 }

@@ -1,0 +1,97 @@
+use super::*;
+use crate::config::{self, Source, Sources};
+use crate::units::Priority;
+
+const PAIR: &str = r#"
+[[node]]
+name = "lb1"
+address = "10.0.0.11"
+[[node]]
+name = "lb2"
+address = "10.0.0.12"
+[[vip]]
+name = "a"
+addresses = ["10.0.0.100/24"]
+interface = "eth0"
+vrid = 51
+prefer = ["lb2", "lb1"]
+[[vip]]
+name = "b"
+addresses = ["10.0.0.101/24"]
+interface = "eth0"
+vrid = 52
+prefer = ["lb1", "lb2"]
+[proxy]
+engine = "haproxy"
+[[frontend]]
+name = "www"
+bind = ["a:80", "b:80"]
+default_backend = "web"
+[[backend]]
+name = "web"
+server = [{ name = "web1", address = "10.0.0.31:8080" }]
+"#;
+
+fn name(name: &str) -> Name {
+    Name::new(name).unwrap()
+}
+
+/// A group of these VIPs, and all VIPs of [`PAIR`] on lb1.
+#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+fn pair(of_group: &[&str]) -> (Vec<Group>, Vec<Vip>) {
+    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
+    let mut config = config::load(&sources).unwrap();
+    let vips = of_group.iter().map(|vip| name(vip)).collect();
+    config.groups = vec![GroupConfig { name: name("edge"), vips, hooks: config::HookCommands::default() }];
+    let me = name("lb1");
+    let vip = |v| Vip::new(v, &config, &me, std::time::Instant::now()).unwrap();
+    let vips = config.vips.iter().map(vip).collect();
+    (adopt(Vec::new(), &config), vips)
+}
+
+fn claim(priority: i64) -> Entitlement {
+    Entitlement::Claim(Priority::new(priority).unwrap())
+}
+
+#[test]
+fn a_group_has_one_verdict() {
+    let no = |why: &str| Entitlement::Abstain(why.to_owned());
+    let table = [
+        (["a", "b"], [claim(1), claim(2)], [claim(253), claim(253)]),
+        (["b", "a"], [claim(1), claim(2)], [claim(254), claim(254)]),
+        (["a", "b"], [claim(1), no("no carrier")], [no("vip b of group edge: no carrier"), no("no carrier")]),
+        (["a", "b"], [no("refused"), no("no carrier")], [no("refused"), no("no carrier")]),
+        (["a", "gone"], [claim(1), claim(2)], [no("vip gone of group edge: this node takes no part in it"), claim(2)]),
+    ];
+    for (of_group, mut verdicts, expect) in table {
+        let (groups, vips) = pair(&of_group);
+        agree(&groups, &vips, &mut verdicts);
+        assert_eq!(verdicts, expect, "{of_group:?}");
+    }
+}
+
+#[test]
+fn the_worst_weights_of_any_member_count_for_all() {
+    let (groups, mut vips) = pair(&["a", "b"]);
+    vips[0].judgement.weights = vec![("web is down".to_owned(), -10), ("queue".to_owned(), 5)];
+    vips[1].judgement.weights = vec![("mail is down".to_owned(), -30)];
+    let mut verdicts = [claim(1), claim(2)];
+    agree(&groups, &vips, &mut verdicts);
+    assert_eq!(verdicts, [claim(223), claim(223)]);
+}
+
+#[test]
+fn a_group_is_told_the_worst_that_any_member_was_told_once_all_were() {
+    use HookState::{Backup, Fault, Master, Stop};
+    let table = [
+        (vec![Some(Master), Some(Master)], Some(Master)),
+        (vec![Some(Master), Some(Backup)], Some(Backup)),
+        (vec![Some(Backup), Some(Fault)], Some(Fault)),
+        (vec![Some(Fault), Some(Stop), Some(Master)], Some(Stop)),
+        (vec![Some(Master), None], None),
+        (vec![], None),
+    ];
+    for (told, expect) in table {
+        assert_eq!(joint(&told), expect, "{told:?}");
+    }
+}
