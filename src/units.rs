@@ -379,6 +379,19 @@ impl LeaseSecs {
         Self(u32::try_from(secs).unwrap_or(u32::MAX).clamp(2, 120))
     }
 
+    /// The lease of each of so many addresses that move together: at least 10 s for more than 128 of them and 30 s for
+    /// more than 1,024, so that renewals do not keep a processor busy. The kernel walks a list for each.
+    ///
+    /// The price: the addresses of a vipkeeper that was killed stay for up to that long.
+    pub fn for_set(interval: Centis, addresses: usize) -> Self {
+        let least = match addresses {
+            0..=128 => 0,
+            129..=1024 => 10,
+            _ => 30,
+        };
+        Self(Self::for_interval(interval).0.max(least))
+    }
+
     /// Seconds.
     pub fn get(self) -> u32 {
         self.0

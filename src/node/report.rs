@@ -97,6 +97,7 @@ impl Node {
             transitions: transitions.collect(),
             counters: vip.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
             dropped: by_name(&vip.dropped),
+            routing: vip.routing_status(&self.observation.network),
         }
     }
 

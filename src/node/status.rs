@@ -115,6 +115,9 @@ pub struct VipStatus {
     pub counters: BTreeMap<String, u64>,
     /// Packets for this VRID that were dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Routes and rules; with the reason if it is not there.
+    #[serde(default)]
+    pub routing: Vec<(String, Option<String>)>,
 }
 
 /// Who holds a VIP.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use vipkeeper::addrs::routing::RoutingEntry;
 use vipkeeper::node::Node;
 use vipkeeper::node::event::{Address, Event, Link, Network, OpId};
 use vipkeeper::proxy::Sample;
-use vipkeeper::units::Digest;
+use vipkeeper::units::{AddressOptions, Digest};
 
-use crate::setup::{eth0, node_ip};
+use crate::setup::{eth0, node_ip, route_source};
 
 /// An address the kernel holds under a lease.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,10 @@ pub struct Host {
     /// Counts vipkeeper processes; what belongs to an earlier one is not delivered.
     pub incarnation: u64,
     pub table: BTreeMap<IpAddr, Leased>,
+    /// Routes and rules with our tag.
+    pub routing: Vec<RoutingEntry>,
+    /// Open connections of clients, by local address.
+    pub clients: BTreeMap<IpAddr, u32>,
     pub link_up: bool,
     pub stalled_until: Option<Instant>,
     pub backlog: Vec<Event>,
@@ -90,6 +95,8 @@ impl Host {
             node: None,
             incarnation: 0,
             table: BTreeMap::new(),
+            routing: Vec::new(),
+            clients: BTreeMap::new(),
             link_up: true,
             stalled_until: None,
             backlog: Vec::new(),
@@ -123,6 +130,12 @@ impl Host {
         self.stalled_until.is_some_and(|until| now < until)
     }
 
+    /// An address goes, and with it the routes that have it as their source.
+    pub fn lose(&mut self, ip: IpAddr) -> bool {
+        self.routing.retain(|entry| IpAddr::V4(route_source(entry)) != ip);
+        self.table.remove(&ip).is_some()
+    }
+
     pub fn pid(&mut self) -> u32 {
         self.next_pid += 1;
         self.next_pid
@@ -131,7 +144,14 @@ impl Host {
     /// What a dump shows.
     pub fn network(&self, now: Instant) -> Network {
         let Some(index) = self.link_index else { return Network::default() };
-        let fixed = |ip: Ipv4Addr| Address { index, ip: IpAddr::V4(ip), prefix: 24, ours: false, valid_secs: None };
+        let fixed = |ip: Ipv4Addr| Address {
+            index,
+            ip: IpAddr::V4(ip),
+            prefix: 24,
+            ours: false,
+            valid_secs: None,
+            options: AddressOptions::default(),
+        };
         let own = self.has_own_address.then(|| fixed(node_ip(self.index)));
         let foreign = self.foreign_address.then(|| fixed(Ipv4Addr::new(10, 0, 0, 200)));
         let leased = self.table.iter().map(|(ip, leased)| Address {
@@ -140,6 +160,7 @@ impl Host {
             prefix: 24,
             ours: true,
             valid_secs: Some(ceil_secs(leased.until.saturating_duration_since(now))),
+            options: AddressOptions::default(),
         });
         let link = Link { index, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.mac]) };
         Network { links: vec![link], addresses: own.into_iter().chain(foreign).chain(leased).collect() }

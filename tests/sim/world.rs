@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vipkeeper::addrs::routing::RoutingEntry;
 use vipkeeper::config::{Checksum, Config};
 use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use vipkeeper::node::{Effect, Event, LogLevel, Node};
@@ -38,6 +39,9 @@ enum Item {
     Install(u64, OpId, IpAddr, LeaseSecs),
     Withdraw(u64, OpId, IpAddr),
     LeaseEnds(IpAddr),
+    Reset(u64, OpId, Vec<IpAddr>),
+    AddRouting(u64, OpId, RoutingEntry),
+    RemoveRouting(u64, OpId, RoutingEntry),
     StallEnds,
     ProxyOp(u64, OpId, ProxyOp),
     Probe(u64, OpId),
@@ -234,13 +238,14 @@ impl World {
             self.tell(format!("lb{} interface is {index:?}", host + 1));
             self.hosts[host].link_index = index;
             self.hosts[host].table.clear();
+            self.hosts[host].routing.clear();
             self.deliver(host, Duration::from_micros(100), Event::NetworkChanged);
             self.disturb();
         }
     }
 
     pub fn delete_address(&mut self, host: usize, vip: usize) {
-        if self.hosts[host].table.remove(&IpAddr::V4(vip_ip(vip))).is_some() {
+        if self.hosts[host].lose(IpAddr::V4(vip_ip(vip))) {
             self.tell(format!("lb{} somebody deletes vip{vip}", host + 1));
             self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
         }
@@ -328,17 +333,40 @@ impl World {
             Item::Install(incarnation, op, ip, lease) => self.kernel_install(host, incarnation, op, ip, lease),
             Item::Withdraw(incarnation, op, ip) => {
                 let ok = !self.hosts[host].refuse_addresses;
-                if ok && self.hosts[host].table.remove(&ip).is_some() {
+                if ok && self.hosts[host].lose(ip) {
                     self.tell(format!("lb{} - {ip}", host + 1));
                 }
                 let result = if ok { Ok(()) } else { Err("no buffer space".to_owned()) };
                 self.answer(host, incarnation, Event::AddressWithdrawn { op, result });
             }
+            Item::Reset(incarnation, op, addresses) => {
+                let h = &mut self.hosts[host];
+                // The kernel cannot send a reset from an address that it no longer has.
+                let here: Vec<IpAddr> = addresses.into_iter().filter(|ip| h.table.contains_key(ip)).collect();
+                let count = here.iter().filter_map(|ip| h.clients.remove(ip)).sum();
+                self.answer(host, incarnation, Event::ConnectionsReset { op, result: Ok(count) });
+            }
+            Item::AddRouting(incarnation, op, entry) => {
+                let whole = self.hosts[host].table.contains_key(&IpAddr::V4(setup::route_source(&entry)));
+                let result = if whole { Ok(()) } else { Err("invalid argument".to_owned()) };
+                if whole && !self.hosts[host].routing.contains(&entry) {
+                    self.tell(format!("lb{} + {entry}", host + 1));
+                    self.hosts[host].routing.push(entry);
+                }
+                self.answer(host, incarnation, Event::RoutingChanged { op, result });
+            }
+            Item::RemoveRouting(incarnation, op, entry) => {
+                if let Some(at) = self.hosts[host].routing.iter().position(|shown| entry.is_same(shown)) {
+                    self.tell(format!("lb{} - {entry}", host + 1));
+                    self.hosts[host].routing.remove(at);
+                }
+                self.answer(host, incarnation, Event::RoutingChanged { op, result: Ok(()) });
+            }
             Item::LeaseEnds(ip) => {
                 let ended = self.hosts[host].table.get(&ip).is_some_and(|l| l.until + LEASE_SLACK <= self.now);
                 if ended {
                     self.tell(format!("lb{} lease of {ip} ends", host + 1));
-                    self.hosts[host].table.remove(&ip);
+                    self.hosts[host].lose(ip);
                     self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
                 }
             }
@@ -477,6 +505,26 @@ impl World {
                     } else {
                         self.answer(host, incarnation, Event::AddressWithdrawn { op, result: Ok(()) });
                     }
+                }
+                Effect::ResetConnections { op, addresses } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::Reset(incarnation, op, addresses));
+                }
+                Effect::ObserveRouting => {
+                    // Most predecessors left nothing, and the node waits for no answer.
+                    let shown = self.hosts[host].routing.clone();
+                    if !shown.is_empty() {
+                        let delay = self.netlink_delay(host);
+                        self.push(delay, host, Item::Deliver(incarnation, Event::RoutingObserved(Ok(shown))));
+                    }
+                }
+                Effect::AddRouting { op, entry } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::AddRouting(incarnation, op, entry));
+                }
+                Effect::RemoveRouting { op, entry } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::RemoveRouting(incarnation, op, entry));
                 }
                 Effect::Proxy { op, what } => {
                     assert!(self.hosts[host].proxy_op.is_none(), "two operations on one proxy: {what:?}");

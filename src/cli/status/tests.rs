@@ -30,6 +30,7 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         transitions: Vec::new(),
         counters: BTreeMap::new(),
         dropped: BTreeMap::new(),
+        routing: Vec::new(),
     }
 }
 
