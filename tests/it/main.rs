@@ -31,6 +31,8 @@ mod shell_control;
 mod shell_files;
 mod shell_hooks;
 mod shell_netlink;
+mod shell_routing;
+mod shell_sock_diag;
 mod shell_vrrp_socket;
 mod tidy;
 

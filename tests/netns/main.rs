@@ -20,4 +20,5 @@ mod faults;
 mod hooks;
 mod interop;
 mod packets;
+mod release;
 mod reload;

@@ -43,7 +43,7 @@ fn play(seed: u64, traced: bool) -> (World, Result<(), String>) {
     let mut world = World::new(cluster, seed);
     world.trace = traced.then(String::new);
     // Takes effect with the first file that is read anew, as with an upgrade.
-    world.edit = if seed % 2 == 0 { faults::edit } else { edit_with_belongings };
+    world.edit = if seed.is_multiple_of(2) { faults::edit } else { edit_with_belongings };
     let result = history(&mut world, duration);
     (world, result)
 }

@@ -148,7 +148,7 @@ impl Vip {
             let news = routed.kept.installed(now, op, Answer::from(result), PACE);
             if news == AddressNews::Refused {
                 // Unlike an address it is in no dump: what could not be renewed is not there.
-                let _gone = routed.kept.lost(now + PACE.retry);
+                routed.kept.lost(now + PACE.retry);
             }
             let told = std::mem::replace(&mut routed.error, result.clone().err());
             if let Some(why) = result.as_ref().err().filter(|why| Some(*why) != told.as_ref()) {

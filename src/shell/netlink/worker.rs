@@ -135,8 +135,8 @@ async fn carry_out(
         let answer = match first {
             AddressOp::Install { .. } | AddressOp::Withdraw { .. } => {
                 let mut changes = vec![first];
-                while let Some(next) = queue.pop_front_if(|next| next.change().is_some()) {
-                    changes.push(next);
+                while queue.front().is_some_and(|next| next.change().is_some()) {
+                    changes.extend(queue.pop_front());
                 }
                 change(netlink, &changes).await
             }
