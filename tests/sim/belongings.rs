@@ -1,9 +1,10 @@
 //! What goes with a VIP: connections of clients, routes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use vipkeeper::config::Config;
+use vipkeeper::config::{Config, VirtualAddress};
 use vipkeeper::node::event::{Request, Signal};
+use vipkeeper::units::VipAddress;
 
 use crate::setup::{standard, vip_ip, with_belongings};
 use crate::world::{World, ms, secs};
@@ -90,4 +91,44 @@ fn a_stop_resets_too_and_a_changed_configuration_that_keeps_the_address_does_not
     world.signal(0, Signal::Terminate);
     world.run(ms(500)).unwrap();
     assert_eq!((world.holders(0), world.hosts[0].clients.len()), (vec![1], 0));
+}
+
+const CROWD: usize = 600;
+
+fn with_a_crowd(_version: u64, config: &mut Config) {
+    config.vips[0].addresses.extend((1..CROWD).map(|n| {
+        let ip = Ipv4Addr::from(0x0a63_0000 + u32::try_from(n).unwrap());
+        let address = VipAddress::new(IpAddr::V4(ip), 24).unwrap();
+        VirtualAddress { advertised: false, ..VirtualAddress::plain(address) }
+    }));
+}
+
+#[test]
+fn a_large_set_is_renewed_in_turns_handed_over_in_batches_and_resumed_after_a_restart() {
+    let mut world = World::new(standard(), 1);
+    (world.edit, world.crowd) = (with_a_crowd, CROWD);
+    for host in 0..2 {
+        world.write_config(host, 2, false);
+    }
+    world.run(secs(15)).unwrap();
+    assert_eq!((world.hosts[0].table.len(), world.hosts[1].table.len()), (CROWD, 0));
+    // A third of the lease of 10 s, and at no time much more than a sixteenth of them at once.
+    let mut busiest = 0;
+    let before = world.hosts[0].installs;
+    for _ in 0..100 {
+        let before = world.hosts[0].installs;
+        world.run(ms(100)).unwrap();
+        busiest = busiest.max(world.hosts[0].installs - before);
+    }
+    let renewals = world.hosts[0].installs - before;
+    assert!((1_700..=1_900).contains(&renewals), "{renewals} in 10 s");
+    assert!(busiest <= 80, "{busiest} in 100 ms");
+    // A restart knows by the freshest lease that its predecessor was alive.
+    world.kill(0);
+    world.restart_in(0, ms(200));
+    world.run(secs(3)).unwrap();
+    assert_eq!((world.hosts[0].table.len(), world.hosts[1].table.len()), (CROWD, 0));
+    world.request(0, 1, Request::Release { vip: None, hold: secs(0) });
+    world.run(ms(100)).unwrap();
+    assert_eq!((world.hosts[0].table.len(), world.hosts[1].table.len()), (0, CROWD));
 }

@@ -49,6 +49,8 @@ pub struct Host {
     pub routing: Vec<RoutingEntry>,
     /// Open connections of clients, by local address.
     pub clients: BTreeMap<IpAddr, u32>,
+    /// Installations and renewals that the kernel was asked for.
+    pub installs: u64,
     pub link_up: bool,
     pub stalled_until: Option<Instant>,
     pub backlog: Vec<Event>,
@@ -97,6 +99,7 @@ impl Host {
             table: BTreeMap::new(),
             routing: Vec::new(),
             clients: BTreeMap::new(),
+            installs: 0,
             link_up: true,
             stalled_until: None,
             backlog: Vec::new(),

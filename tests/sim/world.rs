@@ -25,8 +25,10 @@ const RELEASE_BOUND: Duration = Duration::from_millis(1500);
 /// Kernel timers run a little late.
 const LEASE_SLACK: Duration = Duration::from_millis(100);
 
-/// Effects of one event: more is a runaway.
+/// Effects of one event, beside eight for every address of a large set: more is a runaway.
 const EFFECTS_MAX: usize = 200;
+/// As the netlink worker.
+const CHANGES_MAX: usize = 128;
 /// As the driver.
 const TICKS_PER_TURN: usize = 16;
 
@@ -38,6 +40,8 @@ enum Item {
     /// The kernel executes a netlink request.
     Install(u64, OpId, IpAddr, LeaseSecs),
     Withdraw(u64, OpId, IpAddr),
+    /// The kernel executes several at once: whether each installs or withdraws.
+    Changes(u64, Vec<Change>),
     LeaseEnds(IpAddr),
     Reset(u64, OpId, Vec<IpAddr>),
     AddRouting(u64, OpId, RoutingEntry),
@@ -47,6 +51,16 @@ enum Item {
     Probe(u64, OpId),
     MasterDies(u32, &'static str),
     Restart,
+}
+
+/// A netlink request of several that leave together; with a lease: an installation.
+#[derive(Debug)]
+struct Change {
+    op: OpId,
+    ip: IpAddr,
+    lease: Option<LeaseSecs>,
+    /// On the interface that there was when it was asked for.
+    here: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +130,8 @@ pub struct World {
     pub hooks_run: Vec<(usize, String)>,
     /// What the file of that version says, other than version 1 of the cluster.
     pub edit: fn(u64, &mut Config),
+    /// Addresses of a VIP that has many.
+    pub crowd: usize,
 }
 
 impl World {
@@ -143,6 +159,7 @@ impl World {
             asked: Vec::new(),
             hooks_run: Vec::new(),
             edit: |_, _| {},
+            crowd: 0,
         };
         for host in 0..world.hosts.len() {
             world.boot(host);
@@ -332,12 +349,21 @@ impl World {
             Item::Deliver(..) | Item::Wake(_) => {}
             Item::Install(incarnation, op, ip, lease) => self.kernel_install(host, incarnation, op, ip, lease),
             Item::Withdraw(incarnation, op, ip) => {
-                let ok = !self.hosts[host].refuse_addresses;
-                if ok && self.hosts[host].lose(ip) {
-                    self.tell(format!("lb{} - {ip}", host + 1));
-                }
-                let result = if ok { Ok(()) } else { Err("no buffer space".to_owned()) };
+                let result = self.withdrawn(host, ip);
                 self.answer(host, incarnation, Event::AddressWithdrawn { op, result });
+            }
+            Item::Changes(incarnation, changes) => {
+                let carried_out = changes.into_iter().map(|Change { op, ip, lease, here }| {
+                    let result = match lease {
+                        Some(lease) if here => self.installed(host, ip, lease),
+                        Some(_) => Err("no such device".to_owned()),
+                        None if here => self.withdrawn(host, ip),
+                        None => Ok(()),
+                    };
+                    (op, result)
+                });
+                let answers = carried_out.collect();
+                self.answer(host, incarnation, Event::AddressesAnswered(answers));
             }
             Item::Reset(incarnation, op, addresses) => {
                 let h = &mut self.hosts[host];
@@ -424,9 +450,10 @@ impl World {
         let Some(mut node) = self.hosts[host].node.take() else { return Ok(()) };
         let now = self.now;
         let mut effects = Vec::new();
+        let crowd = self.hosts[host].table.len().max(self.crowd);
         let mut handle = |node: &mut Node, event: Event| {
             let more = node.handle(now, event);
-            if more.len() > EFFECTS_MAX {
+            if more.len() > EFFECTS_MAX + 8 * crowd {
                 return Err(format!("lb{}: {} effects of one event", host + 1, more.len()));
             }
             effects.extend(more);
@@ -476,7 +503,11 @@ impl World {
 
     fn execute(&mut self, host: usize, effects: Vec<Effect>) {
         let incarnation = self.hosts[host].incarnation;
+        let mut changes = Vec::new();
         for effect in effects {
+            if !matches!(effect, Effect::Install { .. } | Effect::Withdraw { .. }) {
+                self.send_changes(host, &mut changes);
+            }
             match effect {
                 Effect::Transmit { to, bytes, .. } => self.transmit(host, to.is_multicast().then_some(()), to, &bytes),
                 Effect::Announce { frame, .. } => self.announce(host, &frame),
@@ -490,21 +521,12 @@ impl World {
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
                 Effect::Install { op, index, address, lease, .. } => {
-                    let delay = self.netlink_delay(host);
-                    if self.hosts[host].link_index == Some(index) {
-                        self.push(delay, host, Item::Install(incarnation, op, address.ip(), lease));
-                    } else {
-                        let result = Err("no such device".to_owned());
-                        self.answer(host, incarnation, Event::AddressInstalled { op, result });
-                    }
+                    let here = self.hosts[host].link_index == Some(index);
+                    changes.push(Change { op, ip: address.ip(), lease: Some(lease), here });
                 }
                 Effect::Withdraw { op, index, address } => {
-                    let delay = self.netlink_delay(host);
-                    if self.hosts[host].link_index == Some(index) {
-                        self.push(delay, host, Item::Withdraw(incarnation, op, address.ip()));
-                    } else {
-                        self.answer(host, incarnation, Event::AddressWithdrawn { op, result: Ok(()) });
-                    }
+                    let here = self.hosts[host].link_index == Some(index);
+                    changes.push(Change { op, ip: address.ip(), lease: None, here });
                 }
                 Effect::ResetConnections { op, addresses } => {
                     let delay = self.netlink_delay(host);
@@ -591,6 +613,7 @@ impl World {
                 }
             }
         }
+        self.send_changes(host, &mut changes);
     }
 
     fn netlink_delay(&mut self, host: usize) -> Duration {
@@ -642,9 +665,24 @@ impl World {
     }
 
     fn kernel_install(&mut self, host: usize, incarnation: u64, op: OpId, ip: IpAddr, lease: LeaseSecs) {
+        let result = self.installed(host, ip, lease);
+        self.answer(host, incarnation, Event::AddressInstalled { op, result });
+    }
+
+    fn withdrawn(&mut self, host: usize, ip: IpAddr) -> Result<(), String> {
         if self.hosts[host].refuse_addresses {
-            let result = Err("no buffer space".to_owned());
-            return self.answer(host, incarnation, Event::AddressInstalled { op, result });
+            return Err("no buffer space".to_owned());
+        }
+        if self.hosts[host].lose(ip) {
+            self.tell(format!("lb{} - {ip}", host + 1));
+        }
+        Ok(())
+    }
+
+    fn installed(&mut self, host: usize, ip: IpAddr, lease: LeaseSecs) -> Result<(), String> {
+        self.hosts[host].installs += 1;
+        if self.hosts[host].refuse_addresses {
+            return Err("no buffer space".to_owned());
         }
         let until = self.now + Duration::from_secs(u64::from(lease.get()));
         let since = self.hosts[host].table.get(&ip).map_or(self.now, |l| l.since);
@@ -652,7 +690,32 @@ impl World {
             self.tell(format!("lb{} + {ip}", host + 1));
         }
         self.push(until + LEASE_SLACK - self.now, host, Item::LeaseEnds(ip));
-        self.answer(host, incarnation, Event::AddressInstalled { op, result: Ok(()) });
+        Ok(())
+    }
+
+    /// Changes that were asked for one after another go to the kernel together, as the worker sends them.
+    fn send_changes(&mut self, host: usize, changes: &mut Vec<Change>) {
+        let incarnation = self.hosts[host].incarnation;
+        let mut waiting = std::mem::take(changes);
+        if waiting.len() != 1 {
+            while !waiting.is_empty() {
+                let batch: Vec<Change> = waiting.drain(..waiting.len().min(CHANGES_MAX)).collect();
+                let delay = self.netlink_delay(host);
+                self.push(delay, host, Item::Changes(incarnation, batch));
+            }
+            return;
+        }
+        let Change { op, ip, lease, here } = waiting.remove(0);
+        let delay = self.netlink_delay(host);
+        match lease {
+            Some(lease) if here => self.push(delay, host, Item::Install(incarnation, op, ip, lease)),
+            Some(_) => {
+                let result = Err("no such device".to_owned());
+                self.answer(host, incarnation, Event::AddressInstalled { op, result });
+            }
+            None if here => self.push(delay, host, Item::Withdraw(incarnation, op, ip)),
+            None => self.answer(host, incarnation, Event::AddressWithdrawn { op, result: Ok(()) }),
+        }
     }
 
     fn master_ended(&mut self, host: usize, master: u32, worker: u32, status: &str) {
