@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use vipkeeper::config::{Config, VirtualAddress};
 use vipkeeper::node::event::{Request, Signal};
-use vipkeeper::units::VipAddress;
+use vipkeeper::units::{IfName, VipAddress};
 
-use crate::setup::{standard, vip_ip, with_belongings};
+use crate::setup::{node_name, standard, vip_ip, with_belongings};
 use crate::world::{World, ms, secs};
 
 /// VIP 0 on the first node with its route and three clients.
@@ -91,6 +91,45 @@ fn a_stop_resets_too_and_a_changed_configuration_that_keeps_the_address_does_not
     world.signal(0, Signal::Terminate);
     world.run(ms(500)).unwrap();
     assert_eq!((world.holders(0), world.hosts[0].clients.len()), (vec![1], 0));
+}
+
+fn with_a_label(version: u64, config: &mut Config) {
+    with_belongings(version, config);
+    config.vips[0].addresses[0].options.label = Some(format!("eth0:v{version}"));
+}
+
+#[test]
+fn an_address_that_is_wanted_in_another_way_is_replaced_at_once_and_keeps_its_connections() {
+    let mut world = serving();
+    let label = |world: &World| world.hosts[0].table[&IpAddr::V4(vip_ip(0))].options.label.clone();
+    assert_eq!(label(&world), None);
+    world.edit = with_a_label;
+    world.write_config(0, 3, false);
+    world.run(secs(3)).unwrap();
+    assert_eq!((world.holders(0), label(&world)), (vec![0], Some("eth0:v3".to_owned())));
+    assert_eq!((world.hosts[0].clients.len(), world.hosts[0].routing.len()), (1, 1));
+    // The lease of a predecessor that had another label is resumed, then replaced.
+    world.kill(0);
+    world.hosts[0].config_version = 4;
+    world.restart_in(0, ms(200));
+    world.run(secs(5)).unwrap();
+    assert_eq!((world.holders(0), label(&world)), (vec![0], Some("eth0:v4".to_owned())));
+    assert_eq!(world.hosts[0].clients.len(), 1);
+}
+
+#[test]
+fn a_node_whose_address_belongs_on_a_missing_interface_says_so_and_abstains() {
+    let mut world = serving();
+    world.edit = |version, config| {
+        with_belongings(version, config);
+        let eth1 = IfName::new("eth1").unwrap();
+        config.vips[0].addresses[0].interfaces.insert(node_name(0), eth1);
+    };
+    world.write_config(0, 3, false);
+    world.run(secs(5)).unwrap();
+    assert_eq!(world.holders(0), [1]);
+    let status = world.hosts[0].node.as_ref().unwrap().status(world.now);
+    assert_eq!(status.vips[0].why, "address 10.0.0.100/24 belongs on eth1, which does not exist");
 }
 
 const CROWD: usize = 600;

@@ -13,10 +13,11 @@ use vipkeeper::units::{AddressOptions, Digest};
 use crate::setup::{eth0, node_ip, route_source};
 
 /// An address the kernel holds under a lease.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Leased {
     pub until: Instant,
     pub since: Instant,
+    pub options: AddressOptions,
 }
 
 /// The master process and its worker.
@@ -163,7 +164,7 @@ impl Host {
             prefix: 24,
             ours: true,
             valid_secs: Some(ceil_secs(leased.until.saturating_duration_since(now))),
-            options: AddressOptions::default(),
+            options: leased.options.clone(),
         });
         let link = Link { index, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.mac]) };
         Network { links: vec![link], addresses: own.into_iter().chain(foreign).chain(leased).collect() }

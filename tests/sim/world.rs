@@ -12,7 +12,7 @@ use vipkeeper::config::{Checksum, Config};
 use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use vipkeeper::node::{Effect, Event, LogLevel, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
-use vipkeeper::units::{Digest, LeaseSecs, Priority, Vrid};
+use vipkeeper::units::{AddressOptions, Digest, LeaseSecs, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
 
 use crate::host::{Host, Leased, ProxyProcess};
@@ -38,7 +38,7 @@ enum Item {
     Deliver(u64, Event),
     Wake(u64),
     /// The kernel executes a netlink request.
-    Install(u64, OpId, IpAddr, LeaseSecs),
+    Install(u64, OpId, IpAddr, LeaseSecs, AddressOptions),
     Withdraw(u64, OpId, IpAddr),
     /// The kernel executes several at once: whether each installs or withdraws.
     Changes(u64, Vec<Change>),
@@ -58,7 +58,7 @@ enum Item {
 struct Change {
     op: OpId,
     ip: IpAddr,
-    lease: Option<LeaseSecs>,
+    lease: Option<(LeaseSecs, AddressOptions)>,
     /// On the interface that there was when it was asked for.
     here: bool,
 }
@@ -347,7 +347,10 @@ impl World {
                 }
             }
             Item::Deliver(..) | Item::Wake(_) => {}
-            Item::Install(incarnation, op, ip, lease) => self.kernel_install(host, incarnation, op, ip, lease),
+            Item::Install(incarnation, op, ip, lease, options) => {
+                let result = self.installed(host, ip, lease, options);
+                self.answer(host, incarnation, Event::AddressInstalled { op, result });
+            }
             Item::Withdraw(incarnation, op, ip) => {
                 let result = self.withdrawn(host, ip);
                 self.answer(host, incarnation, Event::AddressWithdrawn { op, result });
@@ -355,7 +358,7 @@ impl World {
             Item::Changes(incarnation, changes) => {
                 let carried_out = changes.into_iter().map(|Change { op, ip, lease, here }| {
                     let result = match lease {
-                        Some(lease) if here => self.installed(host, ip, lease),
+                        Some((lease, options)) if here => self.installed(host, ip, lease, options),
                         Some(_) => Err("no such device".to_owned()),
                         None if here => self.withdrawn(host, ip),
                         None => Ok(()),
@@ -520,9 +523,9 @@ impl World {
                     let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
-                Effect::Install { op, index, address, lease, .. } => {
+                Effect::Install { op, index, address, options, lease } => {
                     let here = self.hosts[host].link_index == Some(index);
-                    changes.push(Change { op, ip: address.ip(), lease: Some(lease), here });
+                    changes.push(Change { op, ip: address.ip(), lease: Some((lease, options)), here });
                 }
                 Effect::Withdraw { op, index, address } => {
                     let here = self.hosts[host].link_index == Some(index);
@@ -664,11 +667,6 @@ impl World {
         }
     }
 
-    fn kernel_install(&mut self, host: usize, incarnation: u64, op: OpId, ip: IpAddr, lease: LeaseSecs) {
-        let result = self.installed(host, ip, lease);
-        self.answer(host, incarnation, Event::AddressInstalled { op, result });
-    }
-
     fn withdrawn(&mut self, host: usize, ip: IpAddr) -> Result<(), String> {
         if self.hosts[host].refuse_addresses {
             return Err("no buffer space".to_owned());
@@ -679,14 +677,16 @@ impl World {
         Ok(())
     }
 
-    fn installed(&mut self, host: usize, ip: IpAddr, lease: LeaseSecs) -> Result<(), String> {
+    fn installed(&mut self, host: usize, ip: IpAddr, lease: LeaseSecs, options: AddressOptions) -> Result<(), String> {
         self.hosts[host].installs += 1;
         if self.hosts[host].refuse_addresses {
             return Err("no buffer space".to_owned());
         }
         let until = self.now + Duration::from_secs(u64::from(lease.get()));
-        let since = self.hosts[host].table.get(&ip).map_or(self.now, |l| l.since);
-        if self.hosts[host].table.insert(ip, Leased { until, since }).is_none() {
+        // Of an address that is there already the kernel changes the lease alone.
+        let before = self.hosts[host].table.get(&ip).map(|l| (l.since, l.options.clone()));
+        let (since, options) = before.unwrap_or((self.now, options));
+        if self.hosts[host].table.insert(ip, Leased { until, since, options }).is_none() {
             self.tell(format!("lb{} + {ip}", host + 1));
         }
         self.push(until + LEASE_SLACK - self.now, host, Item::LeaseEnds(ip));
@@ -708,7 +708,9 @@ impl World {
         let Change { op, ip, lease, here } = waiting.remove(0);
         let delay = self.netlink_delay(host);
         match lease {
-            Some(lease) if here => self.push(delay, host, Item::Install(incarnation, op, ip, lease)),
+            Some((lease, options)) if here => {
+                self.push(delay, host, Item::Install(incarnation, op, ip, lease, options));
+            }
             Some(_) => {
                 let result = Err("no such device".to_owned());
                 self.answer(host, incarnation, Event::AddressInstalled { op, result });
