@@ -141,6 +141,11 @@ impl<T> Kept<T> {
         Self { what, known: Known::Absent { retry_at: now }, changed_at: None }
     }
 
+    /// Whether it changed at that time or later: what was asked for before proves nothing.
+    pub fn changed_since(&self, asked_at: Instant) -> bool {
+        self.changed_at.is_some_and(|changed| changed >= asked_at)
+    }
+
     /// What it is.
     pub fn what(&self) -> &T {
         &self.what
@@ -250,7 +255,7 @@ impl<T> Kept<T> {
 
     /// What a dump that was *requested* at `asked_at` shows. A dump older than our last change proves nothing.
     pub fn observed(&mut self, now: Instant, asked_at: Instant, presence: Presence) -> AddressNews {
-        if self.changed_at.is_some_and(|changed| changed >= asked_at) {
+        if self.changed_since(asked_at) {
             return AddressNews::None;
         }
         match (self.known, presence) {

@@ -334,6 +334,10 @@ impl Connection {
         let socket = connection.socket_mut().socket_mut();
         socket.set_ext_ack(true).map_err(NetlinkError::Open)?;
         socket.set_cap_ack(true).map_err(NetlinkError::Open)?;
+        // The kernel then filters dumps by what the request says, such as routes by our tag (Linux 4.20).
+        if let Err(error) = socket.set_netlink_get_strict_chk(true) {
+            tracing::debug!(%error, "dumps are filtered here");
+        }
         widen(socket);
         Ok(Self { handle, task: tokio::spawn(connection) })
     }

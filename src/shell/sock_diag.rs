@@ -17,8 +17,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::clock;
 
-/// The addresses leave after this long, whatever has not been reset by then.
-const RESET_WITHIN: Duration = Duration::from_secs(1);
+/// The addresses leave after this long, whatever has not been reset by then. Renewals of leases wait meanwhile.
+pub const RESET_WITHIN: Duration = Duration::from_secs(1);
 
 /// Connections of one release; the rest is left to its timeouts.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -65,12 +65,15 @@ pub enum ResetError {
     /// The socket could not be opened or failed.
     #[error("the kernel's socket diagnostics cannot be used: {0}")]
     Socket(#[from] io::Error),
-    /// The kernel refused to list the connections.
-    #[error("the kernel refused to list connections: {0}")]
+    /// The kernel refused to list or to reset them.
+    #[error("the kernel refused: {0}")]
     Refused(Errno),
     /// The kernel cannot do it.
     #[error("this kernel cannot reset connections (it was built without CONFIG_INET_DIAG_DESTROY)")]
     Unsupported,
+    /// Listing them took all the time.
+    #[error("no time was left for {0} connections")]
+    Late(usize),
     /// Neither connections nor an error came.
     #[error("the kernel did not answer within {RESET_WITHIN:?}")]
     Silent,
@@ -85,12 +88,11 @@ struct Connection {
 
 /// Resets the TCP connections whose local address is one of these, IPv4 also on IPv6 sockets; says how many.
 ///
-/// Bounded in number and time: what is left over then is left to its timeouts.
+/// At most 100,000, and none after `until`: what is left over then is left to its timeouts.
 ///
 /// # Errors
 /// When nothing could be reset, with the reason.
-pub async fn reset_connections(addresses: &BTreeSet<IpAddr>) -> Result<u32, ResetError> {
-    let until = clock::now() + RESET_WITHIN;
+pub async fn reset_connections(addresses: &BTreeSet<IpAddr>, until: Instant) -> Result<u32, ResetError> {
     let socket = TokioSocket::new(NETLINK_SOCK_DIAG)?;
     if let Err(error) = setsockopt(socket.socket_ref(), sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES) {
         tracing::debug!(%error, "the diagnostics socket keeps the system's receive buffer");
@@ -145,9 +147,12 @@ impl Diag {
 
     /// Resets them, as many as the time allows.
     async fn destroy(&mut self, connections: &[Connection]) -> Result<u32, ResetError> {
-        let (mut done, mut unsupported) = (0_u32, false);
+        let (mut done, mut refusal) = (0_u32, None);
         for batch in connections.chunks(RESETS_AT_ONCE) {
             if clock::now() >= self.until {
+                if done == 0 {
+                    return Err(ResetError::Late(connections.len()));
+                }
                 tracing::warn!(left = connections.len(), done, "not all connections could be reset in time");
                 break;
             }
@@ -165,12 +170,16 @@ impl Diag {
                     break;
                 }
             };
-            // One that was gone already, or lives on in TIME_WAIT, is no failure; it is not counted either.
-            unsupported |= failed.contains(&Errno::EOPNOTSUPP) && failed.len() == batch.len();
+            // One that was gone already is no failure; it is not counted either.
+            refusal = failed.iter().copied().find(|error| *error != Errno::ENOENT).or(refusal);
             done = done.saturating_add(u32::try_from(batch.len().saturating_sub(failed.len())).unwrap_or(u32::MAX));
             tokio::task::yield_now().await;
         }
-        if done == 0 && unsupported { Err(ResetError::Unsupported) } else { Ok(done) }
+        match refusal {
+            Some(Errno::EOPNOTSUPP) if done == 0 => Err(ResetError::Unsupported),
+            Some(error) if done == 0 => Err(ResetError::Refused(error)),
+            Some(_) | None => Ok(done),
+        }
     }
 
     /// Sends and reads until the last request was answered; the errors.

@@ -6,12 +6,16 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use vipkeeper::shell::clock;
-use vipkeeper::shell::sock_diag::reset_connections;
+use vipkeeper::shell::sock_diag::{self, ResetError};
 
 use crate::namespace::{Namespace, as_root, ip, link_up};
 
 fn set(ips: &[&str]) -> BTreeSet<IpAddr> {
     ips.iter().map(|ip| ip.parse().unwrap()).collect()
+}
+
+async fn reset_connections(addresses: &BTreeSet<IpAddr>) -> Result<u32, ResetError> {
+    sock_diag::reset_connections(addresses, clock::now() + Duration::from_secs(10)).await
 }
 
 /// Two namespaces with a wire between them; the server's is the one of this thread.
@@ -103,6 +107,11 @@ fn one_look_serves_many_addresses_with_and_without_the_kernels_filter() {
             assert!(lives(&mut connections[2].0));
         }
         assert_eq!(reset_connections(&set(&["10.99.0.1"])).await.unwrap(), 0);
+        let late = sock_diag::reset_connections(&set(&["10.1.0.1"]), clock::now()).await;
+        assert!(
+            matches!(late, Err(ResetError::Silent | ResetError::Late(1))),
+            "its time was over before it began: {late:?}"
+        );
     });
 }
 

@@ -81,8 +81,8 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
 }
 
 /// Parts of the shell that only a running node may use, not the command line.
-const NODE_ONLY: [&str; 8] =
-    ["driver", "hook_runner", "netlink", "process", "stats_socket", "systemd", "vrrp_socket", "workers"];
+const NODE_ONLY: [&str; 9] =
+    ["driver", "hook_runner", "netlink", "process", "sock_diag", "stats_socket", "systemd", "vrrp_socket", "workers"];
 
 /// Modules without IO, time and chance.
 const PURE: [&str; 8] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "node"];

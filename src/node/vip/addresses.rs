@@ -49,8 +49,9 @@ impl Vip {
         let mut lost = 0;
         for address in &mut self.addresses {
             let seen = here(address);
+            let fresh = !address.lease.changed_since(asked_at);
             let news = address.lease.observed(now, asked_at, presence(seen));
-            address.misplaced = seen.is_some_and(|s| !s.as_wanted) && address.lease.is_present();
+            address.misplaced = fresh && seen.is_some_and(|s| !s.as_wanted) && address.lease.is_present();
             let link_up = address.link(network).is_some_and(|l| l.up);
             // With the link its addresses may go: that is no riddle, and its reason to abstain follows.
             if news == AddressNews::Gone && self.router.role() == Role::Active && link_up {

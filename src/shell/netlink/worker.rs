@@ -11,7 +11,7 @@ use super::{DUMP_AGAIN_AFTER, Netlink};
 use crate::addrs::routing::RoutingEntry;
 use crate::node::Event;
 use crate::node::event::OpId;
-use crate::shell::sock_diag;
+use crate::shell::{clock, sock_diag};
 use crate::units::{AddressOptions, LeaseSecs, VipAddress};
 
 /// A change of the kernel's tables.
@@ -131,6 +131,8 @@ async fn carry_out(
     mut queue: VecDeque<AddressOp>,
     events: &mpsc::Sender<Event>,
 ) -> Result<(), mpsc::error::SendError<Event>> {
+    // All resets of a turn share it, since the renewals of other leases wait behind them.
+    let mut reset_until = None;
     while let Some(first) = queue.pop_front() {
         let answer = match first {
             AddressOp::Install { .. } | AddressOp::Withdraw { .. } => {
@@ -142,7 +144,8 @@ async fn carry_out(
             }
             AddressOp::Reset { op, addresses } => {
                 let addresses: BTreeSet<IpAddr> = addresses.into_iter().collect();
-                let result = sock_diag::reset_connections(&addresses).await;
+                let until = *reset_until.get_or_insert_with(|| clock::now() + sock_diag::RESET_WITHIN);
+                let result = sock_diag::reset_connections(&addresses, until).await;
                 Event::ConnectionsReset { op, result: result.map_err(|e| e.to_string()) }
             }
             AddressOp::AddRouting { op, entry } => {
