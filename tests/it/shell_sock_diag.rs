@@ -107,6 +107,7 @@ fn one_look_serves_many_addresses_with_and_without_the_kernels_filter() {
             assert!(lives(&mut connections[2].0));
         }
         assert_eq!(reset_connections(&set(&["10.99.0.1"])).await.unwrap(), 0);
+        let _open = connect(&server, &client, &both, "10.1.0.1");
         let late = sock_diag::reset_connections(&set(&["10.1.0.1"]), clock::now()).await;
         assert!(
             matches!(late, Err(ResetError::Silent | ResetError::Late(1))),
