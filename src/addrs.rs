@@ -1,14 +1,49 @@
 //! Desired against observed addresses: which to add, renew or remove.
 //!
 //! Level-triggered. Each address of a VIP has one small machine; the kernel's own picture, whenever it is seen,
-//! overrules what the machine believes. An address is held as a lease that must be renewed.
+//! overrules what the machine believes. An address is held as a lease that must be renewed. Routes and rules have the
+//! same machine: the kernel knows no lease for them, and their renewal puts back what somebody removed.
 
 use std::time::{Duration, Instant};
 
 use crate::units::{LeaseSecs, OpId, VipAddress};
 
-/// Pause after a failed removal.
+pub mod routing;
+
+/// Pause after a failed operation on an address.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// Sets of more addresses than this are renewed in turns, not all at once.
+const RENEWED_AT_ONCE_MAX: usize = 128;
+
+/// Turns in which a large set is renewed.
+const RENEWAL_TURNS: usize = 16;
+
+/// When what is there is renewed, and when what failed is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// From its arrival to the first renewal.
+    pub first: Duration,
+    /// From one renewal to the next.
+    pub every: Duration,
+    /// After a failure.
+    pub retry: Duration,
+}
+
+impl Pace {
+    /// Of address number `position` of a set of `count` with that lease: a third of the lease, at most a second; the
+    /// renewals of a large set are spread evenly over a third of the lease.
+    pub fn of_lease(lease: LeaseSecs, count: usize, position: usize) -> Self {
+        if count <= RENEWED_AT_ONCE_MAX {
+            let every = lease.renew_every();
+            return Self { first: every, every, retry: RETRY };
+        }
+        let every = Duration::from_secs(u64::from(lease.get())) / 3;
+        let turn = u32::try_from(position % RENEWAL_TURNS).unwrap_or(0) + 1;
+        let first = every * turn / u32::try_from(RENEWAL_TURNS).unwrap_or(1);
+        Self { first, every, retry: RETRY }
+    }
+}
 
 /// What is wanted of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +60,12 @@ pub enum Want {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressStep {
     /// Add or renew.
-    Install(VipAddress),
+    Install,
     /// Remove.
-    Withdraw(VipAddress),
+    Withdraw,
 }
 
-/// What is known of an address.
+/// What is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     /// Not on the interface; not to be tried before `retry_at`.
@@ -45,13 +80,16 @@ enum Known {
     Stuck { retry_at: Instant },
 }
 
-/// One address of a VIP on one interface.
+/// Something that is put into the kernel's tables and taken out again.
 #[derive(Debug, Clone)]
-pub struct LeasedAddress {
-    address: VipAddress,
+pub struct Kept<T> {
+    what: T,
     known: Known,
     changed_at: Option<Instant>,
 }
+
+/// One address of a VIP on one interface.
+pub type LeasedAddress = Kept<VipAddress>;
 
 /// The kernel's answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,14 +129,49 @@ pub enum AddressNews {
 }
 
 impl LeasedAddress {
-    /// An address believed absent until observed.
-    pub fn new(address: VipAddress, now: Instant) -> Self {
-        Self { address, known: Known::Absent { retry_at: now }, changed_at: None }
-    }
-
     /// Which address.
     pub fn address(&self) -> VipAddress {
-        self.address
+        self.what
+    }
+}
+
+impl<T> Kept<T> {
+    /// Believed absent until observed.
+    pub fn new(what: T, now: Instant) -> Self {
+        Self { what, known: Known::Absent { retry_at: now }, changed_at: None }
+    }
+
+    /// Whether it changed at that time or later: what was asked for before proves nothing.
+    pub fn changed_since(&self, asked_at: Instant) -> bool {
+        self.changed_at.is_some_and(|changed| changed >= asked_at)
+    }
+
+    /// What it is.
+    pub fn what(&self) -> &T {
+        &self.what
+    }
+
+    /// The request that was made and not answered yet.
+    pub fn pending(&self) -> Option<OpId> {
+        match self.known {
+            Known::Installing { op } | Known::Withdrawing { op } => Some(op),
+            Known::Present { renewal, .. } => renewal,
+            Known::Absent { .. } | Known::Stuck { .. } => None,
+        }
+    }
+
+    /// It is not there, although it was; to be tried again at `retry_at`.
+    pub fn lost(&mut self, retry_at: Instant) {
+        if matches!(self.known, Known::Present { .. }) {
+            self.known = Known::Absent { retry_at };
+        }
+    }
+
+    /// Something happened that may have removed it: it is renewed now, not when its time has come.
+    pub fn recheck(&mut self, now: Instant) {
+        if let Known::Present { renewal: None, .. } = self.known {
+            self.known = Known::Present { renew_at: now, renewal: None };
+        }
     }
 
     /// The kernel has confirmed that it is here.
@@ -117,45 +190,44 @@ impl LeasedAddress {
             (Want::AsIs, _) | (Want::Absent, Known::Absent { .. } | Known::Withdrawing { .. }) => None,
             (Want::Present, Known::Absent { retry_at }) if now >= retry_at => {
                 self.set(now, Known::Installing { op });
-                Some(AddressStep::Install(self.address))
+                Some(AddressStep::Install)
             }
             // Requests are carried out in order, so an Install after a Withdraw in flight is right.
             (Want::Present, Known::Withdrawing { .. } | Known::Stuck { .. }) => {
                 self.set(now, Known::Installing { op });
-                Some(AddressStep::Install(self.address))
+                Some(AddressStep::Install)
             }
             (Want::Present, Known::Present { renew_at, renewal: None }) if now >= renew_at => {
                 self.known = Known::Present { renew_at, renewal: Some(op) };
-                Some(AddressStep::Install(self.address))
+                Some(AddressStep::Install)
             }
             (Want::Present, Known::Absent { .. } | Known::Installing { .. } | Known::Present { .. }) => None,
             (Want::Absent, Known::Stuck { retry_at }) if now < retry_at => None,
             (Want::Absent, Known::Installing { .. } | Known::Present { .. } | Known::Stuck { .. }) => {
                 self.set(now, Known::Withdrawing { op });
-                Some(AddressStep::Withdraw(self.address))
+                Some(AddressStep::Withdraw)
             }
         }
     }
 
     /// The outcome of an `Install`.
-    pub fn installed(&mut self, now: Instant, op: OpId, answer: Answer, lease: LeaseSecs) -> AddressNews {
-        let present = Known::Present { renew_at: now + lease.renew_every(), renewal: None };
+    pub fn installed(&mut self, now: Instant, op: OpId, answer: Answer, pace: Pace) -> AddressNews {
         match (self.known, answer) {
             (Known::Installing { op: ours }, Answer::Done) if ours == op => {
-                self.set(now, present);
+                self.set(now, Known::Present { renew_at: now + pace.first, renewal: None });
                 AddressNews::Arrived
             }
             (Known::Installing { op: ours }, Answer::Refused) if ours == op => {
-                self.set(now, Known::Absent { retry_at: now + RETRY });
+                self.set(now, Known::Absent { retry_at: now + pace.retry });
                 AddressNews::Refused
             }
             (Known::Present { renewal: Some(ours), .. }, Answer::Done) if ours == op => {
-                self.set(now, present);
+                self.set(now, Known::Present { renew_at: now + pace.every, renewal: None });
                 AddressNews::None
             }
             // A renewal that failed: the next observation tells whether the address is still here.
             (Known::Present { renewal: Some(ours), .. }, Answer::Refused) if ours == op => {
-                self.known = Known::Present { renew_at: now + RETRY, renewal: None };
+                self.known = Known::Present { renew_at: now + pace.retry, renewal: None };
                 AddressNews::Refused
             }
             _ => AddressNews::None,
@@ -183,7 +255,7 @@ impl LeasedAddress {
 
     /// What a dump that was *requested* at `asked_at` shows. A dump older than our last change proves nothing.
     pub fn observed(&mut self, now: Instant, asked_at: Instant, presence: Presence) -> AddressNews {
-        if self.changed_at.is_some_and(|changed| changed >= asked_at) {
+        if self.changed_since(asked_at) {
             return AddressNews::None;
         }
         match (self.known, presence) {
@@ -204,7 +276,7 @@ impl LeasedAddress {
         }
     }
 
-    /// When [`LeasedAddress::plan`] would have something to do by itself.
+    /// When [`Kept::plan`] would have something to do by itself.
     pub fn deadline(&self, want: Want) -> Option<Instant> {
         match (want, self.known) {
             (Want::Present, Known::Absent { retry_at }) | (Want::Absent, Known::Stuck { retry_at }) => Some(retry_at),

@@ -231,7 +231,7 @@ impl<'de> Deserialize<'de> for Name {
 }
 
 /// An address family: VRRP for one never carries addresses of the other (RFC 9568 section 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     /// IPv4
     V4,
@@ -311,8 +311,25 @@ impl Serialize for VipAddress {
     }
 }
 
+impl FromStr for VipAddress {
+    type Err = OutOfRange;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let error =
+            || OutOfRange { what: "a virtual address", range: "an address, `/` and its prefix", got: s.to_owned() };
+        let (ip, prefix) = s.split_once('/').ok_or_else(error)?;
+        Self::new(ip.parse().map_err(|_| error())?, prefix.parse().map_err(|_| error())?)
+    }
+}
+
+impl<'de> Deserialize<'de> for VipAddress {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// Scope of an address or route (`rtnetlink(7)`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum Scope {
     /// `RT_SCOPE_UNIVERSE`
     #[default]
@@ -326,7 +343,7 @@ pub enum Scope {
 }
 
 /// How an address is put on an interface, beside its prefix.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct AddressOptions {
     /// `IFA_LABEL`, such as `eth0:www`; 1-15 bytes. IPv4 only.
     pub label: Option<String>,
@@ -391,6 +408,19 @@ impl LeaseSecs {
     /// A kernel that loses its vipkeeper thus drops the VIP about when the successor takes it.
     pub fn for_wait(wait: Duration) -> Self {
         Self(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).clamp(2, 120))
+    }
+
+    /// The lease of each of so many addresses that move together: at least 10 s for more than 128 of them and 30 s for
+    /// more than 1,024, so that renewals do not keep a processor busy. The kernel walks a list for each.
+    ///
+    /// The price: the addresses of a vipkeeper that was killed stay for up to that long.
+    pub fn for_set(wait: Duration, addresses: usize) -> Self {
+        let least = match addresses {
+            0..=128 => 0,
+            129..=1024 => 10,
+            _ => 30,
+        };
+        Self(Self::for_wait(wait).0.max(least))
     }
 
     /// Seconds.

@@ -30,7 +30,7 @@ use vipkeeper::proxy::master::{Processes, ReloadAnswer};
 use vipkeeper::proxy::stats::StatsError;
 use vipkeeper::proxy::{BackendSample, ProxyOutcome, Sample};
 use vipkeeper::render::{RenderInput, render};
-use vipkeeper::units::{Centis, IfName, Name, Priority, Vrid};
+use vipkeeper::units::{AddressOptions, Centis, IfName, Name, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Capture, Claim, Outgoing, build, parse};
 
 /// Fails by a panic. Says whether the input went all the way in: read as what it should be, or a VIP was held.
@@ -495,7 +495,7 @@ fn network(bytes: &mut Bytes<'_>) -> Network {
     }
     let mut add = |last: u8, ours: bool, valid_secs: Option<u32>| {
         let ip = Ipv4Addr::new(10, 0, 0, last).into();
-        network.addresses.push(Address { index, ip, prefix: 24, ours, valid_secs });
+        network.addresses.push(Address { index, ip, prefix: 24, ours, valid_secs, options: AddressOptions::default() });
     };
     if flags & 16 == 0 {
         add(11, false, None);

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::addrs::routing::RoutingEntry;
 use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
 use crate::proxy::ProxyOp;
@@ -74,6 +75,30 @@ pub enum Effect {
         index: u32,
         /// The address.
         address: VipAddress,
+    },
+    /// Reset the TCP connections to these local addresses; listeners stay: answered by `ConnectionsReset`. Carried out
+    /// before every `Withdraw` that follows.
+    ResetConnections {
+        /// The operation.
+        op: OpId,
+        /// Local addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// Look for the routes and rules with our tag: answered by `RoutingObserved`.
+    ObserveRouting,
+    /// Add a route or rule with our tag: answered by `RoutingChanged`. One of ours that is there already is a success.
+    AddRouting {
+        /// The operation.
+        op: OpId,
+        /// The route or rule.
+        entry: RoutingEntry,
+    },
+    /// Remove a route or rule of ours: answered by `RoutingChanged`.
+    RemoveRouting {
+        /// The operation.
+        op: OpId,
+        /// The route or rule.
+        entry: RoutingEntry,
     },
     /// An operation of the proxy worker: answered by `ProxyDone`. One at a time.
     Proxy {

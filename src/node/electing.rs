@@ -86,6 +86,7 @@ impl Node {
             base: vip.base,
             weights: &vip.judgement.weights,
             tracked: vip.judgement.abstain.as_deref(),
+            elsewhere: vip.elsewhere(&self.observation.network),
         };
         let decided = !self.proxying.may_be_adopting() && seen && socket != Ok(false) && !awaited;
         let opening = link.is_some() && socket == Ok(false);

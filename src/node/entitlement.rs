@@ -30,6 +30,8 @@ pub(super) struct Facts<'a> {
     pub(super) weights: &'a [(String, i32)],
     /// A tracker of weight 0 has failed.
     pub(super) tracked: Option<&'a str>,
+    /// An address cannot be put on the other interface where it belongs.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// Abstains for the first reason that holds, the most fundamental first; claims otherwise.
@@ -59,6 +61,9 @@ fn reason_to_abstain(facts: &Facts<'_>) -> Option<String> {
     }
     if let Err(lacks) = facts.source {
         return Some(format!("interface {interface} has {lacks}"));
+    }
+    if let Some(why) = &facts.elsewhere {
+        return Some(why.clone());
     }
     match facts.socket {
         Ok(true) => {}

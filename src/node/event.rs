@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::addrs::routing::RoutingEntry;
 use crate::config::Config;
 use crate::node::recorded::Texts;
 use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
 use crate::units::recorded::moment;
-use crate::units::{Family, IfName, Name};
+use crate::units::{AddressOptions, Family, IfName, Name};
 
 pub use crate::units::OpId;
 pub use crate::vrrp::packet::Datagram;
@@ -46,6 +47,24 @@ pub enum Event {
     },
     /// Outcome of [`super::Effect::Withdraw`]; an address that was gone already is a success.
     AddressWithdrawn {
+        /// The operation.
+        op: OpId,
+        /// The kernel's answer.
+        result: Result<(), String>,
+    },
+    /// Outcomes of many [`super::Effect::Install`] and [`super::Effect::Withdraw`] at once, in their order.
+    AddressesAnswered(Vec<(OpId, Result<(), String>)>),
+    /// Outcome of [`super::Effect::ResetConnections`].
+    ConnectionsReset {
+        /// The operation.
+        op: OpId,
+        /// How many were reset.
+        result: Result<u32, String>,
+    },
+    /// Outcome of [`super::Effect::ObserveRouting`]: all routes and rules with our tag.
+    RoutingObserved(Result<Vec<RoutingEntry>, String>),
+    /// Outcome of [`super::Effect::AddRouting`] and [`super::Effect::RemoveRouting`]; what was gone already is a success.
+    RoutingChanged {
         /// The operation.
         op: OpId,
         /// The kernel's answer.
@@ -160,7 +179,7 @@ pub struct Link {
 }
 
 /// One address on a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Index of the link.
     pub index: u32,
@@ -172,6 +191,8 @@ pub struct Address {
     pub ours: bool,
     /// Seconds of its lease left; none: it stays forever.
     pub valid_secs: Option<u32>,
+    /// Label (none: that of the link) and scope.
+    pub options: AddressOptions,
 }
 
 impl Network {

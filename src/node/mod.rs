@@ -10,6 +10,7 @@ mod electing;
 mod entitlement;
 pub mod event;
 mod groups;
+mod observing;
 mod outbox;
 mod proxying;
 mod recorded;
@@ -28,18 +29,17 @@ pub use status::Status;
 
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
-use crate::node::event::{HookOutcome, Loaded, Network, OpId, Received, Request, RequestId, Signal};
+use crate::node::event::{HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use crate::node::groups::Group;
+use crate::node::observing::Observation;
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::Proxying;
 use crate::node::tracking::Tracking;
-use crate::node::vip::{Host, Placed, Released, Seen, Vip};
+use crate::node::vip::{Host, Released, Vip};
 use crate::units::{Family, IfName, Name};
 use crate::vrrp::packet::{Capture, Reject, parse};
 use crate::vrrp::router::Role;
 
-/// Dumps of links and addresses are not closer together than this, however often the kernel reports changes.
-const OBSERVE_SPACING: Duration = Duration::from_millis(20);
 /// A socket that could not be opened is tried again after this long.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 /// A predecessor's lease is not kept undecided for longer than this.
@@ -101,16 +101,6 @@ enum Socket {
         why: String,
         retry_at: Instant,
     },
-}
-
-/// What is known of links and addresses, and how fresh it is.
-#[derive(Debug, Default)]
-struct Observation {
-    network: Network,
-    seen: bool,
-    asked_at: Option<Instant>,
-    stale: bool,
-    not_before: Option<Instant>,
 }
 
 /// One host.
@@ -218,15 +208,16 @@ impl Node {
             Event::NetworkObserved(network) => self.observed(now, network, out),
             Event::NetworkChanged => self.observation.stale = true,
             Event::InterfaceOpened { interface, result } => self.opened(now, &interface, result, out),
-            Event::AddressInstalled { op, result } => {
-                for vip in &mut self.vips {
-                    vip.installed(now, op, &result, out);
-                }
+            Event::AddressInstalled { op, result } | Event::AddressWithdrawn { op, result } => {
+                self.answered(now, vec![(op, result)], out);
             }
-            Event::AddressWithdrawn { op, result } => {
-                for vip in &mut self.vips {
-                    vip.withdrawn(now, op, &result, out);
-                }
+            Event::AddressesAnswered(answers) => self.answered(now, answers, out),
+            Event::ConnectionsReset { op, result } => {
+                self.vips.iter_mut().for_each(|vip| vip.connections_reset(op, &result, out));
+            }
+            Event::RoutingObserved(result) => self.routing_observed(now, result, out),
+            Event::RoutingChanged { op, result } => {
+                self.vips.iter_mut().for_each(|vip| vip.routing_changed(now, op, &result, out));
             }
             Event::TransmitFailed { interface, error } => self.transmit_failed(&interface, &error, out),
             Event::ProxyDone { op, outcome } => {
@@ -335,40 +326,6 @@ impl Node {
             vip.count("transmits-failed");
         }
         out.log(LogLevel::Debug, None, format!("cannot send on {interface}: {error}"));
-    }
-
-    fn observe(&mut self, now: Instant, out: &mut Outbox) {
-        let observation = &mut self.observation;
-        let soon = observation.not_before.is_none_or(|at| now >= at);
-        if observation.stale && observation.asked_at.is_none() && soon {
-            observation.stale = false;
-            observation.asked_at = Some(now);
-            observation.not_before = Some(now + OBSERVE_SPACING);
-            out.push(Effect::ObserveNetwork);
-        }
-    }
-
-    fn observed(&mut self, now: Instant, network: Network, out: &mut Outbox) {
-        let asked_at = self.observation.asked_at.take().unwrap_or(now);
-        self.observation.seen = true;
-        for vip in &mut self.vips {
-            let link = network.link(&vip.interface);
-            let before = self.observation.network.link(&vip.interface);
-            if before.zip(link).is_some_and(|(before, link)| before.mac != link.mac) {
-                vip.moved_hardware();
-            }
-            vip.link_seen(now, before, link);
-            let here = |placed: &Placed| {
-                let index = network.link(&placed.interface).map(|l| l.index);
-                let mut all = network.addresses.iter();
-                let found = all.find(|a| Some(a.index) == index && a.ip == placed.lease.address().ip());
-                found.map(|a| Seen { ours: a.ours, valid_secs: a.valid_secs })
-            };
-            vip.observe(now, asked_at, &network, &here, out);
-        }
-        self.observation.network = network;
-        self.interfaces_stale = true;
-        self.choose_sources(now);
     }
 
     /// The addresses to speak from, by the last dump.

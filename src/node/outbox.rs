@@ -3,10 +3,12 @@
 use crate::node::effect::{Effect, Effects, LogLevel, LogLine};
 use crate::node::event::OpId;
 
-/// Collects effects: what goes onto the wire first, then addresses, then everything that may take its time.
+/// Collects effects: what goes onto the wire first, then resets of connections, which
+/// need their addresses, then addresses and routes, then everything that may take its time.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     wire: Effects,
+    resets: Effects,
     addresses: Effects,
     rest: Effects,
 }
@@ -18,8 +20,13 @@ impl Outbox {
             | Effect::Announce { .. }
             | Effect::OpenInterface { .. }
             | Effect::CloseInterface { .. } => self.wire.push(effect),
-            Effect::Install { .. } | Effect::Withdraw { .. } => self.addresses.push(effect),
+            Effect::ResetConnections { .. } => self.resets.push(effect),
+            Effect::Install { .. }
+            | Effect::Withdraw { .. }
+            | Effect::AddRouting { .. }
+            | Effect::RemoveRouting { .. } => self.addresses.push(effect),
             Effect::ObserveNetwork
+            | Effect::ObserveRouting
             | Effect::Proxy { .. }
             | Effect::WatchWorker { .. }
             | Effect::Probe { .. }
@@ -41,6 +48,7 @@ impl Outbox {
 
     pub(super) fn into_effects(self) -> Effects {
         let mut all = self.wire;
+        all.extend(self.resets);
         all.extend(self.addresses);
         all.extend(self.rest);
         all

@@ -111,6 +111,7 @@ impl Node {
             counters: vip.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
             dropped: by_name(&vip.dropped),
             group: groups::of(&self.groups, vip).map(Name::to_string),
+            routing: vip.routing_status(&self.observation.network),
         }
     }
 

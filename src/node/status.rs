@@ -121,6 +121,9 @@ pub struct VipStatus {
     /// The sync group it belongs to.
     #[serde(default)]
     pub group: Option<String>,
+    /// Routes and rules; with the reason if it is not there.
+    #[serde(default)]
+    pub routing: Vec<(String, Option<String>)>,
 }
 
 /// One tracker as this node sees it.

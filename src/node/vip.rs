@@ -1,26 +1,31 @@
 //! One VIP on this node: its router, its addresses, its announcements and its hooks.
 
+mod addresses;
 mod announcing;
 mod electing;
 mod placed;
+mod release;
+mod routing;
 mod telling;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::addrs::{AddressNews, AddressStep, Answer, Presence, Want};
+use crate::addrs::Want;
 use crate::config::{Config, HookSettings, Transport, VipConfig};
 use crate::hooks::{HookQueue, HookState};
-use crate::node::effect::{Effect, LogLevel};
+use crate::node::effect::Effect;
 use crate::node::event::{Network, OpId};
-use crate::node::outbox::{Ops, Outbox};
+use crate::node::outbox::Outbox;
 use crate::node::tracking::Judgement;
+pub(super) use crate::node::vip::addresses::{Answers, Seen};
 use crate::node::vip::announcing::Announcing;
 pub(super) use crate::node::vip::electing::CONFLICT_QUIET;
 use crate::node::vip::electing::Conflict;
 pub(super) use crate::node::vip::placed::Placed;
-use crate::units::{Family, IfName, LeaseSecs, Name, Priority};
+use crate::node::vip::routing::Routed;
+use crate::units::{Family, IfName, Name, Priority};
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
 use crate::vrrp::router::{Company, Role, Router, RouterConfig};
 
@@ -59,6 +64,12 @@ pub(super) struct Vip {
     pub(super) addresses: Vec<Placed>,
     /// Addresses that left the configuration.
     leaving: Vec<Placed>,
+    routing: Vec<Routed>,
+    routing_leaving: Vec<Routed>,
+    /// Resets of connections on their way.
+    resetting: BTreeSet<OpId>,
+    /// Why the last one failed.
+    reset_error: Option<String>,
     /// The whole VIP left the configuration.
     pub(super) farewell: Option<String>,
     /// It leaves, and its successor of the same name tells the hooks.
@@ -69,7 +80,7 @@ pub(super) struct Vip {
     announcing: Announcing,
     conflict: Conflict,
     /// Arrived in this turn: announced at once, without waiting for the others.
-    arrived: Vec<IpAddr>,
+    arrived: BTreeSet<IpAddr>,
     hooks: HookQueue,
     /// What the hooks were told last.
     told: Option<HookState>,
@@ -115,6 +126,10 @@ impl Vip {
             base,
             router,
             leaving: Vec::new(),
+            routing: Routed::all(config, now),
+            routing_leaving: Vec::new(),
+            resetting: BTreeSet::new(),
+            reset_error: None,
             farewell: None,
             silenced: false,
             released: None,
@@ -122,7 +137,7 @@ impl Vip {
             inheritance: Inheritance::Undecided,
             announcing: Announcing::default(),
             conflict: Conflict::default(),
-            arrived: Vec::new(),
+            arrived: BTreeSet::new(),
             hooks: HookQueue::default(),
             told: None,
             master_hook_due: false,
@@ -158,6 +173,7 @@ impl Vip {
         }
         self.leaving.append(&mut self.addresses);
         self.addresses = kept;
+        self.reconfigure_routing(config, now);
         let renamed = self.config.name != config.name;
         self.config = config.clone();
         renamed
@@ -175,8 +191,10 @@ impl Vip {
         self.router.role() == Role::Fault && !self.may_hold_addresses() && self.hooks.is_idle()
     }
 
+    /// Addresses, or routes and rules that go before them.
     pub(super) fn may_hold_addresses(&self) -> bool {
         self.addresses.iter().chain(&self.leaving).any(|a| a.lease.may_be_present())
+            || self.routing.iter().chain(&self.routing_leaving).any(Routed::may_be_present)
     }
 
     pub(super) fn hooks_idle(&self) -> bool {
@@ -236,45 +254,6 @@ impl Vip {
             self.lost_source = self.source;
             self.source = source;
             self.router.configure(now, router_config(&self.config, &self.peers, source));
-        }
-    }
-
-    /// What a dump shows of our addresses.
-    pub(super) fn observe(
-        &mut self,
-        now: Instant,
-        asked_at: Instant,
-        network: &Network,
-        here: &dyn Fn(&Placed) -> Option<Seen>,
-        out: &mut Outbox,
-    ) {
-        let lease = self.lease();
-        let mut oldest = Some(Duration::ZERO);
-        for address in &mut self.addresses {
-            let seen = here(address);
-            let news = address.lease.observed(now, asked_at, presence(seen));
-            let link_up = address.link(network).is_some_and(|l| l.up);
-            // With the link its addresses may go: that is no riddle, and its reason to abstain follows.
-            if news == AddressNews::Gone && self.router.role() == Role::Active && link_up {
-                *self.counters.entry("addresses-restored").or_default() += 1;
-                let message = format!("{} was removed by somebody else: putting it back", address.lease.address());
-                out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
-            }
-            let idle = seen.filter(|s| s.ours).and_then(|s| s.valid_secs).map(|valid| {
-                // The kernel rounds down, so up to a second more may have passed.
-                Duration::from_secs(u64::from(lease.get().saturating_sub(valid)) + 1)
-            });
-            oldest = oldest.zip(idle).map(|(a, b)| a.max(b));
-        }
-        for address in &mut self.leaving {
-            let seen = here(address);
-            let _gone = address.lease.observed(now, asked_at, presence(seen));
-        }
-        if self.inheritance == Inheritance::Undecided {
-            self.inheritance = match oldest {
-                Some(idle_at_most) => Inheritance::Leased { seen_at: now, idle_at_most },
-                None => Inheritance::Settled,
-            };
         }
     }
 
@@ -341,75 +320,15 @@ impl Vip {
         self.config.advert_interval.duration() * u32::from(self.config.down_multiplier)
     }
 
-    fn lease(&self) -> LeaseSecs {
-        LeaseSecs::for_wait(self.patience())
-    }
-
-    fn want(&self) -> Want {
+    /// What is wanted of the addresses. (The one place for a successor to be waited for.)
+    fn wanted(&self) -> Want {
+        if self.farewell.is_some() {
+            return Want::Absent;
+        }
         match (self.router.role(), self.inheritance) {
             (Role::Active, _) => Want::Present,
             (Role::Backup, _) | (Role::Fault, Inheritance::Settled) => Want::Absent,
             (Role::Fault, Inheritance::Undecided | Inheritance::Leased { .. }) => Want::AsIs,
-        }
-    }
-
-    /// Requests what the addresses need, announces what is due, starts the next hook.
-    pub(super) fn act(&mut self, host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
-        let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
-        let lease = self.lease();
-        let ours = self.addresses.iter_mut().map(|a| (a, want));
-        for (placed, want) in ours.chain(self.leaving.iter_mut().map(|a| (a, Want::Absent))) {
-            let Some(index) = placed.link(host.network).map(|link| link.index) else { continue };
-            let op = ops.next();
-            match placed.lease.plan(host.now, want, op) {
-                Some(AddressStep::Install(address)) => {
-                    out.push(Effect::Install { op, index, address, options: placed.options().clone(), lease });
-                }
-                Some(AddressStep::Withdraw(address)) => out.push(Effect::Withdraw { op, index, address }),
-                None => {}
-            }
-        }
-        self.announce(host, out);
-        self.tell_after_conflict(host, out);
-        self.leaving.retain(|a| a.lease.may_be_present());
-        if self.master_hook_due && self.addresses.iter().all(|a| a.lease.is_present()) {
-            self.master_hook_due = false;
-            self.queue_hooks(host, HookState::Master, out);
-        }
-        let op = ops.next();
-        if let Some(run) = self.hooks.start(op) {
-            out.push(Effect::RunHook { op, run });
-        }
-    }
-
-    pub(super) fn installed(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
-        let lease = self.lease();
-        for address in self.addresses.iter_mut().chain(&mut self.leaving) {
-            match address.lease.installed(now, op, Answer::from(result), lease) {
-                AddressNews::Arrived => {
-                    self.arrived.push(address.lease.address().ip());
-                }
-                AddressNews::Refused => {
-                    let why = result.as_ref().err().cloned().unwrap_or_default();
-                    let message = format!("cannot install {}: {why}", address.lease.address());
-                    out.log(LogLevel::Warn, Some(self.config.name.as_str()), message.clone());
-                    *self.counters.entry("addresses-refused").or_default() += 1;
-                    self.refused = Some((message, now + REFUSED_PAUSE));
-                }
-                AddressNews::None | AddressNews::Gone => {}
-            }
-        }
-    }
-
-    pub(super) fn withdrawn(&mut self, now: Instant, op: OpId, result: &Result<(), String>, out: &mut Outbox) {
-        for address in self.addresses.iter_mut().chain(&mut self.leaving) {
-            let _news = address.lease.withdrawn(now, op, Answer::from(result));
-            if let Err(why) = result
-                && address.lease.is_present()
-            {
-                let message = format!("cannot remove {}: {why}", address.lease.address());
-                out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
-            }
         }
     }
 
@@ -420,18 +339,19 @@ impl Vip {
             Role::Active => (at, "the next advert is due"),
             Role::Backup | Role::Fault => (at, "the active router may be gone"),
         });
-        let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
+        let want = self.wanted();
         let ours = self.addresses.iter().map(move |a| (a, want));
         let leaving = self.leaving.iter().map(|a| (a, Want::Absent));
         let linked = ours.chain(leaving).filter(|(a, _)| a.link(network).is_some());
         let leases =
             linked.filter_map(|(a, want)| a.lease.deadline(want)).map(|at| (at, "an address is to be renewed"));
+        let routing = self.routing_deadline(want, network).map(|at| (at, "a route or rule is to be looked after"));
         let arp = self.announce_deadline(network).map(|at| (at, "addresses are to be announced"));
         let released = self.released.as_ref().and_then(|r| r.until).map(|at| (at, "a release ends"));
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         let refused = refused.map(|at| (at, "an address may be tried again"));
         let conflict = self.conflict.deadline().map(|at| (at, "hooks are to be told that a conflict was won"));
-        election.into_iter().chain(conflict).chain(leases).chain(arp).chain(released).chain(refused)
+        election.into_iter().chain(conflict).chain(leases).chain(routing).chain(arp).chain(released).chain(refused)
     }
 
     /// What must hold after every turn.
@@ -445,17 +365,6 @@ impl Vip {
         }
         Ok(())
     }
-}
-
-/// An address as a dump shows it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) ours: bool,
-    pub(super) valid_secs: Option<u32>,
-}
-
-fn presence(seen: Option<Seen>) -> Presence {
-    if seen.is_some() { Presence::Here } else { Presence::Missing }
 }
 
 fn peers(config: &VipConfig, all: &Config, me: &Name) -> Vec<IpAddr> {

@@ -275,6 +275,12 @@ impl Driver {
                 Effect::Withdraw { op, index, address } => {
                     self.change_address(AddressOp::Withdraw { op, index, address });
                 }
+                Effect::ResetConnections { op, addresses } => {
+                    self.change_address(AddressOp::Reset { op, addresses });
+                }
+                Effect::ObserveRouting => self.change_address(AddressOp::ObserveRouting),
+                Effect::AddRouting { op, entry } => self.change_address(AddressOp::AddRouting { op, entry }),
+                Effect::RemoveRouting { op, entry } => self.change_address(AddressOp::RemoveRouting { op, entry }),
                 Effect::Proxy { op, what } => {
                     let sent = self.outlets.proxy.try_send((op, what));
                     self.fail_unsent(sent, |(op, _), why| {
@@ -346,7 +352,7 @@ impl Driver {
 
     fn change_address(&mut self, op: AddressOp) {
         let sent = self.outlets.addresses.try_send(op);
-        self.fail_unsent(sent, |op, why| Some(op.outcome(Err(why))));
+        self.fail_unsent(sent, |op, why| Some(op.failed(why)));
     }
 
     fn file_op(&mut self, op: FileOp) {

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod vrrp_socket;
 
 pub mod netlink;
+pub mod sock_diag;
 
 pub mod hook_runner;
 pub mod looks;

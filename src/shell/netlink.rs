@@ -1,7 +1,7 @@
 //! Links and addresses of this network namespace through rtnetlink: dump, install, withdraw, monitor.
 //!
 //! Nothing is believed without the kernel's own ACK or end of dump, and every wait is bounded. The netlink crates break
-//! their interface every few months; none of their types leaves this file.
+//! their interface every few months; none of their types leaves this module.
 //!
 //! # How a VIP is installed
 //! As a lease: `IFA_CACHEINFO` with `valid_lft = preferred_lft`, so that the kernel removes it when nobody renews it,
@@ -18,14 +18,18 @@
 //! (through netlink, `/proc/sys` may be read-only) before the first VIP with a prefix shorter than /32 is installed
 //! on a link. A VIP with /32 is independent of all that.
 
-use std::collections::BTreeSet;
+mod batch;
+mod routing;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use netlink_packet_core::{
-    ErrorMessage, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REPLACE,
+    ErrorMessage, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REPLACE,
     NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{
@@ -39,12 +43,13 @@ use netlink_sys::AsyncSocket;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::MulticastGroup;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::node::Event;
-use crate::node::event::{Address, Link, Network, OpId};
-use crate::units::{AddressOptions, IfName, LeaseSecs, VipAddress};
+use self::batch::{Change, Changer};
+pub use self::worker::{AddressOp, run};
+use crate::node::event::{Address, Link, Network};
+use crate::units::{AddressOptions, Family, IfName, LeaseSecs, Scope, VipAddress};
 
 /// Our mark in `IFA_PROTO`: the letter `v`. 0-3 belong to the kernel, and routing daemons use route protocol numbers.
 pub const TAG: u8 = 0x76;
@@ -84,6 +89,12 @@ pub enum NetlinkError {
     /// The connection ended before the answer.
     #[error("the netlink connection ended before the kernel's answer")]
     Ended,
+    /// The socket failed.
+    #[error("the netlink socket failed: {0}")]
+    Broken(#[source] std::io::Error),
+    /// The kernel has one of somebody else's with the same key.
+    #[error("one that is not vipkeeper's is there already")]
+    Foreign,
     /// Other programs change the tables faster than they can be read.
     #[error("links or addresses changed during each of {DUMP_TRIES} dumps")]
     Restless,
@@ -93,79 +104,11 @@ fn hint(error: Errno) -> &'static str {
     if error == Errno::EPERM || error == Errno::EACCES { ": vipkeeper needs the capability CAP_NET_ADMIN" } else { "" }
 }
 
-/// A change of the address table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AddressOp {
-    /// Add or renew: answered by `AddressInstalled`.
-    Install {
-        /// The operation.
-        op: OpId,
-        /// Link.
-        index: u32,
-        /// The address.
-        address: VipAddress,
-        /// How it is put there.
-        options: AddressOptions,
-        /// `valid_lft`.
-        lease: LeaseSecs,
-    },
-    /// Remove: answered by `AddressWithdrawn`.
-    Withdraw {
-        /// The operation.
-        op: OpId,
-        /// Link.
-        index: u32,
-        /// The address.
-        address: VipAddress,
-    },
-}
-
-impl AddressOp {
-    /// The event that tells how it ended.
-    #[must_use]
-    pub fn outcome(&self, result: Result<(), String>) -> Event {
-        match *self {
-            Self::Install { op, .. } => Event::AddressInstalled { op, result },
-            Self::Withdraw { op, .. } => Event::AddressWithdrawn { op, result },
-        }
-    }
-}
-
-/// The worker: one operation in flight; changes of addresses go before dumps.
-///
-/// `observe` asks for a dump; several requests before it starts become one. Ends when `ops` is closed.
-pub async fn run(mut ops: mpsc::Receiver<AddressOp>, observe: Arc<Notify>, events: mpsc::Sender<Event>) {
-    let mut netlink = Netlink::default();
-    loop {
-        let event = tokio::select! {
-            biased;
-            op = ops.recv() => match op {
-                Some(op) => op.outcome(netlink.apply(&op).await.map_err(|e| e.to_string())),
-                None => return,
-            },
-            () = observe.notified() => match netlink.dump().await {
-                Ok(network) => Event::NetworkObserved(network),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read links and addresses; trying again");
-                    let again = Arc::clone(&observe);
-                    tokio::spawn(async move {
-                        tokio::time::sleep(DUMP_AGAIN_AFTER).await;
-                        again.notify_one();
-                    });
-                    continue;
-                }
-            },
-        };
-        if events.send(event).await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Requests to the kernel over one connection, which is opened when needed and thrown away when it misbehaves.
 #[derive(Debug, Default)]
 pub struct Netlink {
     connection: Option<Connection>,
+    changer: Option<Changer>,
     /// Links on which `promote_secondaries` was switched on.
     guarded: BTreeSet<u32>,
 }
@@ -191,38 +134,71 @@ impl Netlink {
         Err(NetlinkError::Restless)
     }
 
-    /// Carries out a change.
-    ///
-    /// # Errors
-    /// When the kernel refuses or is silent. A withdrawn address that was gone already is a success.
-    pub async fn apply(&mut self, op: &AddressOp) -> Result<(), NetlinkError> {
-        match *op {
-            AddressOp::Install { index, address, lease, .. } => self.install(index, address, lease).await,
-            AddressOp::Withdraw { index, address, .. } => self.withdraw(index, address).await,
+    /// Carries out installations and removals in order, together; what each came to. At most 128, and nothing else.
+    pub async fn apply(&mut self, ops: &[AddressOp]) -> Vec<Result<(), String>> {
+        let mut unguarded = BTreeMap::new();
+        for op in ops {
+            if let AddressOp::Install { index, address, .. } = op
+                && let Err(error) = self.guard(*index, *address).await
+            {
+                unguarded.insert(*index, error.to_string());
+            }
         }
+        let mut results = vec![Ok(()); ops.len()];
+        let (mut places, mut changes) = (Vec::new(), Vec::new());
+        for (op, result) in ops.iter().zip(&mut results) {
+            match op {
+                AddressOp::Install { index, .. } if unguarded.contains_key(index) => {
+                    *result = unguarded.get(index).cloned().map_or(Ok(()), Err);
+                    continue;
+                }
+                AddressOp::Install { index, address, options, lease, .. } => {
+                    changes.push(install_change(*index, *address, options, *lease));
+                }
+                AddressOp::Withdraw { index, address, .. } => changes.push(withdraw_change(*index, *address)),
+                AddressOp::Reset { .. }
+                | AddressOp::AddRouting { .. }
+                | AddressOp::RemoveRouting { .. }
+                | AddressOp::ObserveRouting => {
+                    *result = Err("not a change of addresses".to_owned());
+                    continue;
+                }
+            }
+            places.push((matches!(op, AddressOp::Withdraw { .. }), result));
+        }
+        if changes.is_empty() {
+            return results;
+        }
+        match self.change_all(changes).await {
+            Ok(answers) => {
+                for ((is_withdrawal, result), answer) in places.into_iter().zip(answers) {
+                    let answer = if is_withdrawal { gone(answer) } else { answer };
+                    *result = answer.map_err(|e| e.to_string());
+                }
+            }
+            Err(error) => {
+                for (_, result) in places {
+                    *result = Err(error.to_string());
+                }
+            }
+        }
+        results
     }
 
     /// Adds an address as a lease, or renews it.
     ///
     /// # Errors
     /// When the kernel refuses or is silent.
-    pub async fn install(&mut self, index: u32, address: VipAddress, lease: LeaseSecs) -> Result<(), NetlinkError> {
-        if address.ipv4().is_some() && address.prefix() < 32 && !self.guarded.contains(&index) {
-            self.promote_secondaries(index).await?;
-            self.guarded.insert(index);
-        }
-        let mut message = address_message(index, address);
-        let mut cache = CacheInfo::default();
-        cache.ifa_preferred = lease.get();
-        cache.ifa_valid = lease.get();
-        message.attributes.push(AddressAttribute::CacheInfo(cache));
-        message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(TAG)));
-        if address.ipv4().is_none() {
-            // The election is our duplicate address detection.
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-            message.header.flags = AddressHeaderFlags::Nodad;
-        }
-        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE).await
+    pub async fn install(
+        &mut self,
+        index: u32,
+        address: VipAddress,
+        options: &AddressOptions,
+        lease: LeaseSecs,
+    ) -> Result<(), NetlinkError> {
+        self.guard(index, address).await?;
+        let (message, flags) = install_change(index, address, options, lease);
+        self.change(message, flags).await
     }
 
     /// Removes an address.
@@ -230,10 +206,17 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses or is silent; not when the address or its link was gone already.
     pub async fn withdraw(&mut self, index: u32, address: VipAddress) -> Result<(), NetlinkError> {
-        match self.change(RouteNetlinkMessage::DelAddress(address_message(index, address)), 0).await {
-            Err(NetlinkError::Refused { error: Errno::EADDRNOTAVAIL | Errno::ENODEV, .. }) => Ok(()),
-            other => other,
+        let (message, flags) = withdraw_change(index, address);
+        gone(self.change(message, flags).await)
+    }
+
+    /// Makes sure that this address and others of its subnet survive each other.
+    async fn guard(&mut self, index: u32, address: VipAddress) -> Result<(), NetlinkError> {
+        if address.ipv4().is_some() && address.prefix() < 32 && !self.guarded.contains(&index) {
+            self.promote_secondaries(index).await?;
+            self.guarded.insert(index);
         }
+        Ok(())
     }
 
     /// See the module's page: without it the kernel may delete the host's address together with the VIP.
@@ -249,19 +232,28 @@ impl Netlink {
 
     /// A request that changes something: success is the ACK and nothing else.
     async fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
-        let result = self.changed(message, flags).await;
-        self.keep_if_sound(&result);
-        result
+        self.change_all(vec![(message, flags)]).await?.pop().unwrap_or(Err(NetlinkError::Ended))
     }
 
-    async fn changed(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), NetlinkError> {
-        let mut answers = self.request(message, NLM_F_REQUEST | NLM_F_ACK | flags)?;
-        while let Some(answer) = next(&mut answers).await? {
-            if let NetlinkPayload::Error(ack) = answer.payload {
-                return verdict(&ack, answer.header.flags);
+    /// After anything but a clear answer the next change gets a new socket.
+    async fn change_all(&mut self, changes: Vec<Change>) -> Result<Vec<Result<(), NetlinkError>>, NetlinkError> {
+        let mut changer = match self.changer.take() {
+            Some(changer) => changer,
+            None => Changer::open()?,
+        };
+        let results = changer.apply(changes).await?;
+        self.changer = Some(changer);
+        Ok(results)
+    }
+
+    /// A dump of one table that nothing interrupted.
+    async fn whole_table(&mut self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, NetlinkError> {
+        for _ in 0..DUMP_TRIES {
+            if let Some(rows) = self.table(message.clone()).await? {
+                return Ok(rows);
             }
         }
-        Err(NetlinkError::Ended)
+        Err(NetlinkError::Restless)
     }
 
     /// A dump of one table: complete only with its end marker; none: interrupted by a change.
@@ -314,9 +306,14 @@ impl Netlink {
     fn keep_if_sound<T>(&mut self, result: &Result<T, NetlinkError>) {
         match result {
             Ok(_) | Err(NetlinkError::Refused { .. }) => {}
-            Err(NetlinkError::Open(_) | NetlinkError::Silent | NetlinkError::Ended | NetlinkError::Restless) => {
-                self.connection = None
-            }
+            Err(
+                NetlinkError::Open(_)
+                | NetlinkError::Silent
+                | NetlinkError::Ended
+                | NetlinkError::Broken(_)
+                | NetlinkError::Foreign
+                | NetlinkError::Restless,
+            ) => self.connection = None,
         }
     }
 }
@@ -337,6 +334,10 @@ impl Connection {
         let socket = connection.socket_mut().socket_mut();
         socket.set_ext_ack(true).map_err(NetlinkError::Open)?;
         socket.set_cap_ack(true).map_err(NetlinkError::Open)?;
+        // The kernel then filters dumps by what the request says, such as routes by our tag (Linux 4.20).
+        if let Err(error) = socket.set_netlink_get_strict_chk(true) {
+            tracing::debug!(%error, "dumps are filtered here");
+        }
         widen(socket);
         Ok(Self { handle, task: tokio::spawn(connection) })
     }
@@ -389,6 +390,44 @@ fn explanation(message: &[u8]) -> Option<String> {
     None
 }
 
+fn install_change(index: u32, address: VipAddress, options: &AddressOptions, lease: LeaseSecs) -> Change {
+    let mut message = address_message(index, address);
+    let mut cache = CacheInfo::default();
+    cache.ifa_preferred = lease.get();
+    cache.ifa_valid = lease.get();
+    message.attributes.push(AddressAttribute::CacheInfo(cache));
+    message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(TAG)));
+    match address.family() {
+        Family::V4 => {
+            message.header.scope = match options.scope {
+                Scope::Global => AddressScope::Universe,
+                Scope::Site => AddressScope::Site,
+                Scope::Link => AddressScope::Link,
+                Scope::Host => AddressScope::Host,
+            };
+            message.attributes.extend(options.label.clone().map(AddressAttribute::Label));
+        }
+        Family::V6 => {
+            // The election is our duplicate address detection.
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message.header.flags = AddressHeaderFlags::Nodad;
+        }
+    }
+    (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+fn withdraw_change(index: u32, address: VipAddress) -> Change {
+    (RouteNetlinkMessage::DelAddress(address_message(index, address)), 0)
+}
+
+/// What was gone already is gone.
+fn gone(result: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    match result {
+        Err(NetlinkError::Refused { error: Errno::EADDRNOTAVAIL | Errno::ENODEV, .. }) => Ok(()),
+        other => other,
+    }
+}
+
 fn address_message(index: u32, address: VipAddress) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = if address.ip().is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
@@ -421,12 +460,14 @@ fn link_of(message: &RouteNetlinkMessage) -> Option<Link> {
 
 fn address_of(message: &RouteNetlinkMessage) -> Option<Address> {
     let RouteNetlinkMessage::NewAddress(message) = message else { return None };
-    let (mut local, mut peer, mut valid_secs) = (None, None, None);
+    let (mut local, mut peer, mut valid_secs, mut label) = (None, None, None, None);
     for attribute in &message.attributes {
         if let AddressAttribute::Local(ip) = attribute {
             local = Some(*ip);
         } else if let AddressAttribute::Address(ip) = attribute {
             peer = Some(*ip);
+        } else if let AddressAttribute::Label(text) = attribute {
+            label = Some(text.clone());
         } else if let AddressAttribute::CacheInfo(cache) = attribute {
             valid_secs = Some(cache.ifa_valid).filter(|secs| *secs != u32::MAX);
         }
@@ -439,7 +480,21 @@ fn address_of(message: &RouteNetlinkMessage) -> Option<Address> {
         prefix: message.header.prefix_len,
         ours: is_tagged(message),
         valid_secs,
+        options: AddressOptions { label, scope: scope_of(message.header.scope) },
     })
+}
+
+/// Scopes that have no name here are nobody's wish.
+fn scope_of(scope: AddressScope) -> Scope {
+    if scope == AddressScope::Site {
+        Scope::Site
+    } else if scope == AddressScope::Link {
+        Scope::Link
+    } else if scope == AddressScope::Universe {
+        Scope::Global
+    } else {
+        Scope::Host
+    }
 }
 
 fn is_tagged(message: &AddressMessage) -> bool {

@@ -23,8 +23,8 @@ use crate::units::Name;
 /// Outcomes on their way to the driver. Full: the workers wait, and nothing is lost.
 const EVENTS: usize = 256;
 
-/// Changes of addresses that wait: every VIP of a large file, twice over. Full: the change fails.
-const ADDRESS_OPS: usize = 1024;
+/// Changes of addresses that wait: more than a large file has, twice over. Full: the change fails and is tried again.
+const ADDRESS_OPS: usize = 16_384;
 
 /// Hooks that wait behind the 64 that run. Full: the hook fails.
 const HOOKS: usize = 256;

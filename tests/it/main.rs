@@ -37,6 +37,8 @@ mod shell_files;
 mod shell_hooks;
 mod shell_looks;
 mod shell_netlink;
+mod shell_routing;
+mod shell_sock_diag;
 mod shell_vrrp_socket;
 mod tidy;
 

@@ -65,7 +65,14 @@ impl World {
     fn network(&self) -> Network {
         let link = Link { index: 2, name: IfName::new("eth0").unwrap(), up: true, mac: Some([2, 0, 0, 0, 0, 1]) };
         let ip = "10.5.0.1".parse().unwrap();
-        let address = Address { index: 2, ip, prefix: 24, ours: false, valid_secs: None };
+        let address = Address {
+            index: 2,
+            ip,
+            prefix: 24,
+            ours: false,
+            valid_secs: None,
+            options: vipkeeper::units::AddressOptions::default(),
+        };
         Network { links: vec![link], addresses: vec![address] }
     }
 

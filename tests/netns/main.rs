@@ -21,5 +21,6 @@ mod faults;
 mod hooks;
 mod interop;
 mod packets;
+mod release;
 mod reload;
 mod trackers;

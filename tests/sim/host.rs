@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use vipkeeper::addrs::routing::RoutingEntry;
 use vipkeeper::node::Node;
 use vipkeeper::node::event::{Address, Event, Link, Network, OpId};
 use vipkeeper::proxy::{BackendSample, Sample};
-use vipkeeper::units::Digest;
+use vipkeeper::units::{AddressOptions, Digest};
 
-use crate::setup::{eth0, node_ip};
+use crate::setup::{eth0, node_ip, route_source};
 
 /// An address the kernel holds under a lease.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Leased {
     pub until: Instant,
     pub since: Instant,
+    pub options: AddressOptions,
 }
 
 /// The master process and its worker.
@@ -55,6 +57,12 @@ pub struct Host {
     /// Counts vipkeeper processes; what belongs to an earlier one is not delivered.
     pub incarnation: u64,
     pub table: BTreeMap<IpAddr, Leased>,
+    /// Routes and rules with our tag.
+    pub routing: Vec<RoutingEntry>,
+    /// Open connections of clients, by local address.
+    pub clients: BTreeMap<IpAddr, u32>,
+    /// Installations and renewals that the kernel was asked for.
+    pub installs: u64,
     pub link_up: bool,
     pub stalled_until: Option<Instant>,
     pub backlog: Vec<Event>,
@@ -107,6 +115,9 @@ impl Host {
             node: None,
             incarnation: 0,
             table: BTreeMap::new(),
+            routing: Vec::new(),
+            clients: BTreeMap::new(),
+            installs: 0,
             link_up: true,
             stalled_until: None,
             backlog: Vec::new(),
@@ -143,6 +154,12 @@ impl Host {
         self.stalled_until.is_some_and(|until| now < until)
     }
 
+    /// An address goes, and with it the routes that have it as their source.
+    pub fn lose(&mut self, ip: IpAddr) -> bool {
+        self.routing.retain(|entry| IpAddr::V4(route_source(entry)) != ip);
+        self.table.remove(&ip).is_some()
+    }
+
     pub fn pid(&mut self) -> u32 {
         self.next_pid += 1;
         self.next_pid
@@ -151,7 +168,14 @@ impl Host {
     /// What a dump shows.
     pub fn network(&self, now: Instant) -> Network {
         let Some(index) = self.link_index else { return Network::default() };
-        let fixed = |ip: Ipv4Addr| Address { index, ip: IpAddr::V4(ip), prefix: 24, ours: false, valid_secs: None };
+        let fixed = |ip: Ipv4Addr| Address {
+            index,
+            ip: IpAddr::V4(ip),
+            prefix: 24,
+            ours: false,
+            valid_secs: None,
+            options: AddressOptions::default(),
+        };
         let own = self.has_own_address.then(|| fixed(node_ip(self.index)));
         let foreign = self.foreign_address.then(|| fixed(Ipv4Addr::new(10, 0, 0, 200)));
         let leased = self.table.iter().map(|(ip, leased)| Address {
@@ -160,6 +184,7 @@ impl Host {
             prefix: 24,
             ours: true,
             valid_secs: Some(ceil_secs(leased.until.saturating_duration_since(now))),
+            options: leased.options.clone(),
         });
         let link = Link { index, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.mac]) };
         Network { links: vec![link], addresses: own.into_iter().chain(foreign).chain(leased).collect() }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use vipkeeper::addrs::routing::{Route, RoutingEntry};
 use vipkeeper::config::*;
 use vipkeeper::node::event::Loaded;
 use vipkeeper::render::Rendered;
@@ -59,6 +60,34 @@ pub fn node_ip(i: usize) -> Ipv4Addr {
 
 pub fn vip_ip(v: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, 100 + v as u8)
+}
+
+/// A default route of its own for what leaves from VIP `v`.
+pub fn vip_route(v: usize) -> VirtualRoute {
+    VirtualRoute {
+        to: VipAddress::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0).unwrap(),
+        via: Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))),
+        interface: Some(eth0()),
+        source: Some(IpAddr::V4(vip_ip(v))),
+        table: Some(100 + v as u32),
+        metric: None,
+    }
+}
+
+/// The address that a route of [`vip_route`] needs.
+pub fn route_source(entry: &RoutingEntry) -> Ipv4Addr {
+    match entry {
+        RoutingEntry::Route(Route { source: Some(IpAddr::V4(ip)), .. }) => *ip,
+        other => panic!("no route of a simulated VIP: {other}"),
+    }
+}
+
+/// Connections are reset on release, and every VIP has a route.
+pub fn with_belongings(_version: u64, config: &mut Config) {
+    for (v, vip) in config.vips.iter_mut().enumerate() {
+        vip.on_release = OnRelease::Reset;
+        vip.routes = vec![vip_route(v)];
+    }
 }
 
 pub fn eth0() -> IfName {

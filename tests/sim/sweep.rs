@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use vipkeeper::config::Preempt;
+use vipkeeper::config::{Config, Preempt};
 use vipkeeper::shell::clock::now;
 use vipkeeper::units::{Centis, Digest};
 
 use crate::faults;
 use crate::rng::Rng;
-use crate::setup::{Cluster, gateway, home, number, web};
+use crate::setup::{Cluster, gateway, home, number, web, with_belongings};
 use crate::world::World;
 
 /// Between two lines of progress.
@@ -57,12 +57,18 @@ fn cluster(seed: u64) -> (Cluster, Duration) {
     (cluster, Duration::from_secs(secs))
 }
 
+fn edit_with_belongings(version: u64, config: &mut Config) {
+    faults::edit(version, config);
+    with_belongings(version, config);
+}
+
 /// Faults for a while, then none: exactly one healthy holder, which stays, and clients know it.
 fn play(seed: u64, traced: bool) -> (World, Result<(), String>) {
     let (cluster, duration) = cluster(seed);
     let mut world = World::new(cluster, seed);
     world.trace = traced.then(String::new);
-    world.edit = faults::edit;
+    // Takes effect with the first file that is read anew, as with an upgrade.
+    world.edit = if seed.is_multiple_of(2) { faults::edit } else { edit_with_belongings };
     let result = history(&mut world, duration);
     (world, result)
 }
@@ -120,6 +126,12 @@ fn at_rest(world: &World) -> Result<(), String> {
             return Err(format!("lb{name} has {} in force and its proxy runs {runs:?}", status.config.digest));
         }
         for vip in &status.vips {
+            let table = format!("table {}", 100 + usize::from(vip.vrid) - 51);
+            let routed = host.routing.iter().filter(|entry| entry.to_string().ends_with(&table)).count();
+            let wanted = vip.routing.len();
+            if routed != if vip.state == "active" { wanted } else { 0 } {
+                return Err(format!("lb{name} is {} for {} and has {routed} of its routes", vip.state, vip.name));
+            }
             let word = if vip.state == "active" { "MASTER" } else { "BACKUP" };
             let prefix = format!("/hooks/any INSTANCE {} ", vip.name);
             let told = world.hooks_run.iter().rev().find(|(of, argv)| *of == h && argv.starts_with(&prefix));

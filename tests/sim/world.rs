@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vipkeeper::addrs::routing::RoutingEntry;
 use vipkeeper::config::{Checksum, Config};
 use vipkeeper::journal::story::{Line, Stamp, What};
 use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use vipkeeper::node::{Effect, Event, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
-use vipkeeper::units::{Digest, LeaseSecs, Priority, Vrid};
+use vipkeeper::units::{AddressOptions, Digest, LeaseSecs, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
 
 use crate::host::{Host, Leased, Looks, ProxyProcess};
@@ -26,8 +27,10 @@ const RELEASE_BOUND: Duration = Duration::from_millis(1500);
 /// Kernel timers run a little late.
 const LEASE_SLACK: Duration = Duration::from_millis(100);
 
-/// Effects of one event: more is a runaway.
+/// Effects of one event, beside eight for every address of a large set: more is a runaway.
 const EFFECTS_MAX: usize = 200;
+/// As the netlink worker.
+const CHANGES_MAX: usize = 128;
 /// As the driver.
 const TICKS_PER_TURN: usize = 16;
 
@@ -37,14 +40,29 @@ enum Item {
     Deliver(u64, Event),
     Wake(u64),
     /// The kernel executes a netlink request.
-    Install(u64, OpId, IpAddr, LeaseSecs),
+    Install(u64, OpId, IpAddr, LeaseSecs, AddressOptions),
     Withdraw(u64, OpId, IpAddr),
+    /// The kernel executes several at once: whether each installs or withdraws.
+    Changes(u64, Vec<Change>),
     LeaseEnds(IpAddr),
+    Reset(u64, OpId, Vec<IpAddr>),
+    AddRouting(u64, OpId, RoutingEntry),
+    RemoveRouting(u64, OpId, RoutingEntry),
     StallEnds,
     ProxyOp(u64, OpId, ProxyOp),
     Probe(u64, OpId),
     MasterDies(u32, &'static str),
     Restart,
+}
+
+/// A netlink request of several that leave together; with a lease: an installation.
+#[derive(Debug)]
+struct Change {
+    op: OpId,
+    ip: IpAddr,
+    lease: Option<(LeaseSecs, AddressOptions)>,
+    /// On the interface that there was when it was asked for.
+    here: bool,
 }
 
 #[derive(Debug)]
@@ -120,6 +138,8 @@ pub struct World {
     pub witness: Option<Witness>,
     /// Configurations from somewhere else than [`setup::loaded`].
     pub source: Option<fn(&Cluster, u64) -> Loaded>,
+    /// Addresses of a VIP that has many.
+    pub crowd: usize,
 }
 
 impl World {
@@ -157,6 +177,7 @@ impl World {
             edit: |_, _| {},
             witness: None,
             source: None,
+            crowd: 0,
         }
     }
 
@@ -279,13 +300,14 @@ impl World {
             self.tell(format!("lb{} interface is {index:?}", host + 1));
             self.hosts[host].link_index = index;
             self.hosts[host].table.clear();
+            self.hosts[host].routing.clear();
             self.deliver(host, Duration::from_micros(100), Event::NetworkChanged);
             self.disturb();
         }
     }
 
     pub fn delete_address(&mut self, host: usize, vip: usize) {
-        if self.hosts[host].table.remove(&IpAddr::V4(vip_ip(vip))).is_some() {
+        if self.hosts[host].lose(IpAddr::V4(vip_ip(vip))) {
             self.tell(format!("lb{} somebody deletes vip{vip}", host + 1));
             self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
         }
@@ -370,20 +392,55 @@ impl World {
                 }
             }
             Item::Deliver(..) | Item::Wake(_) => {}
-            Item::Install(incarnation, op, ip, lease) => self.kernel_install(host, incarnation, op, ip, lease),
+            Item::Install(incarnation, op, ip, lease, options) => {
+                let result = self.installed(host, ip, lease, options);
+                self.answer(host, incarnation, Event::AddressInstalled { op, result });
+            }
             Item::Withdraw(incarnation, op, ip) => {
-                let ok = !self.hosts[host].refuse_addresses;
-                if ok && self.hosts[host].table.remove(&ip).is_some() {
-                    self.tell_of(host, What::Loses(ip));
-                }
-                let result = if ok { Ok(()) } else { Err("no buffer space".to_owned()) };
+                let result = self.withdrawn(host, ip);
                 self.answer(host, incarnation, Event::AddressWithdrawn { op, result });
+            }
+            Item::Changes(incarnation, changes) => {
+                let carried_out = changes.into_iter().map(|Change { op, ip, lease, here }| {
+                    let result = match lease {
+                        Some((lease, options)) if here => self.installed(host, ip, lease, options),
+                        Some(_) => Err("no such device".to_owned()),
+                        None if here => self.withdrawn(host, ip),
+                        None => Ok(()),
+                    };
+                    (op, result)
+                });
+                let answers = carried_out.collect();
+                self.answer(host, incarnation, Event::AddressesAnswered(answers));
+            }
+            Item::Reset(incarnation, op, addresses) => {
+                let h = &mut self.hosts[host];
+                // The kernel cannot send a reset from an address that it no longer has.
+                let here: Vec<IpAddr> = addresses.into_iter().filter(|ip| h.table.contains_key(ip)).collect();
+                let count = here.iter().filter_map(|ip| h.clients.remove(ip)).sum();
+                self.answer(host, incarnation, Event::ConnectionsReset { op, result: Ok(count) });
+            }
+            Item::AddRouting(incarnation, op, entry) => {
+                let whole = self.hosts[host].table.contains_key(&IpAddr::V4(setup::route_source(&entry)));
+                let result = if whole { Ok(()) } else { Err("invalid argument".to_owned()) };
+                if whole && !self.hosts[host].routing.contains(&entry) {
+                    self.tell(format!("lb{} + {entry}", host + 1));
+                    self.hosts[host].routing.push(entry);
+                }
+                self.answer(host, incarnation, Event::RoutingChanged { op, result });
+            }
+            Item::RemoveRouting(incarnation, op, entry) => {
+                if let Some(at) = self.hosts[host].routing.iter().position(|shown| entry.is_same(shown)) {
+                    self.tell(format!("lb{} - {entry}", host + 1));
+                    self.hosts[host].routing.remove(at);
+                }
+                self.answer(host, incarnation, Event::RoutingChanged { op, result: Ok(()) });
             }
             Item::LeaseEnds(ip) => {
                 let ended = self.hosts[host].table.get(&ip).is_some_and(|l| l.until + LEASE_SLACK <= self.now);
                 if ended {
                     self.tell(format!("lb{} lease of {ip} ends", host + 1));
-                    self.hosts[host].table.remove(&ip);
+                    self.hosts[host].lose(ip);
                     self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
                 }
             }
@@ -442,6 +499,7 @@ impl World {
         let now = self.now;
         let mut effects = Vec::new();
         let mut witness = self.witness.as_mut().filter(|_| host == 0);
+        let crowd = self.hosts[host].table.len().max(self.crowd);
         let mut handle = |node: &mut Node, event: Event| {
             if let Some(witness) = &mut witness {
                 witness.told(now, &event);
@@ -450,7 +508,7 @@ impl World {
             if let Some(witness) = &mut witness {
                 witness.effects.extend(more.iter().cloned());
             }
-            if more.len() > EFFECTS_MAX {
+            if more.len() > EFFECTS_MAX + 8 * crowd {
                 return Err(format!("lb{}: {} effects of one event", host + 1, more.len()));
             }
             effects.extend(more);
@@ -506,9 +564,13 @@ impl World {
 
     fn execute(&mut self, host: usize, effects: Vec<Effect>) {
         let incarnation = self.hosts[host].incarnation;
+        let mut changes = Vec::new();
         for effect in effects {
             if let Some(what) = What::of(&effect) {
                 self.tell_of(host, what);
+            }
+            if !matches!(effect, Effect::Install { .. } | Effect::Withdraw { .. }) {
+                self.send_changes(host, &mut changes);
             }
             match effect {
                 Effect::Transmit { to, bytes, .. } => self.transmit(host, to.is_multicast().then_some(()), to, &bytes),
@@ -522,22 +584,33 @@ impl World {
                     let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
-                Effect::Install { op, index, address, lease, .. } => {
-                    let delay = self.netlink_delay(host);
-                    if self.hosts[host].link_index == Some(index) {
-                        self.push(delay, host, Item::Install(incarnation, op, address.ip(), lease));
-                    } else {
-                        let result = Err("no such device".to_owned());
-                        self.answer(host, incarnation, Event::AddressInstalled { op, result });
-                    }
+                Effect::Install { op, index, address, options, lease } => {
+                    let here = self.hosts[host].link_index == Some(index);
+                    changes.push(Change { op, ip: address.ip(), lease: Some((lease, options)), here });
                 }
                 Effect::Withdraw { op, index, address } => {
+                    let here = self.hosts[host].link_index == Some(index);
+                    changes.push(Change { op, ip: address.ip(), lease: None, here });
+                }
+                Effect::ResetConnections { op, addresses } => {
                     let delay = self.netlink_delay(host);
-                    if self.hosts[host].link_index == Some(index) {
-                        self.push(delay, host, Item::Withdraw(incarnation, op, address.ip()));
-                    } else {
-                        self.answer(host, incarnation, Event::AddressWithdrawn { op, result: Ok(()) });
+                    self.push(delay, host, Item::Reset(incarnation, op, addresses));
+                }
+                Effect::ObserveRouting => {
+                    // Most predecessors left nothing, and the node waits for no answer.
+                    let shown = self.hosts[host].routing.clone();
+                    if !shown.is_empty() {
+                        let delay = self.netlink_delay(host);
+                        self.push(delay, host, Item::Deliver(incarnation, Event::RoutingObserved(Ok(shown))));
                     }
+                }
+                Effect::AddRouting { op, entry } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::AddRouting(incarnation, op, entry));
+                }
+                Effect::RemoveRouting { op, entry } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::RemoveRouting(incarnation, op, entry));
                 }
                 Effect::Proxy { op, what } => {
                     assert!(self.hosts[host].proxy_op.is_none(), "two operations on one proxy: {what:?}");
@@ -597,6 +670,7 @@ impl World {
                 }
             }
         }
+        self.send_changes(host, &mut changes);
     }
 
     fn look(&mut self, host: usize, op: OpId, timeout: Duration) {
@@ -676,18 +750,57 @@ impl World {
         }
     }
 
-    fn kernel_install(&mut self, host: usize, incarnation: u64, op: OpId, ip: IpAddr, lease: LeaseSecs) {
+    fn withdrawn(&mut self, host: usize, ip: IpAddr) -> Result<(), String> {
         if self.hosts[host].refuse_addresses {
-            let result = Err("no buffer space".to_owned());
-            return self.answer(host, incarnation, Event::AddressInstalled { op, result });
+            return Err("no buffer space".to_owned());
+        }
+        if self.hosts[host].lose(ip) {
+            self.tell_of(host, What::Loses(ip));
+        }
+        Ok(())
+    }
+
+    fn installed(&mut self, host: usize, ip: IpAddr, lease: LeaseSecs, options: AddressOptions) -> Result<(), String> {
+        self.hosts[host].installs += 1;
+        if self.hosts[host].refuse_addresses {
+            return Err("no buffer space".to_owned());
         }
         let until = self.now + Duration::from_secs(u64::from(lease.get()));
-        let since = self.hosts[host].table.get(&ip).map_or(self.now, |l| l.since);
-        if self.hosts[host].table.insert(ip, Leased { until, since }).is_none() {
+        // Of an address that is there already the kernel changes the lease alone.
+        let before = self.hosts[host].table.get(&ip).map(|l| (l.since, l.options.clone()));
+        let (since, options) = before.unwrap_or((self.now, options));
+        if self.hosts[host].table.insert(ip, Leased { until, since, options }).is_none() {
             self.tell_of(host, What::Gains(ip));
         }
         self.push(until + LEASE_SLACK - self.now, host, Item::LeaseEnds(ip));
-        self.answer(host, incarnation, Event::AddressInstalled { op, result: Ok(()) });
+        Ok(())
+    }
+
+    /// Changes that were asked for one after another go to the kernel together, as the worker sends them.
+    fn send_changes(&mut self, host: usize, changes: &mut Vec<Change>) {
+        let incarnation = self.hosts[host].incarnation;
+        let mut waiting = std::mem::take(changes);
+        if waiting.len() != 1 {
+            while !waiting.is_empty() {
+                let batch: Vec<Change> = waiting.drain(..waiting.len().min(CHANGES_MAX)).collect();
+                let delay = self.netlink_delay(host);
+                self.push(delay, host, Item::Changes(incarnation, batch));
+            }
+            return;
+        }
+        let Change { op, ip, lease, here } = waiting.remove(0);
+        let delay = self.netlink_delay(host);
+        match lease {
+            Some((lease, options)) if here => {
+                self.push(delay, host, Item::Install(incarnation, op, ip, lease, options));
+            }
+            Some(_) => {
+                let result = Err("no such device".to_owned());
+                self.answer(host, incarnation, Event::AddressInstalled { op, result });
+            }
+            None if here => self.push(delay, host, Item::Withdraw(incarnation, op, ip)),
+            None => self.answer(host, incarnation, Event::AddressWithdrawn { op, result: Ok(()) }),
+        }
     }
 
     fn master_ended(&mut self, host: usize, master: u32, worker: u32, status: &str) {

@@ -33,6 +33,7 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         counters: BTreeMap::new(),
         dropped: BTreeMap::new(),
         group: None,
+        routing: Vec::new(),
     }
 }
 

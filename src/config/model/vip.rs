@@ -112,7 +112,7 @@ pub struct VirtualRoute {
 }
 
 /// A policy rule that is there while a VIP is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VirtualRule {
     /// Source prefix.
     pub from: Option<VipAddress>,

@@ -23,6 +23,7 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
         base: Priority::new(100).unwrap(),
         weights: &weights,
         tracked: None,
+        elsewhere: None,
     };
     assert_eq!(entitlement(&fit()), Entitlement::Claim(Priority::new(80).unwrap()));
     let table = [
@@ -32,6 +33,7 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
         (Facts { link: None, proxy: &failed, ..fit() }, "does not exist"),
         (Facts { link: Some(&down), source: Err("no IPv4 address"), ..fit() }, "no carrier"),
         (Facts { source: Err("no IPv4 address"), socket: Ok(false), ..fit() }, "no IPv4 address"),
+        (Facts { elsewhere: Some("belongs on eth1".into()), socket: Ok(false), ..fit() }, "eth1"),
         (Facts { socket: Ok(false), proxy: &failed, ..fit() }, "opening"),
         (Facts { socket: Err("needs CAP_NET_RAW"), ..fit() }, "CAP_NET_RAW"),
         (Facts { proxy: &failed, refused: Some("x"), ..fit() }, "signal 9"),

@@ -1,6 +1,7 @@
 //! Announcing the addresses of a VIP to the segment: on arrival, again a moment later, and when somebody may have
 //! spoiled the caches of its hosts. It must never announce an address that is not known to be here.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,7 @@ impl Vip {
         let again = after_rival || (self.announcing.wanted && (spaced || self.announcing.urgent));
         let second = self.announcing.second_round.is_some_and(|at| now >= at);
         let refresh = self.announcing.refresh.is_some_and(|at| now >= at);
-        let (only, frames): (Option<Vec<IpAddr>>, u32) = match (again || second, refresh, arrived.is_empty()) {
+        let (only, frames): (Option<BTreeSet<IpAddr>>, u32) = match (again || second, refresh, arrived.is_empty()) {
             (true, _, _) => (None, settings.repeat),
             (false, _, false) => (Some(arrived), settings.repeat),
             (false, true, true) => (None, 1),

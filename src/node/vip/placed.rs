@@ -5,7 +5,8 @@ use std::time::Instant;
 use crate::addrs::LeasedAddress;
 use crate::config::VirtualAddress;
 use crate::node::event::{Link, Network};
-use crate::units::{AddressOptions, IfName, Name};
+use crate::node::vip::Vip;
+use crate::units::{AddressOptions, Family, IfName, Name};
 
 /// An address of a VIP on this node.
 #[derive(Debug, Clone)]
@@ -15,6 +16,10 @@ pub(in crate::node) struct Placed {
     /// Where it belongs: the VRRP interface, or another one.
     pub(in crate::node) interface: IfName,
     options: AddressOptions,
+    /// It has been here while this vipkeeper was active: clients may have connections to it.
+    pub(super) served: bool,
+    /// It is here with another label or scope.
+    pub(super) misplaced: bool,
 }
 
 impl Placed {
@@ -24,6 +29,8 @@ impl Placed {
             lease: LeasedAddress::new(wanted.address, now),
             interface: wanted.interfaces.get(me).unwrap_or(vrrp).clone(),
             options: wanted.options.clone(),
+            served: false,
+            misplaced: false,
         }
     }
 
@@ -34,13 +41,34 @@ impl Placed {
             && self.options == other.options
     }
 
+    /// Whether those options are the wanted ones. IPv6 addresses have no label, and the kernel finds their scope.
+    pub(in crate::node) fn is_as_wanted(&self, shown: &AddressOptions) -> bool {
+        let label = |options: &AddressOptions| options.label.clone().filter(|label| label != self.interface.as_str());
+        let same = || shown.scope == self.options.scope && label(shown) == label(&self.options);
+        self.lease.address().family() == Family::V6 || same()
+    }
+
     /// How it is put there.
     pub(super) fn options(&self) -> &AddressOptions {
         &self.options
     }
 
     /// The link where it belongs, if that exists.
-    pub(super) fn link<'a>(&self, network: &'a Network) -> Option<&'a Link> {
+    pub(in crate::node) fn link<'a>(&self, network: &'a Network) -> Option<&'a Link> {
         network.link(&self.interface)
+    }
+}
+
+impl Vip {
+    /// Why an address cannot be where it belongs, if that is another interface than the one of the adverts.
+    pub(in crate::node) fn elsewhere(&self, network: &Network) -> Option<String> {
+        self.addresses.iter().filter(|placed| placed.interface != self.interface).find_map(|placed| {
+            let (address, interface) = (placed.lease.address(), &placed.interface);
+            match placed.link(network) {
+                Some(link) if link.up => None,
+                Some(_) => Some(format!("address {address} belongs on {interface}, which is down or has no carrier")),
+                None => Some(format!("address {address} belongs on {interface}, which does not exist")),
+            }
+        })
     }
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::units::AddressOptions;
 use crate::config::{Source, Sources};
 use crate::journal::Replay;
 use crate::node::event::{Address, Network};
@@ -93,7 +94,8 @@ fn large_events_that_wait_are_bounded_too() {
     let (go, wait) = sync_channel::<()>(1);
     let mut recorder = Recorder::spawn(move |_, _| assert!(wait.recv().is_err())).unwrap();
     let ip = std::net::Ipv4Addr::LOCALHOST.into();
-    let address = Address { index: 1, ip, prefix: 8, ours: false, valid_secs: None };
+    let address =
+        Address { index: 1, ip, prefix: 8, ours: false, valid_secs: None, options: AddressOptions::default() };
     let event = Event::NetworkObserved(Network { links: Vec::new(), addresses: vec![address; 100_000] });
     // About 12 MiB each.
     (0..3).for_each(|_| recorder.put(clock::now(), &event));
