@@ -60,7 +60,7 @@ fn written(cluster: &Cluster, version: u64) -> Loaded {
         text += &format!("[[node]]\nname = \"lb{node}\"\naddress = \"10.0.0.{}\"\n\n", 10 + node);
     }
     text += "[[vip]]\nname = \"vip0\"\naddresses = [\"10.0.0.100/24\"]\ninterface = \"eth0\"\nvrid = 51\n\
-             prefer = [\"lb1\", \"lb2\"]\nadvert_interval = \"1s\"\n\
+             prefer = [\"lb1\", \"lb2\"]\nadvert_interval = \"1s\"\npreempt_delay = \"0s\"\n\
              notify = [\"/hooks/any\"]\n\n\
              [proxy]\nengine = \"haproxy\"\n\n\
              [[frontend]]\nname = \"www\"\nbind = [\"vip0:80\"]\ndefault_backend = \"web\"\n\n\

@@ -56,19 +56,19 @@ fn the_proxy_dies() {
               0.00 ms  lb1 proxy dies
               0.40 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: signal 9
               0.40 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: signal 9
-              0.57 ms  lb1 - 10.0.0.100
-              2.40 ms  lb1 proxy starts with 0000000000000001
-              4.80 ms  lb1: the proxy (pid 1003) ended: exit status 1
-             12.44 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-             12.86 ms  lb2 + 10.0.0.100
-             17.89 ms  lb2 vip0: notify_master exited 0: /hooks/master
-             18.89 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-             24.40 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-             47.40 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-            105.82 ms  lb1 proxy starts with 0000000000000001
-            108.22 ms  lb1: the proxy (pid 1005) ended: exit status 1
-            311.42 ms  lb1 proxy starts with 0000000000000001
-            313.81 ms  lb1: the proxy (pid 1007) ended: exit status 1
+              0.80 ms  lb1 - 10.0.0.100
+              5.40 ms  lb1 proxy starts with 0000000000000001
+              7.80 ms  lb1: the proxy (pid 1003) ended: exit status 1
+             12.40 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+             12.43 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+             12.78 ms  lb2 + 10.0.0.100
+             14.79 ms  lb2 vip0: notify_master exited 0: /hooks/master
+             37.79 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+             40.40 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+            112.90 ms  lb1 proxy starts with 0000000000000001
+            115.30 ms  lb1: the proxy (pid 1005) ended: exit status 1
+            316.42 ms  lb1 proxy starts with 0000000000000001
+            318.82 ms  lb1: the proxy (pid 1007) ended: exit status 1
         "#]],
     );
 }
@@ -82,15 +82,15 @@ fn the_proxy_freezes() {
     told(
         &mut world,
         expect![[r#"
-                548.22 ms  lb1: the proxy has failed: the stats socket was silent for 250 ms (2 times in a row)
-                548.22 ms  lb1 vip0: active -> fault: proxy failed: the stats socket was silent for 250 ms (2 times in a row)
-                548.96 ms  lb1 - 10.0.0.100
-                550.22 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-                560.13 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-                560.42 ms  lb2 + 10.0.0.100
-                573.47 ms  lb2 vip0: notify_master exited 0: /hooks/master
-                576.22 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-                587.47 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+            548.22 ms  lb1: the proxy has failed: the stats socket was silent for 250 ms (2 times in a row)
+            548.22 ms  lb1 vip0: active -> fault: proxy failed: the stats socket was silent for 250 ms (2 times in a row)
+            549.08 ms  lb1 - 10.0.0.100
+            560.15 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+            560.68 ms  lb2 + 10.0.0.100
+            578.22 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+            586.71 ms  lb2 vip0: notify_master exited 0: /hooks/master
+            593.71 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+            594.22 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
         "#]],
     );
 }
@@ -115,17 +115,17 @@ fn vipkeeper_is_stopped() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 gets Terminate
-                  0.02 ms  lb1: stopping: giving up all VIPs
-                  0.02 ms  lb1 vip0: active -> fault: vipkeeper stops
-                  0.22 ms  lb1 - 10.0.0.100
-                 11.94 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-                 12.62 ms  lb2 + 10.0.0.100
-                 16.02 ms  lb1 vip0: notify_stop exited 0: /hooks/stop
-                 26.02 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 STOP 254
-                 26.02 ms  lb1 vipkeeper exits 0
-                 35.64 ms  lb2 vip0: notify_master exited 0: /hooks/master
-                 60.64 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+             0.00 ms  lb1 gets Terminate
+             0.02 ms  lb1: stopping: giving up all VIPs
+             0.02 ms  lb1 vip0: active -> fault: vipkeeper stops
+             0.60 ms  lb1 - 10.0.0.100
+            11.96 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+            12.29 ms  lb2 + 10.0.0.100
+            26.02 ms  lb1 vip0: notify_stop exited 0: /hooks/stop
+            35.32 ms  lb2 vip0: notify_master exited 0: /hooks/master
+            40.32 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+            50.02 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 STOP 254
+            50.02 ms  lb1 vipkeeper exits 0
         "#]],
     );
 }
@@ -193,27 +193,27 @@ fn the_cable_is_pulled_and_put_back() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 link down
-                  0.30 ms  lb1 vip0: active -> fault: interface eth0 is down or has no carrier
-                  0.64 ms  lb1 - 10.0.0.100
-                 24.30 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-                 52.30 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-               2056.72 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
-               2057.05 ms  lb2 + 10.0.0.100
-               2060.06 ms  lb2 vip0: notify_master exited 0: /hooks/master
-               2064.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-               5000.00 ms  lb1 link up
-               5000.45 ms  lb1 vip0: fault -> backup: fit to take part
-               5022.45 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-               5039.45 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-               8008.33 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-               8008.52 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-               8008.99 ms  lb2 - 10.0.0.100
-               8009.02 ms  lb1 + 10.0.0.100
-               8018.52 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-               8026.04 ms  lb1 vip0: notify_master exited 0: /hooks/master
-               8032.04 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-               8048.52 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+               0.00 ms  lb1 link down
+               0.30 ms  lb1 vip0: active -> fault: interface eth0 is down or has no carrier
+               0.85 ms  lb1 - 10.0.0.100
+              14.30 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+              42.30 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+            2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
+            2057.15 ms  lb2 + 10.0.0.100
+            2081.16 ms  lb2 vip0: notify_master exited 0: /hooks/master
+            2096.16 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+            5000.00 ms  lb1 link up
+            5000.47 ms  lb1 vip0: fault -> backup: fit to take part
+            5006.47 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+            5036.47 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+            8008.31 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+            8008.39 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+            8009.01 ms  lb1 + 10.0.0.100
+            8009.39 ms  lb2 - 10.0.0.100
+            8011.39 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+            8012.39 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+            8015.05 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            8023.05 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
         "#]],
     );
 }
@@ -244,23 +244,23 @@ fn a_host_hangs_and_comes_back() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 hangs for 8000 ms
-               2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
-               2057.30 ms  lb2 + 10.0.0.100
-               2077.31 ms  lb2 vip0: notify_master exited 0: /hooks/master
-               2090.31 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-               2150.04 ms  lb1 lease of 10.0.0.100 ends
-               8000.00 ms  lb1 vip0: active -> backup: hung for 8955 ms, longer than a backup waits
-               8025.00 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-               8035.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-              11007.94 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-              11008.24 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-              11008.47 ms  lb1 + 10.0.0.100
-              11008.88 ms  lb2 - 10.0.0.100
-              11012.50 ms  lb1 vip0: notify_master exited 0: /hooks/master
-              11013.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-              11036.24 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-              11044.24 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+                0.00 ms  lb1 hangs for 8000 ms
+             2056.69 ms  lb2 vip0: backup -> active: no advert from 10.0.0.11 for 3011 ms
+             2057.30 ms  lb2 + 10.0.0.100
+             2077.31 ms  lb2 vip0: notify_master exited 0: /hooks/master
+             2090.31 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+             2150.04 ms  lb1 lease of 10.0.0.100 ends
+             8000.00 ms  lb1 vip0: active -> backup: hung for 8955 ms, longer than a backup waits
+             8017.00 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+             8034.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+            11007.89 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+            11007.95 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+            11008.26 ms  lb1 + 10.0.0.100
+            11009.20 ms  lb2 - 10.0.0.100
+            11018.29 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            11037.95 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+            11038.29 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+            11048.95 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }
@@ -347,30 +347,30 @@ fn a_reload_that_kills_the_proxy_brings_back_what_ran_before() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 configuration 2 is written
-                262.51 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: exit status 1
-                262.51 ms  lb1: nothing changes: the proxy (pid 1001) ended: exit status 1 during the reload; the configuration before it is started
-                262.51 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: exit status 1
-                262.64 ms  lb1 - 10.0.0.100
-                274.57 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-                275.34 ms  lb2 + 10.0.0.100
-                282.51 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-                283.39 ms  lb2 vip0: notify_master exited 0: /hooks/master
-                293.39 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-                296.51 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-                301.61 ms  lb1 proxy starts with 0000000000000001
-                314.25 ms  lb1: the proxy is healthy
-                314.25 ms  lb1 vip0: fault -> backup: fit to take part
-                323.25 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-                347.25 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-               3322.20 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-               3322.28 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-               3322.38 ms  lb2 - 10.0.0.100
-               3322.39 ms  lb1 + 10.0.0.100
-               3339.45 ms  lb1 vip0: notify_master exited 0: /hooks/master
-               3350.28 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-               3353.28 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-               3365.45 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+               0.00 ms  lb1 configuration 2 is written
+             262.51 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: exit status 1
+             262.51 ms  lb1: nothing changes: the proxy (pid 1001) ended: exit status 1 during the reload; the configuration before it is started
+             262.51 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: exit status 1
+             262.72 ms  lb1 - 10.0.0.100
+             274.57 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+             274.86 ms  lb2 + 10.0.0.100
+             288.51 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+             288.90 ms  lb2 vip0: notify_master exited 0: /hooks/master
+             296.51 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+             306.90 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+             330.64 ms  lb1 proxy starts with 0000000000000001
+             342.09 ms  lb1: the proxy is healthy
+             342.09 ms  lb1 vip0: fault -> backup: fit to take part
+             366.09 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+             380.09 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+            3349.97 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+            3350.20 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+            3350.66 ms  lb1 + 10.0.0.100
+            3351.27 ms  lb2 - 10.0.0.100
+            3361.69 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            3368.20 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+            3373.69 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+            3383.20 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }
@@ -386,27 +386,27 @@ fn an_operator_releases_the_vip_and_takes_it_back() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1: an operator asked: released: vip0
-                  0.00 ms  lb1 answers Ok("released: vip0")
-                  0.00 ms  lb1 vip0: active -> fault: released by an operator
-                  0.20 ms  lb1 - 10.0.0.100
-                 11.92 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-                 12.60 ms  lb2 + 10.0.0.100
-                 16.00 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-                 26.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-                 35.62 ms  lb2 vip0: notify_master exited 0: /hooks/master
-                 59.62 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-               4000.06 ms  lb1 vip0: fault -> backup: fit to take part
-               4027.06 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-               4041.06 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-               7007.93 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-               7008.06 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-               7008.72 ms  lb1 + 10.0.0.100
-               7008.77 ms  lb2 - 10.0.0.100
-               7013.06 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-               7013.73 ms  lb1 vip0: notify_master exited 0: /hooks/master
-               7027.06 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-               7028.73 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+               0.00 ms  lb1: an operator asked: released: vip0
+               0.00 ms  lb1 answers Ok("released: vip0")
+               0.00 ms  lb1 vip0: active -> fault: released by an operator
+               0.58 ms  lb1 - 10.0.0.100
+              11.94 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+              12.27 ms  lb2 + 10.0.0.100
+              26.00 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+              35.30 ms  lb2 vip0: notify_master exited 0: /hooks/master
+              40.30 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+              50.00 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+            4000.02 ms  lb1 vip0: fault -> backup: fit to take part
+            4024.02 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+            4041.02 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+            7007.90 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+            7008.09 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+            7008.59 ms  lb1 + 10.0.0.100
+            7008.85 ms  lb2 - 10.0.0.100
+            7023.62 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            7027.09 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+            7037.09 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+            7042.62 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
         "#]],
     );
 }
