@@ -19,7 +19,7 @@ RUNNER := CARGO_TARGET_$(shell echo '$(HOST)' | tr 'a-z-' 'A-Z_')_RUNNER
 
 # program:package
 DEMO_NEEDS := cc:build-essential haproxy:haproxy ip:iproute2
-TEST_NEEDS := $(DEMO_NEEDS) keepalived:keepalived
+TEST_NEEDS := $(DEMO_NEEDS) keepalived:keepalived /usr/lib/frr/vrrpd:frr
 
 .PHONY: help demo test check fmt lint doc demo-needs test-needs cargo-present
 

@@ -53,7 +53,7 @@ pub(super) struct RawNode {
     /// Its host name (`hostname`), or what `--node` says there.
     #[schemars(required, example = &"lb1")]
     pub(super) name: Option<At<String>>,
-    /// Its own fixed IPv4 address, where the other nodes reach it.
+    /// Its own fixed address, where the other nodes reach it.
     #[schemars(required, example = &"192.168.83.131")]
     pub(super) address: Option<At<String>>,
 }
@@ -65,7 +65,7 @@ pub(super) struct RawVip {
     /// How binds, hooks and the command line refer to it.
     #[schemars(required, example = &"www")]
     pub(super) name: Option<At<String>>,
-    /// IPv4 addresses with prefix length.
+    /// Addresses with prefix length, all of one family.
     #[schemars(required, example = ["192.168.83.111/24"])]
     pub(super) addresses: Option<At<Some1<At<String>>>>,
     /// The network interface, or a table with that of each node where they differ.
@@ -80,6 +80,11 @@ pub(super) struct RawVip {
     /// The same as numbers from 1 to 254, highest first (255 is reserved for the address owner, 0 means to resign).
     #[schemars(example = BTreeMap::from([("lb1", 200), ("lb2", 100)]))]
     pub(super) priority: Option<At<BTreeMap<At<String>, At<PriorityNumber>>>>,
+    /// Version of VRRP: 2 speaks with old routers, over IPv4 only and in whole seconds.
+    #[schemars(extend("default" = 3), range(min = 2, max = 3))]
+    pub(super) version: Option<At<i64>>,
+    /// How adverts are authenticated; not at all if left out.
+    pub(super) auth: Option<At<RawAuth>>,
     /// How often the holder says that it is alive, from 10ms to 40950ms in steps of 10 ms.
     #[schemars(extend("default" = default(limits::ADVERT_INTERVAL)))]
     pub(super) advert_interval: Option<At<DurationText>>,
@@ -152,6 +157,15 @@ pub(super) struct RawAnnounce {
     /// A single frame this often while holding the VIP; "0s": never.
     #[schemars(extend("default" = default(limits::ANNOUNCE_REFRESH)))]
     pub(super) refresh: Option<At<DurationText>>,
+}
+
+/// How adverts are authenticated.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuth {
+    /// The password of VRRPv2, 1 to 8 characters. It keeps mistakes apart, not attackers.
+    #[schemars(required, example = &"secret")]
+    pub(super) password: Option<At<String>>,
 }
 
 /// A backend whose loss lowers the priority.

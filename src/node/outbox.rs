@@ -17,6 +17,7 @@ impl Outbox {
             Effect::Transmit { .. }
             | Effect::Announce { .. }
             | Effect::OpenInterface { .. }
+            | Effect::WatchAddresses { .. }
             | Effect::CloseInterface { .. } => self.wire.push(effect),
             Effect::Install { .. } | Effect::Withdraw { .. } => self.addresses.push(effect),
             Effect::ObserveNetwork

@@ -12,7 +12,7 @@ use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Requ
 use vipkeeper::node::{Effect, Event, LogLevel, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
 use vipkeeper::units::{Digest, LeaseSecs, Priority, Vrid};
-use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
+use vipkeeper::vrrp::packet::{Claim, Outgoing, Seal, build};
 
 use crate::host::{Host, Leased, ProxyProcess};
 use crate::net::Segment;
@@ -278,6 +278,7 @@ impl World {
             interval: self.cluster.interval,
             checksum: Checksum::PseudoHeader,
             addresses: &[vip_ip(vip).into()],
+            seal: Seal::None,
         });
         self.inject(host, bytes);
     }
@@ -455,6 +456,7 @@ impl World {
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
                 }
+                Effect::WatchAddresses { addresses, .. } => self.hosts[host].watched = addresses,
                 Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } => {}
                 Effect::ObserveNetwork => {
                     let network = self.hosts[host].network(self.now);
@@ -589,6 +591,14 @@ impl World {
         for v in 0..self.cluster.vips {
             if frame[28..32] == vip_ip(v).octets() {
                 self.arp[v] = Some(host);
+            }
+        }
+        for other in (0..self.hosts.len()).filter(|other| *other != host) {
+            let ip = IpAddr::from([frame[28], frame[29], frame[30], frame[31]]);
+            let reached = self.hosts[other].is_connected() && !self.segment.cut.contains(&(host, other));
+            if reached && self.hosts[other].watched.contains(&ip) {
+                let (delay, interface, frame) = (Duration::from_micros(60), eth0(), frame.to_vec());
+                self.deliver(other, delay, Event::FrameReceived { interface, frame, at: self.now + delay });
             }
         }
     }

@@ -30,6 +30,8 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         transitions: Vec::new(),
         counters: BTreeMap::new(),
         dropped: BTreeMap::new(),
+        speakers: Vec::new(),
+        duplicates: Vec::new(),
     }
 }
 

@@ -77,11 +77,9 @@ fn node_address(cx: &mut Cx<'_>, item: &Item<RawNode>, written: &At<String>) -> 
                 .label(why)
                 .fix("write the host's own address"),
         },
-        Ok(IpAddr::V6(_)) => problem("the address of a node must be IPv4 in this version")
-            .label("IPv6 is not supported yet")
-            .fix("write the host's IPv4 address"),
+        Ok(IpAddr::V6(ip)) => return Some(IpAddr::V6(ip)),
         Err(_) => {
-            let problem = problem("the address of a node must be an IPv4 address").label("not an address");
+            let problem = problem("the address of a node must be an IP address").label("not an address");
             match text.split_once('/') {
                 Some((ip, _)) if ip.parse::<IpAddr>().is_ok() => {
                     problem.fix(format!("write {ip:?}, without the prefix length"))

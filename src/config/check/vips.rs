@@ -15,7 +15,7 @@ use crate::config::{
     Accept, Announce, Auth, Checksum, HookCommands, OnRelease, Preempt, Transport, Version, VipConfig, VirtualAddress,
     Vmac,
 };
-use crate::units::{Centis, IfName, Name, Priority, VipAddress, Vrid};
+use crate::units::{Centis, Family, IfName, Name, Priority, VipAddress, Vrid};
 
 /// All VIPs, also those with problems, so that binds to them are not reported.
 pub(super) struct Vips {
@@ -94,7 +94,12 @@ fn rest<B>(
     if let (Some(vrid), Some(written)) = (vrid, &raw.vrid) {
         claim_vrid(cx, item.at(written), vrid, &interfaces, used);
     }
-    let advert_interval = advert_interval(cx, item);
+    let version = match raw.version.as_ref().map(At::get) {
+        Some(2) => Version::V2,
+        Some(_) | None => Version::V3,
+    };
+    let auth = auth(cx, item, version);
+    let advert_interval = advert_interval(cx, item).filter(|interval| whole_seconds(cx, item, version, *interval));
     let preempt = preempt(cx, item);
     let transport = transport(cx, item, priorities.as_ref());
     let announce = announce(cx, item);
@@ -108,8 +113,8 @@ fn rest<B>(
         interfaces: all_interfaces.map(|()| interfaces).ok()?,
         vrid: vrid?,
         priorities: priorities?,
-        version: Version::V3,
-        auth: Auth::None,
+        version,
+        auth: auth?,
         advert_interval: advert_interval?,
         down_multiplier: 3,
         preempt: preempt?,
@@ -167,12 +172,13 @@ fn vip_address(cx: &mut Cx<'_>, place: Place, text: &str) -> Option<VipAddress> 
     let problem = |rule: &str| Problem::new(place.clone(), rule.to_owned());
     let example = "write, for example, \"192.168.83.111/24\"";
     let reported = match (ip.parse::<IpAddr>(), prefix.map(str::parse::<u8>)) {
-        (Err(_), _) => problem("a virtual address must be an IPv4 address with its prefix length")
+        (Err(_), _) => problem("a virtual address must be an IP address with its prefix length")
             .label("not an address")
             .fix(example),
-        (Ok(IpAddr::V6(_)), _) => problem("virtual addresses must be IPv4 in this version")
-            .label("IPv6 is not supported yet")
-            .fix("write an IPv4 address; IPv6 follows in a later version"),
+        (Ok(IpAddr::V6(ip)), Some(Ok(prefix @ 1..=128))) => return VipAddress::new(IpAddr::V6(ip), prefix).ok(),
+        (Ok(IpAddr::V6(ip)), _) => problem("an IPv6 address needs its prefix length, from 1 to 128")
+            .label("no prefix length")
+            .fix(format!("write \"{ip}/64\", for example")),
         (Ok(IpAddr::V4(ip)), None) => problem("a virtual address needs its prefix length")
             .label("no prefix length")
             .note("it decides which network becomes reachable through the interface; it is not guessed")
@@ -299,6 +305,35 @@ fn advert_interval(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Centis> {
     }
 }
 
+/// RFC 3768 section 5.3.7: version 2 counts whole seconds.
+fn whole_seconds(cx: &mut Cx<'_>, item: &Item<RawVip>, version: Version, interval: Centis) -> bool {
+    let good = version == Version::V3 || interval.get().is_multiple_of(100);
+    if !good {
+        let place = item.raw.get().advert_interval.as_ref().map_or_else(|| item.place(), |written| item.at(written));
+        let problem = Problem::new(place, "`advert_interval` must be whole seconds with `version = 2`");
+        cx.add(problem.label("between two seconds").fix("write `advert_interval = \"1s\"`, or use version 3"));
+    }
+    good
+}
+
+fn auth(cx: &mut Cx<'_>, item: &Item<RawVip>, version: Version) -> Option<Auth> {
+    let Some(written) = item.raw.get().auth.as_ref() else { return Some(Auth::None) };
+    let password = written.get().password.as_ref()?;
+    let bytes = password.get().as_bytes();
+    let mut padded = [0; 8];
+    match padded.get_mut(..bytes.len()) {
+        Some(field) if !bytes.is_empty() && version == Version::V2 => {
+            field.copy_from_slice(bytes);
+            Some(Auth::Password(padded))
+        }
+        Some(_) | None => {
+            let problem = Problem::new(item.at(password), "a password has 1 to 8 characters, and needs `version = 2`");
+            cx.add(problem.label("cannot be sent").fix("shorten it, or remove `auth`"));
+            None
+        }
+    }
+}
+
 fn preempt(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Preempt> {
     let raw = item.raw.get();
     let delay = cx.duration(item.file, "preempt_delay", raw.preempt_delay.as_ref(), PREEMPT_DELAY)?;
@@ -332,16 +367,18 @@ fn transport(cx: &mut Cx<'_>, item: &Item<RawVip>, priorities: Option<&BTreeMap<
             Some(Transport::Unicast)
         }
         Some((RawTransport::Multicast, _)) | None => {
-            let Some(written) = &raw.multicast_group else { return Some(Transport::Multicast(Transport::GROUP_V4)) };
-            match written.get().parse::<Ipv4Addr>() {
-                Ok(group) if group.is_multicast() => Some(Transport::Multicast(IpAddr::V4(group))),
+            let first = raw.addresses.as_ref().and_then(|all| all.get().0.first());
+            let family = if first.is_some_and(|ip| ip.get().contains(':')) { Family::V6 } else { Family::V4 };
+            let default = Transport::default_group(family);
+            let Some(written) = &raw.multicast_group else { return Some(Transport::Multicast(default)) };
+            match written.get().parse::<IpAddr>() {
+                Ok(group) if group.is_multicast() && Family::of(group) == family => Some(Transport::Multicast(group)),
                 _ => {
-                    let problem = Problem::new(item.at(written), "`multicast_group` must be an IPv4 multicast address");
-                    cx.add(
-                        problem
-                            .label("not from 224.0.0.0 to 239.255.255.255")
-                            .fix(format!("write \"{}\", or leave it out", Transport::GROUP_V4)),
+                    let problem = Problem::new(
+                        item.at(written),
+                        "`multicast_group` must be a multicast address of the VIP's family",
                     );
+                    cx.add(problem.label("not such a group").fix(format!("write \"{default}\", or leave it out")));
                     None
                 }
             }
