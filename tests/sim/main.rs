@@ -26,4 +26,5 @@ mod rng;
 mod scenarios;
 mod setup;
 mod sweep;
+mod wire;
 mod world;

@@ -258,9 +258,9 @@ fn a_host_hangs_and_comes_back() {
               11008.47 ms  lb1 + 10.0.0.100
               11008.52 ms  lb2 - 10.0.0.100
               11011.50 ms  lb1 vip0: notify_master exited 0: /hooks/master
-              11023.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+              11025.50 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
               11027.24 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-              11041.24 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+              11057.24 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }

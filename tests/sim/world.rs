@@ -173,7 +173,9 @@ impl World {
         }
         self.tell(format!("lb{} vipkeeper starts", host + 1));
         let loaded = self.loaded(host);
-        let (node, effects) = Node::new(loaded, node_name(host), self.now);
+        let (mut node, mut effects) = Node::new(loaded, node_name(host), self.now);
+        let unix = Duration::from_secs(1_800_000_000) + (self.now - self.start);
+        effects.extend(node.handle(self.now, Event::WallClockRead { at: self.now, unix }));
         let h = &mut self.hosts[host];
         h.incarnation += 1;
         h.node = Some(node);
@@ -596,7 +598,8 @@ impl World {
         for other in (0..self.hosts.len()).filter(|other| *other != host) {
             let ip = IpAddr::from([frame[28], frame[29], frame[30], frame[31]]);
             let reached = self.hosts[other].is_connected() && !self.segment.cut.contains(&(host, other));
-            if reached && self.hosts[other].watched.contains(&ip) {
+            // Elsewhere a node has nothing to say to it.
+            if reached && self.hosts[other].watched.contains(&ip) && self.hosts[other].table.contains_key(&ip) {
                 let (delay, interface, frame) = (Duration::from_micros(60), eth0(), frame.to_vec());
                 self.deliver(other, delay, Event::FrameReceived { interface, frame, at: self.now + delay });
             }

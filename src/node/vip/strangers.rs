@@ -42,13 +42,16 @@ pub(in crate::node) struct Duplicate {
 pub(in crate::node) struct Strangers {
     pub(in crate::node) speakers: VecDeque<Speaker>,
     pub(in crate::node) duplicates: VecDeque<Duplicate>,
+    /// A router spoke: until its next advert is due, its frames are no riddle.
+    explained_until: Option<Instant>,
     told: Option<Instant>,
     answered: Option<Instant>,
 }
 
 impl Vip {
-    /// Remembers the sender of an accepted advert if no node has its address.
+    /// Remembers an accepted advert, and its sender if no node has its address.
     pub(super) fn note_speaker(&mut self, at: Instant, advert: &Advert) {
+        self.strangers.explained_until = Some(at + advert.interval.duration());
         let known = match (self.config.transport, advert.source) {
             // Nobody but a peer was accepted.
             (Transport::Unicast, _) => true,
@@ -76,12 +79,11 @@ impl Vip {
             return;
         }
         // The frame of a router that was active a moment ago, or believes that it is: the election deals with that.
-        let rival = self.router.heard(host.now);
-        if rival.is_some_and(|h| at.saturating_duration_since(h.at) <= h.interval.duration()) {
+        if self.strangers.explained_until.is_some_and(|until| at <= until) {
             return;
         }
         self.count("duplicate-address");
-        let Strangers { duplicates, told, answered, speakers: _ } = &mut self.strangers;
+        let Strangers { duplicates, told, answered, explained_until: _, speakers: _ } = &mut self.strangers;
         duplicates.retain(|d| d.claimed != claimed);
         duplicates.push_front(Duplicate { claimed, at });
         duplicates.truncate(STRANGERS_MAX);

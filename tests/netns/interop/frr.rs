@@ -22,7 +22,9 @@ struct Frr(Vec<Child>);
 impl Frr {
     fn start(lab: &Lab, speech: &Speech, version: u8, priority: u8) -> Self {
         let dir = lab.dir().join("frr");
-        fs::create_dir_all(&dir).unwrap();
+        // A socket that an earlier zebra left would look like one that listens.
+        drop(fs::remove_dir_all(&dir));
+        fs::create_dir(&dir).unwrap();
         // They run as the user of their package.
         fs::set_permissions(lab.dir(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
