@@ -404,15 +404,6 @@ impl Node {
         };
     }
 
-    /// A send that fails because the link is gone shows in the next dump; anything else is worth a line.
-    fn transmit_failed(&mut self, interface: &IfName, error: &str, out: &mut Outbox) {
-        self.observation.stale = true;
-        for vip in self.vips.iter_mut().filter(|v| v.interface == *interface) {
-            vip.count("transmits-failed");
-        }
-        out.log(LogLevel::Debug, None, format!("cannot send on {interface}: {error}"));
-    }
-
     fn observe(&mut self, now: Instant, out: &mut Outbox) {
         let observation = &mut self.observation;
         let soon = observation.not_before.is_none_or(|at| now >= at);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::node::effect::LogLevel;
 use crate::node::event::{Datagram, Received};
 use crate::node::outbox::Outbox;
 use crate::node::vip::{Host, Vip};
@@ -51,6 +52,15 @@ impl Node {
             }
         };
         *counters.entry(reason).or_default() += 1;
+    }
+
+    /// A send that fails because the link is gone shows in the next dump; anything else is worth a line.
+    pub(super) fn transmit_failed(&mut self, interface: &IfName, error: &str, out: &mut Outbox) {
+        self.observation.stale = true;
+        for vip in self.vips.iter_mut().filter(|v| v.interface == *interface) {
+            vip.count("transmits-failed");
+        }
+        out.log(LogLevel::Debug, None, format!("cannot send on {interface}: {error}"));
     }
 
     /// A frame that may claim one of our addresses.

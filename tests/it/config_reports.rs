@@ -100,7 +100,7 @@ fn wrong_types_say_what_was_meant() {
         11 | addresses = "192.168.83.111/24"
            |             ^^^^^^^^^^^^^^^^^^^ this is a string
            |
-           = note: IPv4 addresses with prefix length.
+           = note: Addresses with prefix length, all of one family.
            = help: write `addresses = ["192.168.83.111/24"]`
 
         vipkeeper.toml: 1 problem
@@ -221,7 +221,7 @@ fn missing_keys_are_shown_at_their_table() {
             5 | [[node]]
               | ^^^^^^^^ `address` is missing
               |
-              = note: Its own fixed IPv4 address, where the other nodes reach it.
+              = note: Its own fixed address, where the other nodes reach it.
               = help: add `address = "192.168.83.131"`
 
             vipkeeper.toml: 1 problem
@@ -1518,7 +1518,7 @@ fn control_characters_do_not_reach_the_terminal() {
             13 | "\u001b]0;x" = 1
                | ^^^^^^^^^^^^
                |
-               = help: known here: addresses, advert_interval, announce, checksum, interface, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, preempt, preempt_delay, prefer, priority, track, transport, vrid
+               = help: known here: addresses, advert_interval, announce, auth, checksum, interface, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, preempt, preempt_delay, prefer, priority, track, transport, version, vrid
 
             vipkeeper.toml: 2 problems
         "#]],
@@ -1774,7 +1774,7 @@ fn machines_get_file_line_column_message_and_fix() {
             "column_end": 8,
             "message": "unknown key `comment` in [[vip]]",
             "note": null,
-            "fix": "known here: addresses, advert_interval, announce, checksum, interface, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, preempt, preempt_delay, prefer, priority, track, transport, vrid"
+            "fix": "known here: addresses, advert_interval, announce, auth, checksum, interface, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, preempt, preempt_delay, prefer, priority, track, transport, version, vrid"
           },
           {
             "file": "vipkeeper.toml",
