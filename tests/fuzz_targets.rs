@@ -31,7 +31,7 @@ use vipkeeper::proxy::stats::StatsError;
 use vipkeeper::proxy::{BackendSample, ProxyOutcome, Sample};
 use vipkeeper::render::{RenderInput, render};
 use vipkeeper::units::{AddressOptions, Centis, IfName, Name, Priority, Vrid};
-use vipkeeper::vrrp::packet::{Capture, Claim, Outgoing, build, parse};
+use vipkeeper::vrrp::packet::{ADDRESSES_MAX_V6, Capture, Claim, Credential, Outgoing, Seal, build, parse};
 
 /// Fails by a panic. Says whether the input went all the way in: read as what it should be, or a VIP was held.
 pub type Target = fn(&[u8]) -> bool;
@@ -65,6 +65,16 @@ pub fn advert(data: &[u8]) -> bool {
     };
     let Ok(advert) = parse(&datagram, capture) else { return false };
     assert_eq!(capture, Capture::Whole, "a datagram that was cut off was read");
+    let seal = match &advert.credential {
+        Credential::Password(password) => Seal::Password(*password),
+        Credential::None => Seal::None,
+        // Only who has the key can write it again.
+        Credential::Other(_) | Credential::Trailer(_) => return true,
+    };
+    // More are read than written, so that no advert of ours is fragmented.
+    if advert.source.is_ipv6() && advert.addresses.len() > ADDRESSES_MAX_V6 {
+        return true;
+    }
     let bytes = build(&Outgoing {
         source: advert.source,
         destination: advert.destination,
@@ -74,6 +84,7 @@ pub fn advert(data: &[u8]) -> bool {
         interval: advert.interval,
         checksum: advert.checksum,
         addresses: &advert.addresses,
+        seal,
     });
     let again = match (advert.source, advert.destination) {
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
@@ -448,6 +459,7 @@ impl World {
             interval: if bytes.flag() { interval } else { Centis::SECOND },
             checksum: if bytes.flag() { Checksum::PseudoHeader } else { Checksum::Rfc9568 },
             addresses: &[Ipv4Addr::new(10, 0, 0, 101).into()],
+            seal: Seal::None,
         });
         let ago = Duration::from_millis(u64::from(bytes.byte()));
         let at = self.now.checked_sub(ago).unwrap_or(self.now);

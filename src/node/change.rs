@@ -210,7 +210,8 @@ impl Node {
         let mut fresh = Vec::new();
         let stopping = self.phase != Phase::Running;
         let network = self.observation.network.clone();
-        let host = Host { now, network: &network, hooks: &config.hooks, stopping, me: &self.me };
+        let host =
+            Host { now, wall: self.wall.at(now), network: &network, hooks: &config.hooks, stopping, me: &self.me };
         for wanted in &config.vips {
             let same = old.iter().position(|v| v.is_same_router(wanted, &self.me));
             let takes_part = wanted.priorities.contains_key(&self.me);

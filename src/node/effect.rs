@@ -10,13 +10,13 @@ use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
 use crate::proxy::ProxyOp;
 use crate::track::LookSpec;
-use crate::units::{AddressOptions, IfName, LeaseSecs, VipAddress};
+use crate::units::{AddressOptions, Family, IfName, LeaseSecs, VipAddress};
 
 /// In the order in which they must be carried out.
 pub type Effects = Vec<Effect>;
 
-/// Something to be done. The shell executes `Transmit`, `Announce`, `OpenInterface` and `CloseInterface`
-/// itself and at once; the others go to the worker of their resource and never delay the former.
+/// Something to be done. The shell executes `Transmit`, `Announce`, `OpenInterface`, `CloseInterface` and
+/// `WatchAddresses` itself and at once; the others go to the worker of their resource and never delay the former.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Send an advert.
@@ -38,14 +38,24 @@ pub enum Effect {
         /// The frame.
         frame: Vec<u8>,
     },
-    /// Open the raw VRRP socket and the packet socket of an interface and join the groups; replaces earlier ones.
+    /// Open the raw VRRP sockets and the packet socket of an interface and join the groups; replaces earlier ones.
     OpenInterface {
         /// Its name.
         interface: IfName,
         /// Its kernel index.
         index: u32,
-        /// Groups to join.
+        /// Families that VRRP is spoken in; none: frames are sent only.
+        families: Vec<Family>,
+        /// Groups to join, of those families.
         groups: Vec<IpAddr>,
+    },
+    /// Watch which other hosts claim these addresses, and no others: `FrameReceived` for each such frame. The
+    /// interface is open.
+    WatchAddresses {
+        /// Its name.
+        interface: IfName,
+        /// The addresses; none: nothing is watched.
+        addresses: Vec<IpAddr>,
     },
     /// Close them.
     CloseInterface {

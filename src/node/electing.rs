@@ -30,7 +30,8 @@ impl Node {
         }
         groups::agree(&self.groups, &self.vips, &mut verdicts);
         let network = &self.observation.network;
-        let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let wall = self.wall.at(now);
+        let host = Host { now, wall, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
         // What packets and peers did to one VIP of a group is done to the others before anything else.
         groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
         for ((vip, verdict), standing) in self.vips.iter_mut().zip(verdicts).zip(&standings) {

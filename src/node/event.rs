@@ -27,6 +27,25 @@ pub enum Event {
     Tick,
     /// A datagram of IP protocol 112 arrived, whatever its quality.
     PacketReceived(Received),
+    /// An ARP frame or neighbour advertisement arrived that concerns an address of
+    /// [`super::Effect::WatchAddresses`].
+    FrameReceived {
+        /// The interface it arrived on.
+        interface: IfName,
+        /// The whole frame, or its beginning.
+        frame: Vec<u8>,
+        /// When the kernel received it.
+        #[serde(with = "moment")]
+        at: Instant,
+    },
+    /// The wall clock was read: first of all, and again whenever it was set. (Signed adverts carry the time of day.)
+    WallClockRead {
+        /// When it was read.
+        #[serde(with = "moment")]
+        at: Instant,
+        /// What it said, as time since the epoch.
+        unix: Duration,
+    },
     /// The whole state of links and addresses, from a complete dump.
     NetworkObserved(Network),
     /// Links or addresses changed (monitor message, or an overrun): the picture is stale.

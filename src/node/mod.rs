@@ -18,6 +18,7 @@ mod report;
 pub mod status;
 mod tracking;
 mod vip;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -29,15 +30,16 @@ pub use status::Status;
 
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
-use crate::node::event::{HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
+use crate::node::event::{HookOutcome, Loaded, OpId, Request, RequestId, Signal};
 use crate::node::groups::Group;
 use crate::node::observing::Observation;
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::Proxying;
 use crate::node::tracking::Tracking;
 use crate::node::vip::{Host, Released, Vip};
+use crate::node::wire::WallClock;
 use crate::units::{Family, IfName, Name};
-use crate::vrrp::packet::{Capture, Reject, parse};
+use crate::vrrp::packet::Reject;
 use crate::vrrp::router::Role;
 
 /// A socket that could not be opened is tried again after this long.
@@ -87,8 +89,17 @@ enum ProxyOnExit {
 #[derive(Debug, Clone)]
 struct Interface {
     index: u32,
-    groups: Vec<IpAddr>,
+    wire: Wire,
+    /// Addresses whose claims by others are watched.
+    watched: BTreeSet<IpAddr>,
     socket: Socket,
+}
+
+/// What the raw sockets of an interface are for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Wire {
+    families: BTreeSet<Family>,
+    groups: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug, Clone)]
@@ -112,6 +123,7 @@ pub struct Node {
     started_at: Instant,
     phase: Phase,
     ops: Ops,
+    wall: WallClock,
     observation: Observation,
     interfaces: BTreeMap<IfName, Interface>,
     proxying: Proxying,
@@ -143,6 +155,7 @@ impl Node {
             started_at: now,
             phase: Phase::Running,
             ops,
+            wall: WallClock { at: now, unix: Duration::ZERO },
             observation: Observation { stale: true, ..Observation::default() },
             interfaces: BTreeMap::new(),
             proxying,
@@ -205,6 +218,8 @@ impl Node {
         match event {
             Event::Tick => {}
             Event::PacketReceived(received) => self.hear(now, &received, out),
+            Event::FrameReceived { interface, frame, at } => self.see(now, &interface, &frame, at, out),
+            Event::WallClockRead { at, unix } => self.wall = WallClock { at, unix },
             Event::NetworkObserved(network) => self.observed(now, network, out),
             Event::NetworkChanged => self.observation.stale = true,
             Event::InterfaceOpened { interface, result } => self.opened(now, &interface, result, out),
@@ -271,17 +286,7 @@ impl Node {
         if !std::mem::take(&mut self.interfaces_stale) && !self.interfaces.values().any(retry) {
             return;
         }
-        let mut needed: BTreeMap<IfName, BTreeSet<IpAddr>> = BTreeMap::new();
-        for vip in &self.vips {
-            let groups = needed.entry(vip.interface.clone()).or_default();
-            if let Transport::Multicast(group) = vip.config.transport {
-                groups.insert(group);
-            }
-            // Announcements leave from wherever the addresses are.
-            for placed in &vip.addresses {
-                needed.entry(placed.interface.clone()).or_default();
-            }
-        }
+        let needed = self.needed_interfaces();
         let network = &self.observation.network;
         let stale = self.interfaces.iter().filter(|(name, known)| {
             !needed.contains_key(*name) || network.link(name).is_none_or(|link| link.index != known.index)
@@ -291,21 +296,54 @@ impl Node {
             self.interfaces.remove(&interface);
             out.push(Effect::CloseInterface { interface });
         }
-        for (name, groups) in needed {
+        for (name, (wire, watched)) in needed {
             let Some(link) = network.link(&name) else { continue };
-            let groups: Vec<IpAddr> = groups.into_iter().collect();
-            let socket = match self.interfaces.get(&name) {
-                None => Socket::Opening,
-                Some(known) => match &known.socket {
-                    Socket::Failed { retry_at, .. } if now < *retry_at => continue,
-                    Socket::Opening | Socket::Open | Socket::Reopening if known.groups == groups => continue,
-                    Socket::Failed { .. } | Socket::Opening => Socket::Opening,
-                    Socket::Open | Socket::Reopening => Socket::Reopening,
-                },
+            let known = self.interfaces.get(&name);
+            let socket = match known.map(|known| (&known.socket, known.wire == wire)) {
+                None => Some(Socket::Opening),
+                Some((Socket::Failed { retry_at, .. }, _)) => (now >= *retry_at).then_some(Socket::Opening),
+                Some((Socket::Opening | Socket::Open | Socket::Reopening, true)) => None,
+                Some((Socket::Opening, false)) => Some(Socket::Opening),
+                Some((Socket::Open | Socket::Reopening, false)) => Some(Socket::Reopening),
             };
-            out.push(Effect::OpenInterface { interface: name.clone(), index: link.index, groups: groups.clone() });
-            self.interfaces.insert(name, Interface { index: link.index, groups, socket });
+            if socket.is_none() && known.is_some_and(|known| known.watched == watched) {
+                continue;
+            }
+            if socket.is_some() {
+                out.push(Effect::OpenInterface {
+                    interface: name.clone(),
+                    index: link.index,
+                    families: wire.families.iter().copied().collect(),
+                    groups: wire.groups.iter().copied().collect(),
+                });
+            }
+            let addresses = watched.iter().copied().collect();
+            out.push(Effect::WatchAddresses { interface: name.clone(), addresses });
+            let index = link.index;
+            match (socket, self.interfaces.get_mut(&name)) {
+                (None, Some(known)) => known.watched = watched,
+                (None, None) => {}
+                (Some(socket), _) => drop(self.interfaces.insert(name, Interface { index, wire, watched, socket })),
+            }
         }
+    }
+
+    /// The interfaces of our VIPs: what is spoken there, and the addresses that others must not claim.
+    fn needed_interfaces(&self) -> BTreeMap<IfName, (Wire, BTreeSet<IpAddr>)> {
+        let mut needed: BTreeMap<IfName, (Wire, BTreeSet<IpAddr>)> = BTreeMap::new();
+        for vip in &self.vips {
+            let (wire, _) = needed.entry(vip.interface.clone()).or_default();
+            wire.families.insert(vip.config.family());
+            if let Transport::Multicast(group) = vip.config.transport {
+                wire.groups.insert(group);
+            }
+            // Announcements leave from wherever the addresses are.
+            for placed in &vip.addresses {
+                let (_, watched) = needed.entry(placed.interface.clone()).or_default();
+                watched.insert(placed.lease.address().ip());
+            }
+        }
+        needed
     }
 
     fn opened(&mut self, now: Instant, interface: &IfName, result: Result<(), String>, out: &mut Outbox) {
@@ -317,15 +355,6 @@ impl Node {
                 Socket::Failed { why, retry_at: now + REOPEN_AFTER }
             }
         };
-    }
-
-    /// A send that fails because the link is gone shows in the next dump; anything else is worth a line.
-    fn transmit_failed(&mut self, interface: &IfName, error: &str, out: &mut Outbox) {
-        self.observation.stale = true;
-        for vip in self.vips.iter_mut().filter(|v| v.interface == *interface) {
-            vip.count("transmits-failed");
-        }
-        out.log(LogLevel::Debug, None, format!("cannot send on {interface}: {error}"));
     }
 
     /// The addresses to speak from, by the last dump.
@@ -344,38 +373,6 @@ impl Node {
                 .unwrap_or_default();
             vip.choose_source(now, &candidates, own, &vips);
         }
-    }
-
-    fn hear(&mut self, now: Instant, received: &Received, out: &mut Outbox) {
-        let advert = match parse(&received.datagram, if received.truncated { Capture::Cut } else { Capture::Whole }) {
-            Ok(advert) => advert,
-            Err(rejected) => {
-                let ours = |v: &&mut Vip| v.interface == received.interface && Some(v.config.vrid) == rejected.vrid;
-                let counters = match self.vips.iter_mut().find(ours) {
-                    Some(vip) => &mut vip.dropped,
-                    None => self.dropped.entry(received.interface.clone()).or_default(),
-                };
-                *counters.entry(rejected.reason).or_default() += 1;
-                return;
-            }
-        };
-        for vip in self.vips.iter_mut().filter(|v| v.interface == received.interface) {
-            vip.router.link_carries();
-        }
-        let stopping = matches!(self.phase, Phase::Stopping { .. });
-        let ours = |v: &&mut Vip| {
-            v.interface == received.interface
-                && v.config.vrid == advert.vrid
-                && v.config.family() == Family::of(advert.source)
-        };
-        let Some(vip) = self.vips.iter_mut().find(ours) else {
-            let counters = self.dropped.entry(received.interface.clone()).or_default();
-            *counters.entry(Reject::Vrid).or_default() += 1;
-            return;
-        };
-        let network = &self.observation.network;
-        let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
-        vip.hear(&host, received.at.min(now), &advert, out);
     }
 
     fn hook_finished(&mut self, op: OpId, outcome: HookOutcome, out: &mut Outbox) {
@@ -501,7 +498,14 @@ impl Node {
         for vip in &self.vips {
             let stopping = matches!(self.phase, Phase::Stopping { .. });
             let network = &self.observation.network;
-            vip.check(&Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me })?;
+            vip.check(&Host {
+                now,
+                wall: self.wall.at(now),
+                network,
+                hooks: &self.loaded.config.hooks,
+                stopping,
+                me: &self.me,
+            })?;
             let active = vip.router.role() == Role::Active;
             if active && stopping {
                 return Err(format!("{} is active while vipkeeper stops", vip.config.name));

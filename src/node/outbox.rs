@@ -19,6 +19,7 @@ impl Outbox {
             Effect::Transmit { .. }
             | Effect::Announce { .. }
             | Effect::OpenInterface { .. }
+            | Effect::WatchAddresses { .. }
             | Effect::CloseInterface { .. } => self.wire.push(effect),
             Effect::ResetConnections { .. } => self.resets.push(effect),
             Effect::Install { .. }

@@ -7,8 +7,11 @@ use crate::addrs::LeasedAddress;
 use crate::node::effect::Effect;
 use crate::node::groups;
 use crate::node::outbox::Outbox;
-use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, Status, TransitionStatus, VipStatus};
-use crate::node::vip::Vip;
+use crate::node::status::{
+    ConfigStatus, DuplicateStatus, Holder, ProxyStatus, ReloadStatus, SpeakerStatus, Status, TransitionStatus,
+    VipStatus,
+};
+use crate::node::vip::{Vip, mac};
 use crate::node::{Node, Phase};
 use crate::proxy::health::Verdict;
 use crate::units::{Digest, Family, Name, Vrid};
@@ -112,6 +115,8 @@ impl Node {
             dropped: by_name(&vip.dropped),
             group: groups::of(&self.groups, vip).map(Name::to_string),
             routing: vip.routing_status(&self.observation.network),
+            speakers: speakers(now, vip),
+            duplicates: duplicates(now, vip),
         }
     }
 
@@ -161,6 +166,25 @@ impl Node {
         self.ready |= ready;
         out.push(Effect::Notify { ready, status });
     }
+}
+
+fn speakers(now: Instant, vip: &Vip) -> Vec<SpeakerStatus> {
+    let all = vip.strangers.speakers.iter().map(|s| SpeakerStatus {
+        address: s.source.to_string(),
+        priority: s.claim.byte(),
+        interval_ms: whole_ms(s.interval.duration()),
+        ms_ago: ms(now, s.at),
+    });
+    all.collect()
+}
+
+fn duplicates(now: Instant, vip: &Vip) -> Vec<DuplicateStatus> {
+    let all = vip.strangers.duplicates.iter().map(|d| DuplicateStatus {
+        address: d.claimed.ip.to_string(),
+        mac: mac(d.claimed.mac),
+        ms_ago: ms(now, d.at),
+    });
+    all.collect()
 }
 
 fn by_name(counters: &BTreeMap<Reject, u64>) -> BTreeMap<String, u64> {

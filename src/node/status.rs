@@ -124,6 +124,12 @@ pub struct VipStatus {
     /// Routes and rules; with the reason if it is not there.
     #[serde(default)]
     pub routing: Vec<(String, Option<String>)>,
+    /// Routers that speak for this VRID although they belong to no node, most recent first; at most 8.
+    #[serde(default)]
+    pub speakers: Vec<SpeakerStatus>,
+    /// Hosts that claimed an address of this VIP while it was here, most recent first; at most 8.
+    #[serde(default)]
+    pub duplicates: Vec<DuplicateStatus>,
 }
 
 /// One tracker as this node sees it.
@@ -141,6 +147,30 @@ pub struct TrackerStatus {
     pub for_ms: u64,
     /// The number in a file when it was last read.
     pub value: Option<i64>,
+}
+
+/// A router that belongs to no node of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpeakerStatus {
+    /// Its address.
+    pub address: String,
+    /// The priority in its last advert; 0: it gave up.
+    pub priority: u8,
+    /// Its advertisement interval in milliseconds.
+    pub interval_ms: u64,
+    /// Milliseconds since its last advert.
+    pub ms_ago: u64,
+}
+
+/// A host that claimed an address by ARP or neighbour discovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuplicateStatus {
+    /// The address of the VIP.
+    pub address: String,
+    /// The other hardware address, such as `02:00:00:00:00:09`.
+    pub mac: String,
+    /// Milliseconds since it claimed that last.
+    pub ms_ago: u64,
 }
 
 /// Who holds a VIP.

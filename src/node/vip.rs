@@ -6,18 +6,18 @@ mod electing;
 mod placed;
 mod release;
 mod routing;
+mod strangers;
 mod telling;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::addrs::Want;
-use crate::config::{Config, HookSettings, Transport, VipConfig};
+use crate::config::{Config, HookSettings, VipConfig};
 use crate::hooks::{HookQueue, HookState};
-use crate::node::effect::Effect;
 use crate::node::event::{Network, OpId};
-use crate::node::outbox::Outbox;
 use crate::node::tracking::Judgement;
 pub(super) use crate::node::vip::addresses::{Answers, Seen};
 use crate::node::vip::announcing::Announcing;
@@ -25,8 +25,11 @@ pub(super) use crate::node::vip::electing::CONFLICT_QUIET;
 use crate::node::vip::electing::Conflict;
 pub(super) use crate::node::vip::placed::Placed;
 use crate::node::vip::routing::Routed;
-use crate::units::{Family, IfName, Name, Priority};
-use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
+use crate::node::vip::strangers::Strangers;
+pub(super) use crate::node::vip::strangers::mac;
+use crate::units::{IfName, Name, Priority};
+use crate::vrrp::auth::Authenticity;
+use crate::vrrp::packet::Reject;
 use crate::vrrp::router::{Company, Role, Router, RouterConfig};
 
 /// Transitions kept for `status`.
@@ -90,6 +93,8 @@ pub(super) struct Vip {
     /// The one before, which the others know: a resignation may still leave from it.
     lost_source: Option<IpAddr>,
     peers: Vec<IpAddr>,
+    authenticity: Authenticity,
+    pub(super) strangers: Strangers,
     pub(super) transitions: VecDeque<Transition>,
     pub(super) since: Instant,
     pub(super) why: String,
@@ -107,6 +112,8 @@ pub(super) struct Released {
 /// What a VIP needs to know of its host in a turn.
 pub(super) struct Host<'a> {
     pub(super) now: Instant,
+    /// Time of day, since the epoch.
+    pub(super) wall: Duration,
     pub(super) network: &'a Network,
     pub(super) hooks: &'a HookSettings,
     pub(super) stopping: bool,
@@ -144,6 +151,8 @@ impl Vip {
             source: None,
             lost_source: None,
             peers,
+            authenticity: Authenticity::default(),
+            strangers: Strangers::default(),
             transitions: VecDeque::new(),
             since: now,
             why: "starting".to_owned(),
@@ -205,18 +214,6 @@ impl Vip {
         *self.counters.entry(counter).or_default() += 1;
     }
 
-    /// Whether there is an address to speak from; else what is missing.
-    pub(super) fn source(&self) -> Result<(), &'static str> {
-        match (self.source, self.config.transport) {
-            (Some(_), _) => Ok(()),
-            (None, Transport::Multicast(_)) => match self.config.family() {
-                Family::V4 => Err("no IPv4 address to send adverts from"),
-                Family::V6 => Err("no IPv6 link-local address to send adverts from"),
-            },
-            (None, Transport::Unicast) => Err("not this node's address, the only one that unicast peers know"),
-        }
-    }
-
     /// Why the kernel refused an address, while that lasts.
     pub(super) fn refused(&self) -> Option<&str> {
         self.refused.as_ref().map(|(why, _)| why.as_str())
@@ -233,86 +230,9 @@ impl Vip {
         self.inheritance != Inheritance::Settled
     }
 
-    /// The address to speak from: the node's own where the interface has it; in multicast else the first that is no
-    /// VIP.
-    pub(super) fn choose_source(&mut self, now: Instant, candidates: &[IpAddr], own: Option<IpAddr>, vips: &[IpAddr]) {
-        let own = candidates.iter().copied().find(|ip| Some(*ip) == own);
-        let source = match self.config.transport {
-            // Peers send to that address and believe no other.
-            Transport::Unicast => own,
-            Transport::Multicast(_) => {
-                let real = || candidates.iter().copied().filter(|ip| !vips.contains(ip));
-                // RFC 9568 section 5.1.2.1: IPv6 adverts leave from a link-local address.
-                let link_local = real().find(|ip| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()));
-                match self.config.family() {
-                    Family::V4 => own.or_else(|| real().next()),
-                    Family::V6 => link_local,
-                }
-            }
-        };
-        if source != self.source {
-            self.lost_source = self.source;
-            self.source = source;
-            self.router.configure(now, router_config(&self.config, &self.peers, source));
-        }
-    }
-
     /// A predecessor's lease is not waited for any longer.
     pub(super) fn settle_inheritance(&mut self) {
         self.inheritance = Inheritance::Settled;
-    }
-
-    pub(super) fn hear(&mut self, host: &Host<'_>, at: Instant, advert: &Advert, out: &mut Outbox) {
-        if let Err(reason) = self.admit(advert) {
-            *self.dropped.entry(reason).or_default() += 1;
-            return;
-        }
-        self.count("adverts-received");
-        let backs_same = advert.addresses.len() == self.config.advertised().count()
-            && self.config.advertised().all(|ip| advert.addresses.contains(&ip));
-        if !backs_same {
-            // Told, not dropped: a rolling change of the address list must not end in two active routers.
-            self.count("adverts-with-other-addresses");
-        }
-        let steps = self.router.hear(host.now, at, advert.source, advert.claim, advert.interval);
-        self.take(host, steps, out);
-    }
-
-    fn admit(&self, advert: &Advert) -> Result<(), Reject> {
-        if Some(advert.source) == self.source {
-            return Err(Reject::OwnAddress);
-        }
-        match self.config.transport {
-            Transport::Multicast(group) if advert.destination == group => Ok(()),
-            Transport::Multicast(_) => Err(Reject::Transport),
-            Transport::Unicast if Some(advert.destination) != self.source => Err(Reject::Transport),
-            Transport::Unicast if !self.peers.contains(&advert.source) => Err(Reject::UnknownPeer),
-            Transport::Unicast => Ok(()),
-        }
-    }
-
-    fn advertise(&mut self, claim: Claim, out: &mut Outbox) {
-        let known = self.source.or(self.lost_source.filter(|_| claim == Claim::Resign));
-        let Some(source) = known else { return };
-        let addresses: Vec<IpAddr> = self.config.advertised().collect();
-        let destinations = match self.config.transport {
-            Transport::Multicast(group) => vec![group],
-            Transport::Unicast => self.peers.clone(),
-        };
-        for destination in destinations {
-            let bytes = build(&Outgoing {
-                source,
-                destination,
-                vrid: self.config.vrid,
-                claim,
-                version: self.config.version,
-                interval: self.config.advert_interval,
-                checksum: self.config.checksum,
-                addresses: &addresses,
-            });
-            self.count("adverts-sent");
-            out.push(Effect::Transmit { interface: self.interface.clone(), source, to: destination, bytes });
-        }
     }
 
     /// As long as nobody takes over without having heard us.

@@ -33,6 +33,12 @@ pub fn instant_of(stamp: Duration, not_before: Instant) -> Instant {
     now.checked_sub(age).map_or(not_before, |at| at.max(not_before)).min(now)
 }
 
+/// The time of day with the instant of its reading.
+#[must_use]
+pub fn wall() -> (Instant, Duration) {
+    (now(), since_epoch(clock_gettime(ClockId::Realtime)))
+}
+
 fn since_epoch(t: Timespec) -> Duration {
     Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
 }

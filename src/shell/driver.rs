@@ -45,6 +45,9 @@ const TICKS_PER_TURN: usize = 16;
 /// The pause before more ticks, so that not even a node that is always due can occupy the processor.
 const TICK_PAUSE: Duration = Duration::from_millis(1);
 
+/// The wall clock may drift this far from what the node believes: far less than any receiver of signed adverts minds.
+const WALL_CLOCK_SLACK: Duration = Duration::from_millis(50);
+
 /// Where effects go that the driver does not execute itself. A full queue fails the effect, and the node is told so.
 #[derive(Debug)]
 pub(crate) struct Outlets {
@@ -113,6 +116,8 @@ pub(crate) struct Driver {
     outlets: Outlets,
     /// Events that have arrived and outcomes of what the driver did itself, in order.
     backlog: VecDeque<Event>,
+    /// What the node was told of the time of day.
+    wall: Option<(Instant, Duration)>,
     /// A socket still held packets at the end of the last turn.
     flooded: bool,
     replies: BTreeMap<RequestId, oneshot::Sender<Result<String, String>>>,
@@ -135,6 +140,7 @@ impl Driver {
             inlets,
             outlets,
             backlog: VecDeque::new(),
+            wall: None,
             flooded: false,
             replies: BTreeMap::new(),
             next_request: 0,
@@ -224,23 +230,33 @@ impl Driver {
         }
     }
 
+    /// The node keeps the time of day by itself; it is told when that was set, and first of all.
+    fn look_at_the_wall_clock(&mut self) -> Effects {
+        let (at, unix) = clock::wall();
+        let expected = self.wall.map(|(then, wall)| wall + at.saturating_duration_since(then));
+        if expected.is_some_and(|expected| expected.abs_diff(unix) < WALL_CLOCK_SLACK) {
+            return Effects::new();
+        }
+        self.wall = Some((at, unix));
+        tell(&mut self.node, &mut self.journal, at, Event::WallClockRead { at, unix })
+    }
+
     /// Packets, events, deadlines: what they ask for, in order.
     fn turn(&mut self) -> Effects {
-        let mut effects = Effects::new();
+        let mut effects = self.look_at_the_wall_clock();
         self.flooded = false;
-        for socket in &mut self.sockets {
+        for inbox in self.sockets.iter_mut().flat_map(VrrpSocket::inboxes) {
             for taken in 1..=PACKETS_PER_TURN {
                 self.flooded |= taken == PACKETS_PER_TURN;
-                match socket.receive() {
+                match inbox.receive() {
                     Ok(Some(received)) => {
-                        tracing::trace!(interface = %received.interface, "received");
-                        let event = Event::PacketReceived(received);
-                        effects.extend(tell(&mut self.node, &mut self.journal, clock::now(), event));
+                        tracing::trace!("received");
+                        effects.extend(tell(&mut self.node, &mut self.journal, clock::now(), received));
                     }
                     Ok(None) => break,
                     Err(error) => {
                         // The link itself is watched by the netlink monitor.
-                        tracing::debug!(interface = %socket.interface(), %error, "cannot receive");
+                        tracing::debug!(%error, "cannot receive");
                         break;
                     }
                 }
@@ -266,7 +282,13 @@ impl Driver {
             match effect {
                 Effect::Transmit { interface, source, to, bytes } => self.transmit(interface, source, to, &bytes),
                 Effect::Announce { interface, frame } => self.announce(interface, &frame),
-                Effect::OpenInterface { interface, index, groups } => self.open(interface, index, &groups),
+                Effect::OpenInterface { interface, index, families, groups } => {
+                    self.sockets.retain(|s| *s.interface() != interface);
+                    let opened = VrrpSocket::open(&interface, index, &families, &groups);
+                    let result = opened.map(|socket| self.sockets.push(socket));
+                    self.backlog.push_back(Event::InterfaceOpened { interface, result });
+                }
+                Effect::WatchAddresses { interface, addresses } => self.watch(&interface, &addresses),
                 Effect::CloseInterface { interface } => self.sockets.retain(|s| *s.interface() != interface),
                 Effect::ObserveNetwork => self.outlets.observe.notify_one(),
                 Effect::Install { op, index, address, options, lease } => {
@@ -344,10 +366,12 @@ impl Driver {
         }
     }
 
-    fn open(&mut self, interface: IfName, index: u32, groups: &[IpAddr]) {
-        self.sockets.retain(|s| *s.interface() != interface);
-        let result = VrrpSocket::open(&interface, index, groups).map(|socket| self.sockets.push(socket));
-        self.backlog.push_back(Event::InterfaceOpened { interface, result });
+    /// Nothing depends on it but what `status` tells, so the node need not know of a failure.
+    fn watch(&mut self, interface: &IfName, addresses: &[IpAddr]) {
+        let socket = self.sockets.iter_mut().find(|s| s.interface() == interface);
+        if let Some(Err(error)) = socket.map(|socket| socket.watch(addresses)) {
+            tracing::warn!("{error}");
+        }
     }
 
     fn change_address(&mut self, op: AddressOp) {

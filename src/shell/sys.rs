@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "the one place for it: every block states why it is sound")]
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::libc;
 use tokio::io::Interest;
@@ -29,29 +29,21 @@ pub(crate) fn async_fd<T: OwnsFd>(io: T, interest: Interest) -> io::Result<Async
     unsafe { AsyncFd::register_with_interest(io, interest) }.map_err(io::Error::from)
 }
 
-/// A packet socket for sending whole Ethernet frames on one interface with plain `send`.
-///
-/// It is bound with protocol 0, so the kernel delivers nothing to it.
+/// Binds a packet socket to one interface; frames of that protocol (an EtherType, 0: none) arrive from then on, and plain
+/// `send` leaves there.
 ///
 /// # Errors
-/// `EPERM` without `CAP_NET_RAW`; `ENODEV` or `ENXIO` when there is no such interface.
-pub(crate) fn packet_socket(index: u32) -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: `socket` takes integers only and touches no memory of ours.
-    let raw = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
-    if raw < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so `raw` is an open descriptor, and nothing else knows it yet.
-    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+/// `ENODEV` or `ENXIO` when there is no such interface, `EINVAL` for a socket of another kind.
+pub(crate) fn bind_packet(socket: &socket2::Socket, index: u32, protocol: u16) -> io::Result<()> {
     // SAFETY: `sockaddr_ll` consists of integers and arrays of integers, for which all bits zero is a valid value.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     address.sll_family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
+    address.sll_protocol = protocol.to_be();
     address.sll_ifindex = i32::try_from(index).map_err(io::Error::other)?;
     let len = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
     // SAFETY: the pointer is to a live, initialised `sockaddr_ll` and `len` is its size; `bind` only reads it.
     let bound = unsafe { libc::bind(socket.as_raw_fd(), std::ptr::from_ref(&address).cast(), len) };
-    if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
+    if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// What became of the wish for real-time scheduling.

@@ -1,74 +1,87 @@
-//! The sockets of one interface: a raw IPv4 socket for VRRP and a packet socket for whole frames.
+//! The sockets of one interface: raw ones for VRRP of each family, and packet sockets for whole frames.
 //!
 //! Bytes in, bytes out, with the time at which the kernel received them. It parses and judges nothing.
 
-use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddrV4};
+mod inbox;
+mod watch;
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
-use nix::sys::time::TimeSpec;
+use nix::libc;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn6, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
+pub use inbox::Inbox;
+
+use self::inbox::Kind;
 use super::{clock, sys};
-use crate::node::event::{Datagram, Received};
-use crate::units::IfName;
+use crate::units::{Family, IfName};
 
 /// IP protocol number of VRRP (RFC 9568 section 5.1.1.4).
 const IPPROTO_VRRP: i32 = 112;
 
-/// A VRRP datagram with 255 addresses and the longest IP header is about 1.1 kB; what is longer is cut and so marked.
-const DATAGRAM_BYTES_MAX: usize = 2048;
-
 /// Room for a burst of adverts during a stall; what does not fit is lost, as on the wire.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
-/// The two sockets of one interface.
+/// Hop limit of adverts (RFC 9568 section 5.1.2.3).
+const HOP_LIMIT: u32 = 255;
+/// Internetwork control, as in IPv4.
+const TRAFFIC_CLASS: u32 = 0xc0;
+
+/// The sockets of one interface.
 #[derive(Debug)]
 pub struct VrrpSocket {
     interface: IfName,
     index: u32,
-    raw: AsyncFd<Socket>,
-    frames: OwnedFd,
-    buffer: Vec<u8>,
-    control: Vec<u8>,
-    /// The socket was seen empty then: whatever is read later arrived later.
-    empty_at: Instant,
+    inboxes: Vec<Inbox>,
+    /// Only for sending.
+    frames: Socket,
 }
 
+/// What was tried, and the kernel's answer.
+type Failure = (&'static str, io::Error);
+
 impl VrrpSocket {
-    /// Opens both sockets on the interface and joins the groups by index, so it needs no address.
+    /// Opens the sockets on the interface and joins the groups by index, so it needs no address.
     ///
     /// # Errors
     /// In words for the operator; a missing privilege is named.
-    pub fn open(interface: &IfName, index: u32, groups: &[IpAddr]) -> Result<Self, String> {
-        let explain = |what: &str, error: &io::Error| {
-            let hint = if error.kind() == io::ErrorKind::PermissionDenied {
-                ": vipkeeper needs the capability CAP_NET_RAW (run it as root, or with AmbientCapabilities=CAP_NET_RAW)"
-            } else {
-                ""
+    pub fn open(interface: &IfName, index: u32, families: &[Family], groups: &[IpAddr]) -> Result<Self, String> {
+        let explain = |failure| explain(interface, failure);
+        let mut inboxes = Vec::new();
+        for family in families {
+            let not_before = clock::now();
+            let (kind, socket) = match family {
+                Family::V4 => (Kind::V4, raw_v4(index, groups)),
+                Family::V6 => (Kind::V6, raw_v6(index, groups)),
             };
-            format!("cannot {what} on {interface}: {error}{hint}")
-        };
-        let not_before = clock::now();
-        let raw = raw_socket(index, groups).map_err(|(what, error)| explain(what, &error))?;
-        let frames = sys::packet_socket(index).map_err(|e| explain("open a packet socket", &e))?;
-        let raw = sys::async_fd(raw, Interest::READABLE).map_err(|e| explain("watch the VRRP socket", &e))?;
-        Ok(Self {
-            interface: interface.clone(),
-            index,
-            raw,
-            frames,
-            buffer: vec![0; DATAGRAM_BYTES_MAX],
-            control: nix::cmsg_space!(TimeSpec),
-            empty_at: not_before,
-        })
+            let inbox = socket.and_then(|socket| {
+                Inbox::new(kind, interface, socket, not_before).map_err(|e| ("watch the VRRP socket", e))
+            });
+            inboxes.push(inbox.map_err(explain)?);
+        }
+        let frames = watch::packet_socket(&[])
+            .and_then(|socket| sys::bind_packet(&socket, index, 0).map(|()| socket))
+            .map_err(|e| explain(("open a packet socket", e)))?;
+        Ok(Self { interface: interface.clone(), index, inboxes, frames })
+    }
+
+    /// From here on frames in which somebody claims one of these addresses arrive, and no others.
+    ///
+    /// # Errors
+    /// In words for the operator. Nothing is watched then.
+    pub fn watch(&mut self, addresses: &[IpAddr]) -> Result<(), String> {
+        self.inboxes.retain(|inbox| inbox.kind() != Kind::Frames);
+        for socket in watch::open(self.index, addresses) {
+            let inbox = socket.and_then(|socket| Inbox::new(Kind::Frames, &self.interface, socket, clock::now()));
+            let inbox = inbox.map_err(|e| explain(&self.interface, ("watch for duplicates of our addresses", e)))?;
+            self.inboxes.push(inbox);
+        }
+        Ok(())
     }
 
     /// The interface it was opened on.
@@ -83,40 +96,25 @@ impl VrrpSocket {
         self.index
     }
 
-    /// The next datagram that is already here; none: the socket is empty.
-    ///
-    /// Asks the kernel itself and not the reactor, so that nothing that arrived before a deadline is overlooked.
-    ///
-    /// # Errors
-    /// Those of `recvmsg`, such as the interface having gone down; the socket stays usable.
-    pub fn receive(&mut self) -> io::Result<Option<Received>> {
-        match receive_from(self.raw.get_ref(), &mut self.buffer, &mut self.control) {
-            Ok((bytes, truncated, stamp)) => {
-                let at = stamp.map_or_else(clock::now, |stamp| clock::instant_of(stamp, self.empty_at));
-                Ok(Some(Received { interface: self.interface.clone(), datagram: Datagram::V4(bytes), truncated, at }))
-            }
-            Err(error) => {
-                // Forget the reactor's cached readiness, or a lasting error would spin; what comes next is a new edge.
-                drop(self.raw.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into())));
-                if error == Errno::EAGAIN {
-                    self.empty_at = clock::now();
-                    Ok(None)
-                } else {
-                    Err(error.into())
-                }
-            }
-        }
+    /// Where things arrive: one for each family, then those for watched addresses.
+    pub fn inboxes(&mut self) -> impl Iterator<Item = &mut Inbox> {
+        self.inboxes.iter_mut()
     }
 
-    /// Ready when [`VrrpSocket::receive`] may find something.
+    /// Ready when [`Inbox::receive`] of one of them may find something.
     ///
     /// # Errors
     /// Those of the runtime's reactor.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.raw.poll_read_ready(context).map_ok(|_guard| ())
+        // All are asked, so that each registers for its own wake-up.
+        self.inboxes.iter().fold(Poll::Pending, |result, inbox| match (result, inbox.poll_readable(context)) {
+            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            (Poll::Ready(Ok(())), _) | (_, Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+        })
     }
 
-    /// Waits until [`VrrpSocket::receive`] may find something.
+    /// Waits until an inbox may have something.
     ///
     /// # Errors
     /// Those of [`VrrpSocket::poll_readable`].
@@ -124,14 +122,24 @@ impl VrrpSocket {
         std::future::poll_fn(|context| self.poll_readable(context)).await
     }
 
-    /// Sends a whole IPv4 datagram; the kernel fills in an id of 0 and the header checksum.
+    /// Sends an advert. IPv4: a whole datagram; the kernel fills in an id of 0 and the header checksum. IPv6: a message; the
+    /// kernel writes the header, with this source.
     ///
     /// # Errors
-    /// Those of `sendto`, such as `ENETDOWN`, or `WouldBlock` when the device's queue is full.
-    pub fn transmit(&self, _source: IpAddr, to: IpAddr, datagram: &[u8]) -> io::Result<()> {
-        let IpAddr::V4(to) = to else { return Err(io::ErrorKind::Unsupported.into()) };
-        let sent = self.raw.get_ref().send_to(datagram, &SocketAddrV4::new(to, 0).into())?;
-        whole(sent, datagram)
+    /// Those of `sendto` and `sendmsg`, such as `ENETDOWN`, or `WouldBlock` when the device's queue is full.
+    pub fn transmit(&self, source: IpAddr, to: IpAddr, bytes: &[u8]) -> io::Result<()> {
+        let open = |kind| self.inboxes.iter().find(|inbox| inbox.kind() == kind).map(Inbox::socket);
+        match (source, to) {
+            (IpAddr::V4(_), IpAddr::V4(to)) => {
+                let socket = open(Kind::V4).ok_or(io::ErrorKind::NotConnected)?;
+                whole(socket.send_to(bytes, &SocketAddrV4::new(to, 0).into())?, bytes)
+            }
+            (IpAddr::V6(source), IpAddr::V6(to)) => {
+                let socket = open(Kind::V6).ok_or(io::ErrorKind::NotConnected)?;
+                whole(send_v6(socket, self.index, (source, to), bytes)?, bytes)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 
     /// Sends a whole Ethernet frame.
@@ -144,15 +152,33 @@ impl VrrpSocket {
     }
 }
 
+fn explain(interface: &IfName, (what, error): Failure) -> String {
+    let hint = if error.kind() == io::ErrorKind::PermissionDenied {
+        ": vipkeeper needs the capability CAP_NET_RAW (run it as root, or with AmbientCapabilities=CAP_NET_RAW)"
+    } else {
+        ""
+    };
+    format!("cannot {what} on {interface}: {error}{hint}")
+}
+
 fn whole(sent: usize, all: &[u8]) -> io::Result<()> {
     if sent == all.len() { Ok(()) } else { Err(io::Error::other(format!("only {sent} of {} bytes left", all.len()))) }
 }
 
-fn raw_socket(index: u32, groups: &[IpAddr]) -> Result<Socket, (&'static str, io::Error)> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(IPPROTO_VRRP)))
-        .map_err(|e| ("open a raw VRRP socket", e))?;
+fn send_v6(socket: &Socket, index: u32, (source, to): (Ipv6Addr, Ipv6Addr), bytes: &[u8]) -> io::Result<usize> {
+    let source = libc::in6_pktinfo {
+        ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+        ipi6_ifindex: libc::c_uint::from(index),
+    };
+    let to = SockaddrIn6::from(SocketAddrV6::new(to, 0, 0, index));
+    let control = [ControlMessage::Ipv6PacketInfo(&source)];
+    let sent = sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, MsgFlags::MSG_DONTWAIT, Some(&to))?;
+    Ok(sent)
+}
+
+fn raw_v4(index: u32, groups: &[IpAddr]) -> Result<Socket, Failure> {
+    let socket = raw(Domain::IPV4)?;
     let setup = |result: io::Result<()>| result.map_err(|e| ("set up the VRRP socket", e));
-    setup(socket.set_nonblocking(true))?;
     // By index: a renamed interface keeps its socket, and one that was replaced under its name does not get it.
     setup(socket.bind_device_by_index_v4(NonZeroU32::new(index)))?;
     drain(&socket);
@@ -160,15 +186,43 @@ fn raw_socket(index: u32, groups: &[IpAddr]) -> Result<Socket, (&'static str, io
     // Not those that other programs joined on other interfaces, and not our own adverts.
     setup(socket.set_multicast_all_v4(false))?;
     setup(socket.set_multicast_loop_v4(false))?;
+    for group in groups.iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None }) {
+        let interface = InterfaceIndexOrAddress::Index(index);
+        socket.join_multicast_v4_n(group, &interface).map_err(|e| ("join the VRRP multicast group", e))?;
+    }
+    Ok(socket)
+}
+
+/// The checksum of adverts is ours (`IPV6_CHECKSUM` stays off), so that broken ones are counted and not lost in the kernel.
+fn raw_v6(index: u32, groups: &[IpAddr]) -> Result<Socket, Failure> {
+    let socket = raw(Domain::IPV6)?;
+    let setup = |result: io::Result<()>| result.map_err(|e| ("set up the IPv6 VRRP socket", e));
+    setup(socket.bind_device_by_index_v6(NonZeroU32::new(index)))?;
+    drain(&socket);
+    setup(socket.set_unicast_hops_v6(HOP_LIMIT))?;
+    setup(socket.set_multicast_hops_v6(HOP_LIMIT))?;
+    setup(socket.set_tclass_v6(TRAFFIC_CLASS))?;
+    setup(socket.set_multicast_if_v6(index))?;
+    setup(socket.set_multicast_all_v6(false))?;
+    setup(socket.set_multicast_loop_v6(false))?;
+    // A resignation may leave from an address that is just gone, as over IPv4.
+    setup(socket.set_freebind_v6(true))?;
+    setup(socket.set_recv_hoplimit_v6(true))?;
+    setup(setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true).map_err(io::Error::from))?;
+    for group in groups.iter().filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(ip) } else { None }) {
+        socket.join_multicast_v6(group, index).map_err(|e| ("join the VRRP multicast group", e))?;
+    }
+    Ok(socket)
+}
+
+fn raw(domain: Domain) -> Result<Socket, Failure> {
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(IPPROTO_VRRP)))
+        .map_err(|e| ("open a raw VRRP socket", e))?;
+    let setup = |result: io::Result<()>| result.map_err(|e| ("set up the VRRP socket", e));
+    setup(socket.set_nonblocking(true))?;
     setup(setsockopt(&socket, sockopt::ReceiveTimestampns, &true).map_err(io::Error::from))?;
     if let Err(error) = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES) {
         tracing::debug!(%error, "the VRRP socket keeps the system's receive buffer");
-    }
-    for group in groups {
-        let IpAddr::V4(group) = group else { continue };
-        socket
-            .join_multicast_v4_n(group, &InterfaceIndexOrAddress::Index(index))
-            .map_err(|e| ("join the VRRP multicast group", e))?;
     }
     Ok(socket)
 }
@@ -181,29 +235,4 @@ fn drain(socket: &Socket) {
             break;
         }
     }
-}
-
-/// The datagram, whether it was cut, and the kernel's wall-clock stamp.
-fn receive_from(
-    socket: &Socket,
-    buffer: &mut [u8],
-    control: &mut [u8],
-) -> Result<(Vec<u8>, bool, Option<Duration>), Errno> {
-    let (len, truncated, stamp) = loop {
-        let mut slices = [IoSliceMut::new(buffer)];
-        match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::MSG_DONTWAIT) {
-            Ok(message) => {
-                // A control buffer that is too short only costs the stamp.
-                let stamp = message.cmsgs().ok().and_then(|mut all| all.find_map(stamp_of));
-                break (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC), stamp);
-            }
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error),
-        }
-    };
-    Ok((buffer.get(..len).unwrap_or_default().to_vec(), truncated, stamp))
-}
-
-fn stamp_of(message: ControlMessageOwned) -> Option<Duration> {
-    if let ControlMessageOwned::ScmTimestampns(stamp) = message { Some(Duration::from(stamp)) } else { None }
 }

@@ -1,26 +1,33 @@
-//! The bytes of an advertisement: strict reading, exact writing. VRRPv3 over IPv4.
+//! The bytes of an advertisement: strict reading, exact writing. VRRPv2 over IPv4 (RFC 3768), VRRPv3 over IPv4 and IPv6
+//! (RFC 9568).
 //!
 //! Reading never panics and has no effect but its answer: an [`Advert`] or the [`Reject`] that says which MUST of
-//! RFC 9568 section 7.1 the packet breaks.
+//! section 7.1 of either RFC the packet breaks.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod ip;
+mod trailer;
+mod v2;
+mod v3;
+
+use std::net::{IpAddr, Ipv6Addr};
+
+pub use trailer::{Stamp, Trailer};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Checksum, Version};
 use crate::units::recorded::hex;
-use crate::units::{Centis, Priority, Vrid};
-use crate::vrrp::PROTOCOL;
-use crate::vrrp::checksum::sum;
+use crate::units::{Centis, Family, Priority, Vrid};
 
-/// Bytes of an IPv4 header without options.
-const IPV4_HEADER: usize = 20;
-/// Bytes of a VRRPv3 header.
+/// Bytes of a VRRP header, in every version.
 const VRRP_HEADER: usize = 8;
-/// Internetwork control, as every implementation marks adverts.
-const TOS: u8 = 0xc0;
-/// The only TTL that proves that no router forwarded the packet (RFC 9568 section 5.1.1.3).
-const TTL: u8 = 255;
+/// The only TTL or hop limit that proves that no router forwarded the packet (RFC 9568 sections 5.1.1.3 and 5.1.2.3).
+const HOPS: u8 = 255;
+/// Most addresses in an IPv6 advert: what fits into the smallest MTU of IPv6 (1280 bytes) with every header and trailer, so
+/// that no advert is ever fragmented.
+pub const ADDRESSES_MAX_V6: usize = 75;
+/// Most addresses in an IPv4 advert: the count is one byte.
+pub const ADDRESSES_MAX_V4: usize = 255;
 
 /// A datagram of IP protocol 112, as a raw socket delivers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,10 +90,25 @@ pub struct Advert {
     pub claim: Claim,
     /// Its advertisement interval.
     pub interval: Centis,
-    /// Which checksum it uses.
+    /// Which checksum it uses; of meaning for VRRPv3 over IPv4 only.
     pub checksum: Checksum,
     /// The addresses it backs.
     pub addresses: Vec<IpAddr>,
+    /// How it is authenticated; not judged yet.
+    pub credential: Credential,
+}
+
+/// What an advertisement carries for its authentication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// Nothing.
+    None,
+    /// VRRPv2's simple text password (RFC 2338 section 5.3.6.1).
+    Password([u8; 8]),
+    /// Another authentication type of VRRPv2.
+    Other(u8),
+    /// keepalived's HMAC trailer.
+    Trailer(Trailer),
 }
 
 /// Why a packet was dropped. The names appear in `status`.
@@ -98,18 +120,20 @@ pub enum Reject {
     Oversized,
     /// Not IPv4, a broken IP header, a fragment, or another protocol.
     IpHeader,
-    /// TTL is not 255: somebody off the link.
+    /// TTL or hop limit is not 255: somebody off the link.
     Ttl,
-    /// A VRRP version this router does not speak.
+    /// A VRRP version that this router does not speak.
     Version,
     /// Not an advertisement.
     Type,
-    /// Neither checksum of VRRPv3 fits.
+    /// No checksum of that version fits.
     Checksum,
     /// VRID 0, or one that nobody here uses on that interface.
     Vrid,
     /// Interval 0.
     Interval,
+    /// VRRPv2: another interval than ours (RFC 3768 section 7.1).
+    IntervalMismatch,
     /// No address, or a length that does not fit their count.
     AddressCount,
     /// Unicast where multicast is spoken, or the other way round.
@@ -118,6 +142,16 @@ pub enum Reject {
     UnknownPeer,
     /// From our own address: a loop, or a second host with it.
     OwnAddress,
+    /// Authenticated in another way than ours, or although we do not authenticate.
+    AuthType,
+    /// No or a wrong password or signature.
+    Auth,
+    /// Signed with a key id that we do not have.
+    AuthKey,
+    /// Signed too far from our time of day.
+    AuthStale,
+    /// Signed, and heard before.
+    AuthReplay,
 }
 
 impl Reject {
@@ -137,6 +171,12 @@ impl Reject {
             Self::Transport => "transport",
             Self::UnknownPeer => "unknown-peer",
             Self::OwnAddress => "own-address",
+            Self::IntervalMismatch => "interval-mismatch",
+            Self::AuthType => "auth-type",
+            Self::Auth => "auth",
+            Self::AuthKey => "auth-key",
+            Self::AuthStale => "auth-stale",
+            Self::AuthReplay => "auth-replay",
         }
     }
 }
@@ -165,91 +205,73 @@ pub enum Capture {
     Cut,
 }
 
-/// Reads a whole IPv4 datagram as a raw socket delivers it, in the order of RFC 9568 section 7.1.
+/// What the body of an advert says, by version.
+struct Body {
+    interval: Centis,
+    checksum: Checksum,
+    addresses: Vec<IpAddr>,
+    credential: Credential,
+}
+
+/// Reads a datagram as a raw socket delivers it, in the order of RFC 9568 section 7.1.
+///
+/// # Errors
+/// The first MUST that it breaks.
 pub fn parse(datagram: &Datagram, capture: Capture) -> Result<Advert, Rejected> {
     if capture == Capture::Cut {
         return Err(Reject::Oversized.into());
     }
-    let Datagram::V4(datagram) = datagram else { return Err(Reject::Version.into()) };
-    let (ip, message) = split_ipv4(datagram)?;
-    let vrid = message.get(1).and_then(|v| Vrid::new(i64::from(*v)).ok());
+    let packet = ip::open(datagram)?;
+    let vrid = packet.message.get(1).and_then(|v| Vrid::new(i64::from(*v)).ok());
     let reject = |reason| Rejected { reason, vrid };
-    if ip.ttl != TTL {
+    if packet.hops != HOPS {
         return Err(reject(Reject::Ttl));
     }
-    let [kind, _vrid, priority, count, interval_high, interval_low, _sum_high, _sum_low] =
-        *message.first_chunk::<VRRP_HEADER>().ok_or(reject(Reject::Truncated))?;
-    if kind >> 4 != 3 {
-        return Err(reject(Reject::Version));
-    }
+    let header = packet.message.first_chunk::<VRRP_HEADER>().ok_or(reject(Reject::Truncated))?;
+    let [kind, _vrid, priority, ..] = *header;
+    let version = match (kind >> 4, Family::of(packet.source)) {
+        (2, Family::V4) => Version::V2,
+        (3, Family::V4 | Family::V6) => Version::V3,
+        // VRRPv2 knows no IPv6.
+        _ => return Err(reject(Reject::Version)),
+    };
     if kind & 0x0f != 1 {
         return Err(reject(Reject::Type));
     }
-    let addresses = addresses(message, count).map_err(reject)?;
-    let checksum = verify(message, ip.source, ip.destination).ok_or(reject(Reject::Checksum))?;
-    let interval = Centis::new(u16::from_be_bytes([interval_high & 0x0f, interval_low]));
+    let body = match version {
+        Version::V2 => v2::read(&packet, header),
+        Version::V3 => v3::read(&packet, header),
+    };
+    let Body { interval, checksum, addresses, credential } = body.map_err(reject)?;
     Ok(Advert {
-        source: IpAddr::V4(ip.source),
-        destination: IpAddr::V4(ip.destination),
-        version: Version::V3,
+        source: packet.source,
+        destination: packet.destination,
+        version,
         vrid: vrid.ok_or(reject(Reject::Vrid))?,
         claim: Claim::from_byte(priority),
-        interval: interval.map_err(|_| reject(Reject::Interval))?,
+        interval,
         checksum,
         addresses,
+        credential,
     })
 }
 
-struct Ipv4 {
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
-    ttl: u8,
-}
-
-/// The header's facts and the bytes that its total length covers.
-fn split_ipv4(datagram: &[u8]) -> Result<(Ipv4, &[u8]), Rejected> {
-    let header = datagram.first_chunk::<IPV4_HEADER>().ok_or(Reject::Truncated)?;
-    let [version_ihl, _tos, len_high, len_low, _id0, _id1, frag_high, frag_low, ttl, protocol, _c0, _c1, ..] = *header;
-    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
-    let ihl = usize::from(version_ihl & 0x0f) * 4;
-    let total = usize::from(u16::from_be_bytes([len_high, len_low]));
-    let fragment = u16::from_be_bytes([frag_high, frag_low]) & 0x3fff != 0;
-    if version_ihl >> 4 != 4 || ihl < IPV4_HEADER || total < ihl || fragment || protocol != PROTOCOL {
-        return Err(Reject::IpHeader.into());
-    }
-    let whole = datagram.get(..ihl).ok_or(Reject::Truncated)?;
-    if sum(0, whole) != 0xffff {
-        return Err(Reject::IpHeader.into());
-    }
-    let message = datagram.get(ihl..total).ok_or(Reject::Truncated)?;
-    let ip = Ipv4 { source: [s0, s1, s2, s3].into(), destination: [d0, d1, d2, d3].into(), ttl };
-    Ok((ip, message))
-}
-
-fn addresses(message: &[u8], count: u8) -> Result<Vec<IpAddr>, Reject> {
-    let expected = VRRP_HEADER + usize::from(count) * 4;
+/// The addresses after the header, and what follows them.
+fn addresses(message: &[u8], count: u8, family: Family) -> Result<(Vec<IpAddr>, &[u8]), Reject> {
     if count == 0 {
         return Err(Reject::AddressCount);
     }
-    match message.len().cmp(&expected) {
-        std::cmp::Ordering::Less => Err(Reject::Truncated),
-        std::cmp::Ordering::Greater => Err(Reject::Oversized),
-        std::cmp::Ordering::Equal => {
-            let list = message.get(VRRP_HEADER..).unwrap_or_default();
-            Ok(list.as_chunks::<4>().0.iter().map(|octets| IpAddr::from(*octets)).collect())
-        }
-    }
-}
-
-/// Which of the two checksums in the field fits, if any.
-fn verify(message: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> Option<Checksum> {
-    if sum(0, message) == 0xffff {
-        Some(Checksum::Rfc9568)
-    } else if sum(pseudo_header(message, source, destination), message) == 0xffff {
-        Some(Checksum::PseudoHeader)
-    } else {
-        None
-    }
+    let size = match family {
+        Family::V4 => 4,
+        Family::V6 => 16,
+    };
+    let list = message.get(VRRP_HEADER..).unwrap_or_default();
+    let (list, rest) = list.split_at_checked(usize::from(count) * size).ok_or(Reject::Truncated)?;
+    let addresses = match family {
+        Family::V4 => list.as_chunks::<4>().0.iter().map(|octets| IpAddr::from(*octets)).collect(),
+        Family::V6 => list.as_chunks::<16>().0.iter().map(|octets| IpAddr::from(*octets)).collect(),
+    };
+    Ok((addresses, rest))
 }
 
 /// What to write into an advertisement.
@@ -257,7 +279,7 @@ fn verify(message: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> Option<Che
 pub struct Outgoing<'a> {
     /// Source address.
     pub source: IpAddr,
-    /// Group or peer.
+    /// Group or peer, of the same family.
     pub destination: IpAddr,
     /// Version of the protocol.
     pub version: Version,
@@ -267,63 +289,69 @@ pub struct Outgoing<'a> {
     pub claim: Claim,
     /// Our advertisement interval.
     pub interval: Centis,
-    /// Which checksum to write.
+    /// Which checksum to write into VRRPv3 over IPv4.
     pub checksum: Checksum,
-    /// The addresses, at most 255 (the configuration holds far fewer).
+    /// The addresses, at most 255 or, of IPv6, [`ADDRESSES_MAX_V6`] (the configuration holds fewer).
     pub addresses: &'a [IpAddr],
+    /// How to authenticate it.
+    pub seal: Seal<'a>,
 }
 
-/// Writes a whole IPv4 datagram, ready for a raw socket with `IP_HDRINCL`.
-pub fn build(advert: &Outgoing<'_>) -> Vec<u8> {
-    let (IpAddr::V4(source), IpAddr::V4(destination)) = (advert.source, advert.destination) else { return Vec::new() };
-    let addresses = advert.addresses.get(..255).unwrap_or(advert.addresses);
-    let count = u8::try_from(addresses.len()).unwrap_or(u8::MAX);
-    let length = IPV4_HEADER + VRRP_HEADER + addresses.len() * 4;
-    let mut datagram = Vec::with_capacity(length);
-    datagram.extend_from_slice(&[0x45, TOS]);
-    datagram.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
-    // Identification 0: the kernel fills it in, and the checksum of the header with it.
-    datagram.extend_from_slice(&[0, 0, 0, 0, TTL, PROTOCOL, 0, 0]);
-    datagram.extend_from_slice(&source.octets());
-    datagram.extend_from_slice(&destination.octets());
-    let header_sum = !sum(0, &datagram);
-    put(&mut datagram, 10, header_sum);
+/// How an advertisement is authenticated.
+#[derive(Debug, Clone, Copy)]
+pub enum Seal<'a> {
+    /// Not at all.
+    None,
+    /// VRRPv2's simple text password; version 3 has no place for it.
+    Password([u8; 8]),
+    /// keepalived's HMAC trailer.
+    Hmac {
+        /// Id of the key.
+        id: u8,
+        /// The key.
+        key: &'a [u8],
+        /// Later than that of every earlier advert.
+        stamp: Stamp,
+    },
+}
 
-    let mut message = Vec::with_capacity(length - IPV4_HEADER);
-    message.extend_from_slice(&[0x31, advert.vrid.get(), advert.claim.byte(), count]);
-    message.extend_from_slice(&advert.interval.get().to_be_bytes());
-    message.extend_from_slice(&[0, 0]);
-    for address in addresses {
-        if let IpAddr::V4(ip) = address {
-            message.extend_from_slice(&ip.octets());
+/// Writes an advert as a raw socket takes it: for IPv4 the whole datagram (`IP_HDRINCL`), for IPv6 the VRRP message.
+/// Addresses of two families give nothing.
+pub fn build(advert: &Outgoing<'_>) -> Vec<u8> {
+    if Family::of(advert.source) != Family::of(advert.destination) {
+        return Vec::new();
+    }
+    let mut message = match advert.version {
+        Version::V2 => v2::write(advert),
+        Version::V3 => v3::write(advert),
+    };
+    if let Seal::Hmac { id, key, stamp } = advert.seal {
+        trailer::sign(&mut message, advert, (id, key), stamp);
+    }
+    match (advert.source, advert.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => ip::datagram_v4(source, destination, &message),
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => {
+            // The checksum of IPv6 covers everything after the header, a trailer too.
+            let start = ip::pseudo_header(advert.source, advert.destination, message.len());
+            ip::fill_sum(&mut message, 6, start);
+            message
         }
     }
-    let start = match advert.checksum {
-        Checksum::Rfc9568 => 0,
-        // DEVIATION: RFC 9568 section 5.2.8 leaves the pseudo header out for IPv4; keepalived and FRR, the peers
-        // in the field, demand it by default (test: both_ipv4_checksums_are_accepted).
-        Checksum::PseudoHeader => pseudo_header(&message, source, destination),
+}
+
+/// The addresses of the advert's family, as many as fit, and their count.
+fn address_list(advert: &Outgoing<'_>) -> (u8, Vec<u8>) {
+    let octets = |ip: &IpAddr| match (ip, advert.source) {
+        (IpAddr::V4(ip), IpAddr::V4(_)) => Some(ip.octets().to_vec()),
+        (IpAddr::V6(ip), IpAddr::V6(_)) => Some(ip.octets().to_vec()),
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
     };
-    let message_sum = !sum(start, &message);
-    put(&mut message, 6, message_sum);
-    datagram.extend_from_slice(&message);
-    datagram
-}
-
-fn put(bytes: &mut [u8], at: usize, value: u16) {
-    if let Some(field) = bytes.get_mut(at..at + 2) {
-        field.copy_from_slice(&value.to_be_bytes());
-    }
-}
-
-/// Source, destination, zero, protocol, length (RFC 9568 section 5.2.8, as IPv6 has it).
-fn pseudo_header(message: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> u16 {
-    let mut header = Vec::with_capacity(12);
-    header.extend_from_slice(&source.octets());
-    header.extend_from_slice(&destination.octets());
-    header.extend_from_slice(&[0, PROTOCOL]);
-    header.extend_from_slice(&u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes());
-    sum(0, &header)
+    let most = match Family::of(advert.source) {
+        Family::V4 => ADDRESSES_MAX_V4,
+        Family::V6 => ADDRESSES_MAX_V6,
+    };
+    let list: Vec<Vec<u8>> = advert.addresses.iter().filter_map(octets).take(most).collect();
+    (u8::try_from(list.len()).unwrap_or(u8::MAX), list.concat())
 }
 
 #[cfg(test)]

@@ -1,68 +1,73 @@
-//! With keepalived, VRRPv3, in both roles.
+//! With the routers of others, in both roles, on the real wire.
 
-use std::fs;
-use std::process::{Child, Stdio};
+mod frr;
+mod keepalived;
+
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use rustix::process::Signal;
-use vipkeeper::cli::demo::net;
+use vipkeeper::shell::clock::now;
 
-use crate::lab::{LB1, LB2, LB2_FRONT, Lab, Spec, WWW, always, pid};
+use crate::lab::{LB1, LB2, Lab, Spec, VipSpec, WWW, www};
 
-/// A keepalived on lb2, with the priority that lb2 has in our configuration.
-struct Keepalived(Child);
+/// The IPv6 VIP of these tests.
+const SIX: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, 0x100));
 
-impl Keepalived {
-    fn start(lab: &Lab) -> Self {
-        let conf = lab.dir().join("keepalived.conf");
-        let text = "global_defs {\n    vrrp_version 3\n}\nvrrp_instance www {\n    state BACKUP\n    interface eth0\n    \
-                    virtual_router_id 51\n    priority 253\n    advert_int 0.1\n    virtual_ipaddress {\n        \
-                    10.77.0.100/24 dev eth0\n    }\n}\n";
-        fs::write(&conf, text).unwrap();
-        let file = |name: &str| lab.dir().join(name).to_str().unwrap().to_owned();
-        let log = fs::File::create(lab.dir().join("keepalived.log")).unwrap();
-        let child = lab
-            .inside(LB2, "keepalived")
-            .args(["--dont-fork", "--log-console", "--vrrp", "--use-file", conf.to_str().unwrap()])
-            .args(["--pid", &file("ka.pid"), "--vrrp_pid", &file("ka.vrrp.pid")])
-            .stdout(Stdio::from(log.try_clone().unwrap()))
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self(child)
+/// One way to speak VRRP: how ours is configured, for a VIP with this address.
+struct Speech {
+    address: IpAddr,
+    /// More keys of our `[[vip]]`.
+    ours: &'static str,
+    interval: Duration,
+}
+
+impl Speech {
+    fn spec(&self) -> Spec {
+        let vip = VipSpec { address: self.address, more: self.ours.to_owned(), ..www() };
+        match self.address {
+            IpAddr::V4(_) => Spec { vips: vec![vip], ..Spec::default() },
+            // The frontend needs an address of its own.
+            IpAddr::V6(_) => {
+                let front = VipSpec { name: "front", vrid: 77, address: WWW.into(), ..www() };
+                Spec { vips: vec![VipSpec { name: "www", ..vip }, front], ..Spec::default() }
+            }
+        }
+    }
+
+    /// The network, with our priority 100 in the configuration and nothing started.
+    fn lab(&self, test: &str, programs: &[&str]) -> Option<Lab> {
+        let spec = self.spec();
+        let lab = Lab::with(test, &spec, programs)?;
+        lab.write(&spec.toml().replace("prefer = [\"lb1\", \"lb2\"]", "priority = { lb1 = 100, lb2 = 100 }"));
+        if self.address.is_ipv6() {
+            for (host, last) in [(LB1, 11), (LB2, 12)] {
+                // By their order lb2's is the higher one, as in IPv4.
+                lab.ip(host, &["-6", "addr", "add", &format!("fe80::77:{last}/64"), "dev", "eth0", "nodad"]);
+            }
+        }
+        Some(lab)
     }
 }
 
-impl Drop for Keepalived {
-    fn drop(&mut self) {
-        net::end(&[pid(self.0.id())], Signal::TERM, Duration::from_secs(5));
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+/// Ours gives up by priority 0, so the other one does not wait for three intervals.
+fn released_at_once(lab: &Lab, speech: &Speech, theirs: impl Fn(&Lab) -> bool) {
+    let start = now();
+    lab.release(LB1, Some("www"), Duration::ZERO).unwrap();
+    lab.eventually("the other one has taken over", |lab| theirs(lab) && lab.state(LB1, "www") == "fault");
+    let took = now() - start;
+    // Its skew is less than an interval, and machines are busy.
+    assert!(took < speech.interval * 2 + Duration::from_millis(500), "only after {took:?}: by its timer");
 }
 
-#[test]
-fn pairs_with_keepalived() {
-    let Some(mut lab) = Lab::with("pairs_with_keepalived", &Spec::default(), &["haproxy", "keepalived"]) else {
-        return;
-    };
-    let _keepalived = Keepalived::start(&lab);
-    lab.eventually("keepalived holds the VIP", |lab| lab.holders(WWW) == [LB2]);
-
-    // Ours is better and preempts; keepalived believes it and gives way.
-    lab.start(LB1);
-    lab.eventually("vipkeeper alone holds the VIP", |lab| lab.holders(WWW) == [LB1]);
-    always("vipkeeper alone holds the VIP", Duration::from_secs(1), || lab.holders(WWW) == [LB1]);
-
-    // Ours abstains at once when the proxy dies; keepalived takes over, and we believe its adverts.
-    lab.release(LB1, None, Duration::ZERO).unwrap();
-    lab.eventually("keepalived alone holds the VIP", |lab| lab.holders(WWW) == [LB2]);
-    lab.eventually("vipkeeper knows who holds it", |lab| {
-        lab.vip(LB1, "www").and_then(|v| v.holder).is_some_and(|h| {
-            (h.address.as_str(), h.priority, h.node.as_deref()) == (LB2_FRONT.to_string().as_str(), 253, Some(LB2))
-        })
-    });
-    lab.resume(LB1, None).unwrap();
-    lab.eventually("vipkeeper alone holds the VIP", |lab| lab.holders(WWW) == [LB1]);
-    assert!(lab.vip(LB1, "www").unwrap().dropped.is_empty(), "packets of keepalived were dropped");
+/// Why packets were refused, if any were.
+fn refused(lab: &Lab) -> Vec<String> {
+    lab.vip(LB1, "www").unwrap().dropped.into_keys().collect()
 }
+
+/// The priority and node of the holder that ours believes in.
+fn believed(lab: &Lab) -> Option<(u8, Option<String>)> {
+    lab.vip(LB1, "www")?.holder.map(|h| (h.priority, h.node))
+}
+
+const OURS: &str = LB1;
+const THEIRS: &str = LB2;

@@ -115,7 +115,7 @@ fn pause(time: Duration) {
 #[derive(Clone)]
 pub struct VipSpec {
     pub name: &'static str,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub vrid: u8,
     pub prefer: [&'static str; 2],
     /// More keys of `[[vip]]`, one a line.
@@ -154,12 +154,18 @@ impl Default for Spec {
 
 /// The VIP that lb1 prefers, with adverts every 100 ms.
 pub fn www() -> VipSpec {
-    VipSpec { name: "www", address: WWW, vrid: 51, prefer: [LB1, LB2], more: "advert_interval = \"100ms\"".to_owned() }
+    VipSpec {
+        name: "www",
+        address: IpAddr::V4(WWW),
+        vrid: 51,
+        prefer: [LB1, LB2],
+        more: "advert_interval = \"100ms\"".to_owned(),
+    }
 }
 
 /// The VIP that lb2 prefers.
 pub fn mail() -> VipSpec {
-    VipSpec { name: "mail", address: MAIL, vrid: 52, prefer: [LB2, LB1], ..www() }
+    VipSpec { name: "mail", address: IpAddr::V4(MAIL), vrid: 52, prefer: [LB2, LB1], ..www() }
 }
 
 impl Spec {
@@ -169,14 +175,16 @@ impl Spec {
         );
         for vip in &self.vips {
             let VipSpec { name, address, vrid, prefer: [first, second], more } = vip;
+            let prefix = if address.is_ipv4() { 24 } else { 64 };
             toml += &format!(
-                "[[vip]]\nname = \"{name}\"\naddresses = [\"{address}/24\"]\ninterface = \"eth0\"\nvrid = {vrid}\n\
-                 prefer = [\"{first}\", \"{second}\"]\n{more}\n"
+                "[[vip]]\nname = \"{name}\"\naddresses = [\"{address}/{prefix}\"]\ninterface = \"eth0\"\nvrid = {vrid}\n\
+                 prefer = [\"{first}\", \"{second}\"]\n{more}\n\n"
             );
             // Ten seconds by default, of which these stories have no need.
             toml += if more.contains("preempt") { "\n" } else { "preempt_delay = \"0s\"\n\n" };
         }
-        let binds: Vec<String> = self.vips.iter().map(|v| format!("\"{}:80\"", v.name)).collect();
+        let binds: Vec<String> =
+            self.vips.iter().filter(|v| v.address.is_ipv4()).map(|v| format!("\"{}:80\"", v.name)).collect();
         let Self { vips: _, proxy, binds: more_binds, raw, weight, tail } = self;
         toml += &format!(
             "[proxy]\nengine = \"haproxy\"\n{proxy}\n\n\
@@ -415,11 +423,11 @@ impl Lab {
     // ---- what the kernel and clients say --------------------------------------------------------------------------
 
     /// The balancers on whose interface an address is.
-    pub fn holders(&self, address: Ipv4Addr) -> Vec<&'static str> {
-        let wanted = format!(" {address}/");
+    pub fn holders(&self, address: impl Into<IpAddr>) -> Vec<&'static str> {
+        let wanted = format!(" {}/", address.into());
         [LB1, LB2]
             .into_iter()
-            .filter(|lb| self.net.ip(lb, &["-o", "-4", "addr", "show", "dev", "eth0"]).unwrap().contains(&wanted))
+            .filter(|lb| self.net.ip(lb, &["-o", "addr", "show", "dev", "eth0"]).unwrap().contains(&wanted))
             .collect()
     }
 

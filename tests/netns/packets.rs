@@ -127,3 +127,32 @@ fn the_test_packet_without_a_fault_is_believed() {
     send(&lab, vec![Packet::default().datagram()]);
     lab.eventually("lb1 has heard the stranger", |lab| heard(lab) == before + 5);
 }
+
+/// A client that was given the VIP by mistake, and uses it.
+#[test]
+fn a_duplicate_address_is_told_with_its_hardware_address() {
+    let Some(lab) = Lab::serving("duplicate_address", &Spec::default()) else { return };
+    let link = lab.ip(CLIENT, &["-o", "link", "show", "dev", "eth0"]);
+    let mac = link.split_once("link/ether ").unwrap().1.split(' ').next().unwrap().to_owned();
+    // Ordinary questions of the segment are no claims.
+    always("nothing is wrong", Duration::from_millis(300), || lab.vip(LB1, "www").unwrap().duplicates.is_empty());
+    lab.ip(CLIENT, &["addr", "add", &format!("{WWW}/24"), "dev", "eth0"]);
+    let namespace = lab.namespace(CLIENT);
+    let speaker = std::thread::spawn(move || {
+        net::enter(&namespace).unwrap();
+        let socket = std::net::UdpSocket::bind((WWW, 0)).unwrap();
+        // To hosts that it has to ask for first, with the VIP as the one who asks.
+        for last in 200..210 {
+            socket.send_to(b"x", (Ipv4Addr::new(10, 77, 0, last), 9)).unwrap();
+        }
+    });
+    speaker.join().unwrap();
+    lab.eventually("lb1 names the client", |lab| {
+        let vip = lab.vip(LB1, "www").unwrap();
+        vip.duplicates.iter().any(|d| d.mac == mac && d.address == WWW.to_string())
+            && vip.counters.get("duplicate-address").is_some_and(|n| *n >= 10)
+    });
+    assert_eq!(lab.log(LB1).matches(&format!("{mac} claims {WWW} too")).count(), 1, "once a minute");
+    assert_eq!((lab.holders(WWW), lab.state(LB1, "www")), (vec![LB1], "active".to_owned()));
+    assert!(lab.vip(LB2, "www").unwrap().duplicates.is_empty(), "a backup has nothing to defend");
+}

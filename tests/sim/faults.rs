@@ -5,7 +5,7 @@ use std::time::Duration;
 use vipkeeper::config::Checksum;
 use vipkeeper::node::event::{Request, Signal};
 use vipkeeper::units::{Centis, Priority, Vrid};
-use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
+use vipkeeper::vrrp::packet::{Claim, Outgoing, Seal, build};
 
 use crate::host::Looks;
 use crate::setup::{node_ip, vip_ip};
@@ -142,6 +142,7 @@ fn hostile(world: &mut World, host: usize, vip: usize) {
         interval: Centis::SECOND,
         checksum: Checksum::Rfc9568,
         addresses: &address,
+        seal: Seal::None,
     });
     match world.rng.below(4) {
         0 => bytes[8] = 64,

@@ -90,6 +90,8 @@ pub struct Host {
     pub has_own_address: bool,
     /// An address on the interface that nobody knows.
     pub foreign_address: bool,
+    /// Frames that claim these are heard.
+    pub watched: Vec<IpAddr>,
     /// Last byte of the hardware address.
     pub mac: u8,
     /// Index of the interface; none: it does not exist.
@@ -136,6 +138,7 @@ impl Host {
             slow_checks: Duration::ZERO,
             has_own_address: true,
             foreign_address: false,
+            watched: Vec::new(),
             mac: index as u8,
             link_index: Some(2),
             next_pid: 1000 * (index as u32 + 1),

@@ -31,4 +31,5 @@ mod scenarios;
 mod setup;
 mod sweep;
 mod tracking;
+mod wire;
 mod world;

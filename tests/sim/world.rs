@@ -14,7 +14,7 @@ use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Requ
 use vipkeeper::node::{Effect, Event, Node};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
 use vipkeeper::units::{AddressOptions, Digest, LeaseSecs, Priority, Vrid};
-use vipkeeper::vrrp::packet::{Claim, Outgoing, build};
+use vipkeeper::vrrp::packet::{Claim, Outgoing, Seal, build};
 
 use crate::host::{Host, Leased, Looks, ProxyProcess};
 use crate::journal::Witness;
@@ -227,7 +227,15 @@ impl World {
         {
             witness.begin(node_name(host), loaded.clone(), self.now);
         }
-        let (node, effects) = Node::new(loaded, node_name(host), self.now);
+        let (mut node, mut effects) = Node::new(loaded, node_name(host), self.now);
+        let unix = Duration::from_secs(1_800_000_000) + (self.now - self.start);
+        let clock = Event::WallClockRead { at: self.now, unix };
+        if host == 0
+            && let Some(witness) = &mut self.witness
+        {
+            witness.told(self.now, &clock);
+        }
+        effects.extend(node.handle(self.now, clock));
         self.witness_effects(host, &effects);
         let h = &mut self.hosts[host];
         h.incarnation += 1;
@@ -345,6 +353,7 @@ impl World {
             interval: self.cluster.interval,
             checksum: Checksum::PseudoHeader,
             addresses: &[vip_ip(vip).into()],
+            seal: Seal::None,
         });
         self.inject(host, bytes);
     }
@@ -579,6 +588,7 @@ impl World {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
                 }
                 Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } | Effect::Log(_) => {}
+                Effect::WatchAddresses { addresses, .. } => self.hosts[host].watched = addresses,
                 Effect::ObserveNetwork => {
                     let network = self.hosts[host].network(self.now);
                     let delay = Duration::from_micros(self.rng.between(50, 400)) + self.hosts[host].slow_dumps;
@@ -739,6 +749,15 @@ impl World {
             if frame[28..32] == vip_ip(v).octets() {
                 self.arp[v] = Some(host);
                 self.announced.push((self.now, host));
+            }
+        }
+        for other in (0..self.hosts.len()).filter(|other| *other != host) {
+            let ip = IpAddr::from([frame[28], frame[29], frame[30], frame[31]]);
+            let reached = self.hosts[other].is_connected() && !self.segment.cut.contains(&(host, other));
+            // Elsewhere a node has nothing to say to it.
+            if reached && self.hosts[other].watched.contains(&ip) && self.hosts[other].table.contains_key(&ip) {
+                let (delay, interface, frame) = (Duration::from_micros(60), eth0(), frame.to_vec());
+                self.deliver(other, delay, Event::FrameReceived { interface, frame, at: self.now + delay });
             }
         }
     }

@@ -34,6 +34,8 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         dropped: BTreeMap::new(),
         group: None,
         routing: Vec::new(),
+        speakers: Vec::new(),
+        duplicates: Vec::new(),
     }
 }
 

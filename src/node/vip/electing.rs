@@ -75,7 +75,7 @@ impl Vip {
     pub(super) fn take(&mut self, host: &Host<'_>, steps: Vec<Step>, out: &mut Outbox) {
         for step in steps {
             match step {
-                Step::Advertise(claim) => self.advertise(claim, out),
+                Step::Advertise(claim) => self.advertise(host, claim, out),
                 Step::Reassert { rival } => self.reassert(host.now, rival, out),
                 Step::Turn { from, to, why } => self.turn(host, from, to, why, out),
             }

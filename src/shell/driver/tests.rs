@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{self, Source, Sources};
 use crate::node::event::{Loaded, Request};
 use crate::shell::files::{Target, load};
-use crate::units::{AddressOptions, LeaseSecs, Name, VipAddress};
+use crate::units::{AddressOptions, Family, LeaseSecs, Name, VipAddress};
 
 /// The driver and the far ends of its queues, each with room for one.
 struct Bench {
@@ -121,7 +121,13 @@ fn what_cannot_be_sent_or_opened_comes_back_as_an_event() {
         let effects = vec![
             Effect::Transmit { interface: interface.clone(), source: LOCALHOST, to: LOCALHOST, bytes: vec![0; 20] },
             Effect::Announce { interface: interface.clone(), frame: vec![0; 60] },
-            Effect::OpenInterface { interface: interface.clone(), index: 4711, groups: Vec::new() },
+            Effect::OpenInterface {
+                interface: interface.clone(),
+                index: 4711,
+                families: vec![Family::V4],
+                groups: Vec::new(),
+            },
+            Effect::WatchAddresses { interface: interface.clone(), addresses: vec![LOCALHOST] },
             Effect::CloseInterface { interface: interface.clone() },
         ];
         assert_eq!(bench.driver.execute(effects), None);

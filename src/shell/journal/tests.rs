@@ -3,12 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::units::AddressOptions;
 use crate::config::{Source, Sources};
 use crate::journal::Replay;
 use crate::node::event::{Address, Network};
 use crate::shell::clock;
 use crate::shell::files::{Target, load};
+use crate::units::AddressOptions;
 
 fn loaded() -> (Loaded, Name) {
     let text = include_str!("../start/tests/good.toml").to_owned();

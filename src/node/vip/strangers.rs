@@ -1,0 +1,110 @@
+//! Who else speaks for a VIP: routers that no configuration knows, and hosts that claim its addresses.
+//!
+//! Both lists are bounded, the longest silent entry makes room. They are for people; only the re-announcement follows from
+//! them.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::config::Transport;
+use crate::node::effect::LogLevel;
+use crate::node::outbox::Outbox;
+use crate::node::vip::{Host, Vip};
+use crate::units::Centis;
+use crate::vrrp::arp::Claimed;
+use crate::vrrp::packet::{Advert, Claim};
+use crate::vrrp::router::Role;
+
+/// Entries of each list.
+const STRANGERS_MAX: usize = 8;
+/// A duplicate address is told no more often than this.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// A router that belongs to no node.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::node) struct Speaker {
+    pub(in crate::node) source: IpAddr,
+    pub(in crate::node) claim: Claim,
+    pub(in crate::node) interval: Centis,
+    pub(in crate::node) at: Instant,
+}
+
+/// A host that claimed an address while it was ours.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::node) struct Duplicate {
+    pub(in crate::node) claimed: Claimed,
+    pub(in crate::node) at: Instant,
+}
+
+/// Most recent first.
+#[derive(Debug, Default)]
+pub(in crate::node) struct Strangers {
+    pub(in crate::node) speakers: VecDeque<Speaker>,
+    pub(in crate::node) duplicates: VecDeque<Duplicate>,
+    /// A router spoke: until its next advert is due, its frames are no riddle.
+    explained_until: Option<Instant>,
+    told: Option<Instant>,
+    answered: Option<Instant>,
+}
+
+impl Vip {
+    /// Remembers an accepted advert, and its sender if no node has its address.
+    pub(super) fn note_speaker(&mut self, at: Instant, advert: &Advert) {
+        self.strangers.explained_until = Some(at + advert.interval.duration());
+        let known = match (self.config.transport, advert.source) {
+            // Nobody but a peer was accepted.
+            (Transport::Unicast, _) => true,
+            // IPv6 adverts leave from link-local addresses, which a configuration need not name.
+            (Transport::Multicast(_), IpAddr::V6(_)) => {
+                let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+                self.peers.contains(&advert.source) || !self.peers.iter().any(link_local)
+            }
+            (Transport::Multicast(_), IpAddr::V4(_)) => self.peers.contains(&advert.source),
+        };
+        if known {
+            return;
+        }
+        let speakers = &mut self.strangers.speakers;
+        speakers.retain(|s| s.source != advert.source);
+        speakers.push_front(Speaker { source: advert.source, claim: advert.claim, interval: advert.interval, at });
+        speakers.truncate(STRANGERS_MAX);
+    }
+
+    /// A frame on the wire, received by the kernel at `at`, claims an address for another host.
+    pub(in crate::node) fn claimed(&mut self, host: &Host<'_>, at: Instant, claimed: Claimed, out: &mut Outbox) {
+        let ours = |a: &super::Placed| a.lease.is_present() && a.lease.address().ip() == claimed.ip;
+        let here = self.addresses.iter().any(ours);
+        if !here || self.router.role() != Role::Active || at < self.since {
+            return;
+        }
+        // The frame of a router that was active a moment ago, or believes that it is: the election deals with that.
+        if self.strangers.explained_until.is_some_and(|until| at <= until) {
+            return;
+        }
+        self.count("duplicate-address");
+        let Strangers { duplicates, told, answered, explained_until: _, speakers: _ } = &mut self.strangers;
+        duplicates.retain(|d| d.claimed != claimed);
+        duplicates.push_front(Duplicate { claimed, at });
+        duplicates.truncate(STRANGERS_MAX);
+        if told.is_none_or(|last| host.now >= last + TELL_EVERY) {
+            *told = Some(host.now);
+            let message = format!(
+                "{} claims {} too: another host has this address, or a switch still believes an old place",
+                mac(claimed.mac),
+                claimed.ip
+            );
+            out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
+        }
+        // Both sides may answer each other: no faster than adverts.
+        if answered.is_none_or(|last| host.now >= last + self.config.advert_interval.duration()) {
+            *answered = Some(host.now);
+            self.announcing.wanted = true;
+        }
+    }
+}
+
+/// As people write it.
+pub(in crate::node) fn mac(octets: [u8; 6]) -> String {
+    octets.map(|o| format!("{o:02x}")).join(":")
+}

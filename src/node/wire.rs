@@ -1,0 +1,86 @@
+//! What arrives on the wire, and whose it is.
+
+use std::time::{Duration, Instant};
+
+use crate::node::effect::LogLevel;
+use crate::node::event::{Datagram, Received};
+use crate::node::outbox::Outbox;
+use crate::node::vip::{Host, Vip};
+use crate::node::{Node, Phase};
+use crate::units::{Family, IfName};
+use crate::vrrp::arp;
+use crate::vrrp::packet::{Capture, Reject, parse};
+
+/// A reading of the wall clock. The time of day at any instant follows from it; the shell tells when it was set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WallClock {
+    pub(super) at: Instant,
+    /// Since the epoch.
+    pub(super) unix: Duration,
+}
+
+impl WallClock {
+    pub(super) fn at(self, now: Instant) -> Duration {
+        self.unix + now.saturating_duration_since(self.at)
+    }
+}
+
+impl Node {
+    /// A datagram of VRRP.
+    pub(super) fn hear(&mut self, now: Instant, received: &Received, out: &mut Outbox) {
+        let family = match received.datagram {
+            Datagram::V4(_) => Family::V4,
+            Datagram::V6 { .. } => Family::V6,
+        };
+        let (vrid, parsed) =
+            match parse(&received.datagram, if received.truncated { Capture::Cut } else { Capture::Whole }) {
+                Ok(advert) => (Some(advert.vrid), Ok(advert)),
+                Err(rejected) => (rejected.vrid, Err(rejected.reason)),
+            };
+        let ours = |v: &&mut Vip| {
+            v.interface == received.interface && Some(v.config.vrid) == vrid && v.config.family() == family
+        };
+        if parsed.is_ok() {
+            for vip in self.vips.iter_mut().filter(|v| v.interface == received.interface) {
+                vip.router.link_carries();
+            }
+        }
+        let stopping = matches!(self.phase, Phase::Stopping { .. });
+        let (wall, network) = (self.wall.at(now), &self.observation.network);
+        let host = Host { now, wall, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let (counters, reason) = match (self.vips.iter_mut().find(ours), parsed) {
+            (Some(vip), Ok(advert)) => return vip.hear(&host, received.at.min(now), &advert, out),
+            (Some(vip), Err(reason)) => (&mut vip.dropped, reason),
+            (None, parsed) => {
+                let reason = parsed.err().unwrap_or(Reject::Vrid);
+                (self.dropped.entry(received.interface.clone()).or_default(), reason)
+            }
+        };
+        *counters.entry(reason).or_default() += 1;
+    }
+
+    /// A send that fails because the link is gone shows in the next dump; anything else is worth a line.
+    pub(super) fn transmit_failed(&mut self, interface: &IfName, error: &str, out: &mut Outbox) {
+        self.observation.stale = true;
+        for vip in self.vips.iter_mut().filter(|v| v.interface == *interface) {
+            vip.count("transmits-failed");
+        }
+        out.log(LogLevel::Debug, None, format!("cannot send on {interface}: {error}"));
+    }
+
+    /// A frame that may claim one of our addresses.
+    pub(super) fn see(&mut self, now: Instant, interface: &IfName, frame: &[u8], at: Instant, out: &mut Outbox) {
+        let Some(claimed) = arp::claimed(frame) else { return };
+        let stopping = matches!(self.phase, Phase::Stopping { .. });
+        let (wall, network) = (self.wall.at(now), &self.observation.network);
+        // Through another interface of this host a frame of ours may come back.
+        if network.links.iter().any(|link| link.mac == Some(claimed.mac)) {
+            return;
+        }
+        let host = Host { now, wall, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let there = |v: &&mut Vip| v.addresses.iter().any(|a| a.interface == *interface);
+        for vip in self.vips.iter_mut().filter(there) {
+            vip.claimed(&host, at.min(now), claimed, out);
+        }
+    }
+}
