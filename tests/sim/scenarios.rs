@@ -211,9 +211,9 @@ fn the_cable_is_pulled_and_put_back() {
             8009.01 ms  lb1 + 10.0.0.100
             8009.39 ms  lb2 - 10.0.0.100
             8011.39 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-            8012.39 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
             8015.05 ms  lb1 vip0: notify_master exited 0: /hooks/master
-            8023.05 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+            8019.39 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+            8037.05 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
         "#]],
     );
 }
@@ -258,9 +258,9 @@ fn a_host_hangs_and_comes_back() {
             11008.26 ms  lb1 + 10.0.0.100
             11009.20 ms  lb2 - 10.0.0.100
             11018.29 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            11027.29 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
             11037.95 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-            11038.29 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-            11048.95 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+            11052.95 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }
@@ -369,8 +369,8 @@ fn a_reload_that_kills_the_proxy_brings_back_what_ran_before() {
             3351.27 ms  lb2 - 10.0.0.100
             3361.69 ms  lb1 vip0: notify_master exited 0: /hooks/master
             3368.20 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-            3373.69 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-            3383.20 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+            3378.69 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+            3381.20 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }
@@ -404,9 +404,9 @@ fn an_operator_releases_the_vip_and_takes_it_back() {
             7008.59 ms  lb1 + 10.0.0.100
             7008.85 ms  lb2 - 10.0.0.100
             7023.62 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            7024.62 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
             7027.09 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-            7037.09 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
-            7042.62 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+            7035.09 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }
