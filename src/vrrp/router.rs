@@ -53,6 +53,8 @@ pub struct Heard {
     pub interval: Centis,
     /// When its last advert arrived.
     pub at: Instant,
+    /// When it last gave a sign of life: that advert, or somebody vouched for it later.
+    pub alive_at: Instant,
 }
 
 /// RFC 9568 section 6.4: Initialize, Backup, Active.
@@ -177,10 +179,11 @@ impl Router {
         &self.state
     }
 
-    /// The router last heard as active, if its advert is not older than its own down interval.
+    /// The router last heard as active, if its last sign of life is not older than its own down interval.
     pub fn heard(&self, now: Instant) -> Option<Heard> {
         let speaks = |h: &Heard| h.claim != Claim::Resign;
-        self.heard.filter(speaks).filter(|h| now.saturating_duration_since(h.at) <= h.interval.down(Priority::MIN))
+        let down = |h: &Heard| h.interval.down(Priority::MIN);
+        self.heard.filter(speaks).filter(|h| now.saturating_duration_since(h.alive_at) <= down(h))
     }
 
     /// Name of the state.
@@ -272,10 +275,51 @@ impl Router {
         }
     }
 
+    /// From Backup to Active at once, as if the skew time had ended: the active router names us its successor.
+    pub fn take_over(&mut self, now: Instant, why: &str) -> Vec<Step> {
+        match self.state {
+            State::Backup { priority, .. } => self.activate(now, priority, why.to_owned()),
+            State::Initialize { .. } | State::Active { .. } => Vec::new(),
+        }
+    }
+
+    /// From Active to Backup with a resignation, so that a named successor takes over.
+    ///
+    /// If none does, this router is Active again after its down interval.
+    pub fn relinquish(&mut self, now: Instant, why: &str) -> Vec<Step> {
+        let stalled = self.step_down_after_stall(now);
+        let State::Active { priority, .. } = self.state else { return stalled };
+        let timer = DownTimer { from: now, interval: self.config.interval, wait: Wait::Down };
+        let preempt_from = now + self.preempt_delay();
+        // Whoever was heard before is not who holds the VIP next.
+        self.heard = None;
+        let mut steps = vec![Step::Advertise(Claim::Resign)];
+        steps.extend(self.turn(State::Backup { timer, preempt_from, priority }, why.to_owned()));
+        steps
+    }
+
+    /// A second sign of life of the active router, given at `at`: counts as an advert of it that counts.
+    ///
+    /// Without effect outside Backup, against a router that this one preempts, and after a resignation. Where no advert
+    /// was heard yet, nothing says that its holder is weaker: it is waited for.
+    pub fn vouch(&mut self, now: Instant, at: Instant) {
+        let heard = self.heard;
+        let preempts = heard.is_some_and(|heard| self.preempts(now, heard.claim));
+        let State::Backup { timer, .. } = &mut self.state else { return };
+        if timer.wait == Wait::Skew || preempts {
+            return;
+        }
+        let at = at.min(now);
+        timer.from = timer.from.max(at);
+        if let Some(heard) = &mut self.heard {
+            heard.alive_at = heard.alive_at.max(at);
+        }
+    }
+
     /// An accepted advertisement of this VRID, received by the kernel at `at`.
     pub fn hear(&mut self, now: Instant, at: Instant, source: IpAddr, claim: Claim, interval: Centis) -> Vec<Step> {
         let mut steps = self.step_down_after_stall(now);
-        let heard = Heard { source, claim, interval, at };
+        let heard = Heard { source, claim, interval, at, alive_at: at };
         match (&self.state, claim) {
             (State::Initialize { .. }, Claim::Resign) => self.heard = None,
             (State::Initialize { .. }, Claim::Of(_)) => self.heard = Some(heard),
@@ -398,19 +442,21 @@ impl Router {
 
     /// RFC 9568 section 6.4.2: defer to an advert that counts, let the timer run against one that does not.
     fn defer_or_ignore(&mut self, now: Instant, heard: Heard) {
-        let State::Backup { timer, preempt_from, priority } = &mut self.state else { return };
-        let weaker = match heard.claim {
-            Claim::Of(theirs) => theirs < *priority,
-            Claim::Resign => false,
-        };
-        let preempts = match self.config.preempt {
-            Preempt::Refused => false,
-            Preempt::After(_) => weaker && now >= *preempt_from,
-        };
+        let preempts = self.preempts(now, heard.claim);
+        let State::Backup { timer, .. } = &mut self.state else { return };
         self.heard = Some(heard);
         if !preempts {
             // A v3 backup adopts the interval of the active router (RFC 9568 section 6.4.2).
             *timer = DownTimer { from: heard.at, interval: heard.interval, wait: Wait::Down };
+        }
+    }
+
+    /// Whether a backup lets its timer run against a live router with this claim.
+    fn preempts(&self, now: Instant, theirs: Claim) -> bool {
+        let State::Backup { preempt_from, priority, .. } = self.state else { return false };
+        match self.config.preempt {
+            Preempt::Refused => false,
+            Preempt::After(_) => self.outranks(theirs, priority) && now >= preempt_from,
         }
     }
 

@@ -342,6 +342,79 @@ fn a_router_that_resigned_is_not_shown_as_the_holder() {
     assert_eq!(router.heard(t + ms(11)), None);
 }
 
+#[test]
+fn a_named_successor_takes_over_at_once() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    let steps = router.take_over(t + ms(1), "10.0.0.1 names us its successor");
+    assert_eq!(steps[0], Step::Advertise(claim(100)));
+    assert!(matches!(&steps[1], Step::Turn { from: Role::Backup, to: Role::Active, why } if why.contains("successor")));
+    assert_eq!(router.deadline(), Some(t + ms(1_001)));
+    assert_eq!(router.take_over(t + ms(2), "again"), []);
+    let mut unfit = Router::new(config(), "starting");
+    assert_eq!(unfit.take_over(t, "why"), []);
+    assert_eq!(unfit.role(), Role::Fault);
+}
+
+#[test]
+fn who_relinquishes_resigns_and_listens() {
+    let t = t0();
+    let mut router = active(config(), t);
+    let steps = router.relinquish(t + ms(10), "lb2 takes over");
+    let turn = Step::Turn { from: Role::Active, to: Role::Backup, why: "lb2 takes over".into() };
+    assert_eq!(steps, [Step::Advertise(Claim::Resign), turn]);
+    assert_eq!(router.deadline(), Some(t + ms(10) + down()));
+    assert_eq!(router.relinquish(t + ms(11), "again"), []);
+    // The successor did not come: the VIP is not left alone.
+    let steps = router.tick(t + ms(10) + down());
+    assert!(matches!(&steps[1], Step::Turn { to: Role::Active, why, .. } if why == "nobody is active"), "{steps:?}");
+}
+
+#[test]
+fn who_hung_does_not_resign_for_a_successor() {
+    let t = t0();
+    let mut router = active(config(), t);
+    let steps = router.relinquish(t + down() + ms(1), "lb2 takes over");
+    assert!(matches!(&steps[..], [Step::Turn { to: Role::Backup, why, .. }] if why.contains("hung")), "{steps:?}");
+}
+
+#[test]
+fn a_vouched_holder_is_waited_for_as_one_that_speaks() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    router.vouch(t + ms(3_000), t + ms(2_999));
+    assert_eq!(router.deadline(), Some(t + ms(2_999) + down()));
+    assert_eq!(router.heard(t + ms(6_000)).map(|h| h.source), Some(LOW));
+    // One that was under way for long takes nothing back, one from the future gives nothing.
+    router.vouch(t + ms(3_100), t + ms(1_000));
+    assert_eq!(router.deadline(), Some(t + ms(2_999) + down()));
+    router.vouch(t + ms(3_100), t + ms(60_000));
+    assert_eq!(router.deadline(), Some(t + ms(3_100) + down()));
+}
+
+#[test]
+fn nobody_vouches_for_who_is_preempted_or_resigned() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(99));
+    router.vouch(t + ms(3_000), t + ms(3_000));
+    assert_eq!(router.deadline(), Some(t + down()), "it is preempted");
+    let mut router = backup(config(), t);
+    hear(&mut router, t, LOW, claim(200));
+    hear(&mut router, t + ms(10), LOW, Claim::Resign);
+    let due = router.deadline();
+    router.vouch(t + ms(11), t + ms(11));
+    assert_eq!(router.deadline(), due, "it has resigned");
+    let mut router = backup(config(), t);
+    router.vouch(t + ms(500), t + ms(500));
+    assert_eq!(router.deadline(), Some(t + ms(500) + down()), "it was never heard, so it may be the stronger one");
+    let mut router = active(config(), t);
+    router.vouch(t + ms(500), t + ms(500));
+    assert_eq!(router.deadline(), Some(t + ms(1_000)));
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Wait(u64),
@@ -349,6 +422,9 @@ enum Op {
     Hear(u8, u8, u16),
     Claim(u8),
     Abstain,
+    TakeOver,
+    Relinquish,
+    Vouch(u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -358,6 +434,9 @@ fn op() -> impl Strategy<Value = Op> {
         (1u8..=3, 0u8..=255, 1u16..=200).prop_map(|(s, p, i)| Op::Hear(s, p, i)),
         (1u8..=254).prop_map(Op::Claim),
         Just(Op::Abstain),
+        Just(Op::TakeOver),
+        Just(Op::Relinquish),
+        (0u64..5_000).prop_map(Op::Vouch),
     ]
 }
 
@@ -377,6 +456,9 @@ proptest! {
                     router.hear(now, now, Ipv4Addr::new(10, 0, 0, s).into(), claim, Centis::new(i).unwrap())
                 }
                 Op::Claim(p) => { entitled = true; router.entitle(now, Entitlement::Claim(prio(p))) }
+                Op::TakeOver => router.take_over(now, "named"),
+                Op::Relinquish => router.relinquish(now, "asked"),
+                Op::Vouch(ago) => { router.vouch(now, now.checked_sub(ms(ago)).unwrap_or(now)); Vec::new() }
                 Op::Abstain => { entitled = false; router.entitle(now, Entitlement::Abstain("no".into())) }
             };
             // Never active without being entitled; every change of role is told exactly once.
