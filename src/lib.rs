@@ -20,6 +20,8 @@ pub mod hooks;
 pub mod proxy;
 pub mod vrrp;
 
+pub mod peer;
+
 pub mod node;
 
 pub mod shell;

@@ -2,7 +2,7 @@
 //!
 //! Nothing is believed until its outcome comes back as an [`Event`](super::Event).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::hooks::HookRun;
@@ -13,7 +13,7 @@ use crate::units::{AddressOptions, IfName, LeaseSecs, VipAddress};
 /// In the order in which they must be carried out.
 pub type Effects = Vec<Effect>;
 
-/// Something to be done. The shell executes `Transmit`, `Announce`, `OpenInterface` and `CloseInterface`
+/// Something to be done. The shell executes `Transmit`, `Announce`, `SendHello` and what opens and closes their sockets
 /// itself and at once; the others go to the worker of their resource and never delay the former.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -49,6 +49,19 @@ pub enum Effect {
     CloseInterface {
         /// Its name.
         interface: IfName,
+    },
+    /// Open the sockets for hellos, one on each of these own addresses whether it is there yet or not; replaces earlier
+    /// ones. None: close them. Answered by `HelloOpened`.
+    OpenHello {
+        /// Where.
+        bind: Vec<SocketAddr>,
+    },
+    /// Send a hello. Lost like any datagram where that is not possible.
+    SendHello {
+        /// To whom.
+        to: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
     },
     /// Dump links and addresses: answered by `NetworkObserved`.
     ObserveNetwork,

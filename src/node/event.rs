@@ -2,11 +2,13 @@
 //!
 //! Any event is legal in any state; the shell never decides what one means.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::node::effect::LogLine;
+use crate::peer::PeerKey;
 use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
 use crate::units::{Family, IfName, Name};
@@ -23,6 +25,20 @@ pub enum Event {
     PacketReceived(Received),
     /// The whole state of links and addresses, from a complete dump.
     NetworkObserved(Network),
+    /// A datagram arrived on the port of hellos, whatever its quality.
+    HelloReceived {
+        /// Its source.
+        from: SocketAddr,
+        /// What arrived; what is longer than the receive buffer was cut.
+        bytes: Vec<u8>,
+        /// When the kernel received it.
+        at: Instant,
+    },
+    /// Outcome of [`super::Effect::OpenHello`].
+    HelloOpened {
+        /// What is wrong, for people.
+        result: Result<(), String>,
+    },
     /// Links or addresses changed (monitor message, or an overrun): the picture is stale.
     NetworkChanged,
     /// Outcome of [`super::Effect::OpenInterface`].
@@ -191,6 +207,10 @@ pub struct Loaded {
     pub config: Arc<Config>,
     /// The proxy's configuration text.
     pub rendered: Arc<Rendered>,
+    /// The key that the nodes share; without one they do not talk beside VRRP.
+    pub key: Option<PeerKey>,
+    /// Why there is no key although the configuration names one, or what is wrong with its file.
+    pub key_note: Option<LogLine>,
 }
 
 /// Numbers a request of the control socket.

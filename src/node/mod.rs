@@ -9,6 +9,7 @@ pub mod effect;
 mod entitlement;
 pub mod event;
 mod outbox;
+mod peering;
 mod proxying;
 mod report;
 pub mod status;
@@ -24,11 +25,13 @@ pub use status::Status;
 
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
-use crate::node::entitlement::{Facts, entitlement};
+use crate::node::entitlement::{Facts, WithoutProxy, entitlement};
 use crate::node::event::{HookOutcome, Loaded, Network, OpId, Received, Request, RequestId, Signal};
 use crate::node::outbox::{Ops, Outbox};
+use crate::node::peering::Peering;
 use crate::node::proxying::Proxying;
 use crate::node::vip::{Host, Placed, Released, Seen, Vip};
+use crate::peer::Incarnation;
 use crate::units::{Family, IfName, Name};
 use crate::vrrp::packet::{Capture, Reject, parse};
 use crate::vrrp::router::Role;
@@ -121,6 +124,7 @@ pub struct Node {
     interfaces: BTreeMap<IfName, Interface>,
     proxying: Proxying,
     vips: Vec<Vip>,
+    peering: Peering,
     changes: Changes,
     dropped: BTreeMap<IfName, BTreeMap<Reject, u64>>,
     ready: bool,
@@ -132,13 +136,17 @@ pub struct Node {
 
 impl Node {
     /// A node that starts at `now`. `me` is one of the configuration's nodes; any other takes part in no VIP.
-    pub fn new(loaded: Loaded, me: Name, now: Instant) -> (Self, Effects) {
+    /// `incarnation` is a random number that no other process of this node ever had.
+    pub fn new(loaded: Loaded, me: Name, incarnation: Incarnation, now: Instant) -> (Self, Effects) {
         let mut ops = Ops::default();
         let mut out = Outbox::default();
         let proxying = Proxying::new(&loaded, now, &mut ops, &mut out);
         let vips = loaded.config.vips.iter().filter_map(|v| Vip::new(v, &loaded.config, &me, now)).collect();
+        let mut peering = Peering::new(me.clone(), incarnation);
+        peering.configure(now, &loaded, &mut out);
         let mut node = Self {
             me,
+            peering,
             loaded,
             loaded_at: now,
             started_at: now,
@@ -190,6 +198,7 @@ impl Node {
         };
         let inherit = self.vips.iter().any(Vip::is_undecided).then_some(self.started_at + INHERIT_WITHIN);
         vips.chain(self.proxying.deadlines())
+            .chain(self.peering.deadline())
             .chain(self.changes.deadline().map(|at| (at, "the configuration is to be read")))
             .chain(observe.map(|at| (at, "links and addresses are to be looked at")))
             .chain(reopen)
@@ -204,6 +213,8 @@ impl Node {
             Event::Tick => {}
             Event::PacketReceived(received) => self.hear(now, &received, out),
             Event::NetworkObserved(network) => self.observed(now, network, out),
+            Event::HelloReceived { from, bytes, at } => self.hello_received(now, from, &bytes, at, out),
+            Event::HelloOpened { result } => self.hello_opened(now, result, out),
             Event::NetworkChanged => self.observation.stale = true,
             Event::InterfaceOpened { interface, result } => self.opened(now, &interface, result, out),
             Event::AddressInstalled { op, result } => {
@@ -249,6 +260,7 @@ impl Node {
         self.proxying.probe(now, &mut self.ops, out);
         self.settle_interfaces(now, out);
         self.settle_vips(now, judge, out);
+        self.settle_peering(now, out);
         if let Some(op) = self.changes.due(now, &mut self.ops) {
             out.push(Effect::LoadConfig { op });
         }
@@ -260,10 +272,12 @@ impl Node {
     fn settle_vips(&mut self, now: Instant, judge: Judge, out: &mut Outbox) {
         let stopping = matches!(self.phase, Phase::Stopping { .. });
         let adopting = self.proxying.may_be_adopting();
+        let failed_since = self.proxying.health.failed_since();
         for vip in &mut self.vips {
             let link = self.observation.network.link(&vip.interface);
             let network = &self.observation.network;
-            let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+            let (hooks, peering, proxy) = (&self.loaded.config.hooks, &self.peering, self.proxying.verdict());
+            let host = Host { now, network, hooks, stopping, me: &self.me, peering, proxy };
             vip.forget(now);
             vip.weights = self.proxying.weights(&vip.config.track);
             let socket = match self.interfaces.get(&vip.interface).map(|i| &i.socket) {
@@ -280,7 +294,8 @@ impl Node {
                 source: vip.source(),
                 socket,
                 refused: vip.refused(),
-                proxy: self.proxying.verdict(),
+                proxy,
+                without_proxy: vip.without_proxy(&host, failed_since),
                 base: vip.base,
                 weights: &vip.weights,
             };
@@ -294,11 +309,13 @@ impl Node {
             if judge == Judge::Timers {
                 vip.tick(&host, out);
             }
+            vip.settle_handover(&host, failed_since, out);
             let opening = link.is_some() && socket == Ok(false);
             if stopping || (self.observation.seen && self.proxying.settled && !opening) {
                 vip.tell_at_rest(&host, out);
             }
             vip.act(&host, &mut self.ops, out);
+            vip.tell_holding();
         }
         let before = self.vips.len();
         self.vips.retain(|vip| vip.farewell.is_none() || !vip.is_gone());
@@ -444,7 +461,8 @@ impl Node {
             return;
         };
         let network = &self.observation.network;
-        let host = Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let (hooks, peering, proxy) = (&self.loaded.config.hooks, &self.peering, self.proxying.verdict());
+        let host = Host { now, network, hooks, stopping, me: &self.me, peering, proxy };
         vip.hear(&host, received.at.min(now), &advert, out);
     }
 
@@ -560,15 +578,15 @@ impl Node {
 
     /// What must hold after every turn that ended with a tick where one was due; the simulation asks after each.
     pub fn check_invariants(&self, now: Instant) -> Result<(), String> {
+        let host = self.host(now);
         for vip in &self.vips {
-            let stopping = matches!(self.phase, Phase::Stopping { .. });
-            let network = &self.observation.network;
-            vip.check(&Host { now, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me })?;
+            vip.check(&host)?;
             let active = vip.router.role() == Role::Active;
-            if active && stopping {
+            if active && host.stopping {
                 return Err(format!("{} is active while vipkeeper stops", vip.config.name));
             }
-            if active && self.proxying.verdict() != &crate::proxy::health::Verdict::Healthy {
+            let grace = vip.without_proxy(&host, self.proxying.health.failed_since());
+            if active && *host.proxy != crate::proxy::health::Verdict::Healthy && grace == WithoutProxy::Leave {
                 return Err(format!("{} is active although the proxy has failed", vip.config.name));
             }
         }

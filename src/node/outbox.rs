@@ -6,6 +6,7 @@ use crate::node::event::OpId;
 /// Collects effects: what goes onto the wire first, then addresses, then everything that may take its time.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    first: Effects,
     wire: Effects,
     addresses: Effects,
     rest: Effects,
@@ -16,6 +17,8 @@ impl Outbox {
         match effect {
             Effect::Transmit { .. }
             | Effect::Announce { .. }
+            | Effect::OpenHello { .. }
+            | Effect::SendHello { .. }
             | Effect::OpenInterface { .. }
             | Effect::CloseInterface { .. } => self.wire.push(effect),
             Effect::Install { .. } | Effect::Withdraw { .. } => self.addresses.push(effect),
@@ -33,13 +36,20 @@ impl Outbox {
         }
     }
 
+    /// A hello that must be there before the adverts of this turn: a successor learns that it is one before the others
+    /// learn that there is nobody.
+    pub(super) fn push_first(&mut self, effect: Effect) {
+        self.first.push(effect);
+    }
+
     pub(super) fn log(&mut self, level: LogLevel, vip: Option<&str>, message: impl Into<String>) {
         let line = LogLine { level, vip: vip.map(str::to_owned), message: message.into() };
         self.push(Effect::Log(line));
     }
 
     pub(super) fn into_effects(self) -> Effects {
-        let mut all = self.wire;
+        let mut all = self.first;
+        all.extend(self.wire);
         all.extend(self.addresses);
         all.extend(self.rest);
         all

@@ -7,7 +7,7 @@ use crate::addrs::LeasedAddress;
 use crate::node::effect::Effect;
 use crate::node::outbox::Outbox;
 use crate::node::status::{ConfigStatus, Holder, ProxyStatus, ReloadStatus, Status, TransitionStatus, VipStatus};
-use crate::node::vip::Vip;
+use crate::node::vip::{Host, Vip};
 use crate::node::{Node, Phase};
 use crate::proxy::health::Verdict;
 use crate::units::Family;
@@ -40,8 +40,16 @@ impl Node {
             },
             proxy: self.proxy_status(now),
             vips: self.vips.iter().map(|vip| self.vip_status(now, vip)).collect(),
-            dropped: self.dropped.iter().map(|(name, counters)| (name.to_string(), by_name(counters))).collect(),
+            dropped: self.all_dropped(),
+            peers: self.peer_status(now),
+            peers_note: self.peering.trouble(),
         }
+    }
+
+    fn all_dropped(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let by_interface = self.dropped.iter().map(|(name, counters)| (name.to_string(), by_name(counters)));
+        let hellos = self.hellos_dropped();
+        by_interface.chain((!hellos.is_empty()).then(|| ("hellos".to_owned(), hellos))).collect()
     }
 
     fn proxy_status(&self, now: Instant) -> ProxyStatus {
@@ -97,6 +105,19 @@ impl Node {
             transitions: transitions.collect(),
             counters: vip.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
             dropped: by_name(&vip.dropped),
+            troubles: vip.peer_troubles(&self.host(now)),
+        }
+    }
+
+    pub(super) fn host(&self, now: Instant) -> Host<'_> {
+        Host {
+            now,
+            network: &self.observation.network,
+            hooks: &self.loaded.config.hooks,
+            stopping: matches!(self.phase, Phase::Stopping { .. }),
+            me: &self.me,
+            peering: &self.peering,
+            proxy: self.proxying.verdict(),
         }
     }
 

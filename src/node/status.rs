@@ -27,6 +27,12 @@ pub struct Status {
     pub vips: Vec<VipStatus>,
     /// Packets that were dropped before they could be attributed to a VIP, by interface, then by reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The other nodes, as far as they talk to this one beside VRRP, by name; empty: plain VRRP.
+    #[serde(default)]
+    pub peers: Vec<PeerStatus>,
+    /// Why there are none although the configuration wants them, or what is wrong with the key or the sockets.
+    #[serde(default)]
+    pub peers_note: Option<String>,
 }
 
 /// The configuration in force.
@@ -115,6 +121,44 @@ pub struct VipStatus {
     pub counters: BTreeMap<String, u64>,
     /// Packets for this VRID that were dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// What a human should look at, in words that name the cause and the host.
+    #[serde(default)]
+    pub troubles: Vec<String>,
+}
+
+/// Another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Milliseconds since its last hello that counted.
+    pub heard_ms_ago: Option<u64>,
+    /// `fresh`, `silent` (heard once), `proving` (something arrives, but it has not proved to be no recording) or
+    /// `unknown`.
+    pub state: String,
+    /// It has the same configuration in force.
+    pub same_config: Option<bool>,
+    /// What it said of our VIPs last.
+    pub vips: Vec<PeerVipStatus>,
+    /// Hellos in its name or from its address that were dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// A VIP as another node sees itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerVipStatus {
+    /// Name.
+    pub name: String,
+    /// `active`, `backup` or `fault`.
+    pub state: String,
+    /// Priority; none: it abstains.
+    pub priority: Option<u8>,
+    /// It could serve.
+    pub fit: bool,
+    /// Why it could not; empty when fit.
+    pub why: String,
 }
 
 /// Who holds a VIP.

@@ -1,6 +1,8 @@
 //! One VIP on this node: its router, its addresses, its announcements and its hooks.
 
 mod announcing;
+mod handover;
+mod host;
 mod placed;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -8,13 +10,16 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::addrs::{AddressNews, AddressStep, Answer, Presence, Want};
-use crate::config::{Config, HookSettings, Transport, VipConfig};
+use crate::config::{Config, Transport, VipConfig};
 use crate::hooks::{self, HookQueue, HookState};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Network, OpId};
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::vip::announcing::Announcing;
+use crate::node::vip::handover::Handover;
+pub(super) use crate::node::vip::host::Host;
 pub(super) use crate::node::vip::placed::Placed;
+use crate::peer::VipId;
 use crate::units::{Family, IfName, LeaseSecs, Name, Priority};
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
 use crate::vrrp::router::{Company, Entitlement, Role, Router, RouterConfig, State, Step};
@@ -79,21 +84,13 @@ pub(super) struct Vip {
     pub(super) counters: BTreeMap<&'static str, u64>,
     pub(super) dropped: BTreeMap<Reject, u64>,
     pub(super) weights: Vec<(String, i32)>,
+    pub(super) handover: Handover,
 }
 
 /// Given up by an operator.
 #[derive(Debug, Clone)]
 pub(super) struct Released {
     pub(super) until: Option<Instant>,
-}
-
-/// What a VIP needs to know of its host in a turn.
-pub(super) struct Host<'a> {
-    pub(super) now: Instant,
-    pub(super) network: &'a Network,
-    pub(super) hooks: &'a HookSettings,
-    pub(super) stopping: bool,
-    pub(super) me: &'a Name,
 }
 
 impl Vip {
@@ -128,6 +125,7 @@ impl Vip {
             counters: BTreeMap::new(),
             dropped: BTreeMap::new(),
             weights: Vec::new(),
+            handover: Handover::new(VipId::of(&config.name)),
             config: config.clone(),
         })
     }
@@ -139,7 +137,6 @@ impl Vip {
             self.base = *base;
         }
         self.peers = peers(config, all, me);
-        self.router.configure(now, router_config(config, &self.peers, self.source));
         let mut kept = Vec::new();
         for address in &config.addresses {
             let wanted = Placed::new(address, &self.interface, me, now);
@@ -153,6 +150,8 @@ impl Vip {
         self.addresses = kept;
         let renamed = self.config.name != config.name;
         self.config = config.clone();
+        self.handover.id = VipId::of(&config.name);
+        self.configure_router(now);
         renamed
     }
 
@@ -250,7 +249,7 @@ impl Vip {
         if source != self.source {
             self.lost_source = self.source;
             self.source = source;
-            self.router.configure(now, router_config(&self.config, &self.peers, source));
+            self.configure_router(now);
         }
     }
 
@@ -310,6 +309,7 @@ impl Vip {
             // Told, not dropped: a rolling change of the address list must not end in two active routers.
             self.count("adverts-with-other-addresses");
         }
+        self.handover.heard(host.now, at, advert.source, advert.claim);
         let steps = self.router.hear(host.now, at, advert.source, advert.claim, advert.interval);
         self.take(host, steps, out);
     }
@@ -355,16 +355,24 @@ impl Vip {
     }
 
     fn take(&mut self, host: &Host<'_>, steps: Vec<Step>, out: &mut Outbox) {
+        let mut said = None;
         for step in steps {
             match step {
-                Step::Advertise(claim) => self.advertise(claim, out),
+                Step::Advertise(claim) => {
+                    said = Some(claim);
+                    self.handover.spoke(host.now, claim);
+                    self.advertise(claim, out);
+                }
                 Step::Reassert { rival } => {
                     self.count("rivals-heard");
                     let message = format!("{rival} claims the VIP with less right: asserting and announcing again");
                     out.log(LogLevel::Info, Some(self.config.name.as_str()), message);
                     self.announcing.wanted = true;
                 }
-                Step::Turn { from, to, why } => self.turn(host, from, to, why, out),
+                Step::Turn { from, to, why } => {
+                    self.turn(host, from, to, why, out);
+                    self.changed_role(host, from, to, said);
+                }
             }
         }
     }
@@ -454,6 +462,12 @@ impl Vip {
     }
 
     fn want(&self) -> Want {
+        if self.handover.lingers() {
+            return Want::AsIs;
+        }
+        if self.farewell.is_some() {
+            return Want::Absent;
+        }
         match (self.router.role(), self.inheritance) {
             (Role::Active, _) => Want::Present,
             (Role::Backup, _) | (Role::Fault, Inheritance::Settled) => Want::Absent,
@@ -463,7 +477,7 @@ impl Vip {
 
     /// Requests what the addresses need, announces what is due, starts the next hook.
     pub(super) fn act(&mut self, host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
-        let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
+        let want = self.want();
         let lease = LeaseSecs::for_interval(self.config.advert_interval);
         let ours = self.addresses.iter_mut().map(|a| (a, want));
         for (placed, want) in ours.chain(self.leaving.iter_mut().map(|a| (a, Want::Absent))) {
@@ -531,7 +545,7 @@ impl Vip {
             Role::Active => (at, "the next advert is due"),
             Role::Backup | Role::Fault => (at, "the active router may be gone"),
         });
-        let want = if self.farewell.is_some() { Want::Absent } else { self.want() };
+        let want = self.want();
         let ours = self.addresses.iter().map(move |a| (a, want));
         let leaving = self.leaving.iter().map(|a| (a, Want::Absent));
         let linked = ours.chain(leaving).filter(|(a, _)| a.link(network).is_some());
@@ -541,7 +555,8 @@ impl Vip {
         let released = self.released.as_ref().and_then(|r| r.until).map(|at| (at, "a release ends"));
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         let refused = refused.map(|at| (at, "an address may be tried again"));
-        election.into_iter().chain(leases).chain(arp).chain(released).chain(refused)
+        let handover = self.handover.deadline().map(|at| (at, "a hand-over goes on"));
+        election.into_iter().chain(leases).chain(handover).chain(arp).chain(released).chain(refused)
     }
 
     /// What must hold after every turn.

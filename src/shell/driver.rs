@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::clock::{self, Alarm};
 use super::control::Call;
 use super::files::FileOp;
+use super::hello_socket::{Arrived, HelloSocket};
 use super::netlink::AddressOp;
 use super::systemd::{self, Watchdog};
 use super::vrrp_socket::VrrpSocket;
@@ -33,6 +34,9 @@ use crate::units::IfName;
 /// than a router sends while its peer hangs for seconds at the shortest interval, so that no deadline is judged
 /// before an advert that was waiting.
 const PACKETS_PER_TURN: usize = 512;
+
+/// The same for hellos, which come once a second from each peer.
+const HELLOS_PER_TURN: usize = 256;
 
 /// Events handled in one turn; the rest waits in the queue, which then holds the workers back.
 const EVENTS_PER_TURN: usize = 256;
@@ -102,6 +106,7 @@ impl Signals {
 pub(crate) struct Driver {
     node: Node,
     sockets: Vec<VrrpSocket>,
+    hello_sockets: Vec<HelloSocket>,
     alarm: Alarm,
     watchdog: Option<Watchdog>,
     signals: Signals,
@@ -124,6 +129,7 @@ impl Driver {
         Ok(Self {
             node,
             sockets: Vec::new(),
+            hello_sockets: Vec::new(),
             alarm: Alarm::new()?,
             watchdog: Watchdog::from_environment(clock::now()),
             signals: Signals::new()?,
@@ -173,10 +179,12 @@ impl Driver {
 
     /// Waits until there is something to do. Sockets come last: a flood of packets must not hide the rest.
     async fn wait(&mut self) -> io::Result<()> {
-        let sockets = &self.sockets;
+        let (sockets, hello_sockets) = (&self.sockets, &self.hello_sockets);
         let readable = poll_fn(|context| {
             // All are asked, so that each registers for its own wake-up.
-            sockets.iter().fold(Poll::Pending, |result, socket| match (result, socket.poll_readable(context)) {
+            let vrrp: Vec<_> = sockets.iter().map(|s| s.poll_readable(context)).collect();
+            let all = vrrp.into_iter().chain(hello_sockets.iter().map(|s| s.poll_readable(context)));
+            all.fold(Poll::Pending, |result, socket| match (result, socket) {
                 (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
                 (Poll::Ready(Ok(())), _) | (_, Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
                 (Poll::Pending, Poll::Pending) => Poll::Pending,
@@ -240,6 +248,7 @@ impl Driver {
                 }
             }
         }
+        self.receive_hellos(&mut effects);
         for _ in 0..EVENTS_PER_TURN {
             let Some(event) = self.backlog.pop_front().or_else(|| self.inlets.events.try_recv().ok()) else { break };
             effects.extend(self.node.handle(clock::now(), event));
@@ -254,12 +263,31 @@ impl Driver {
         effects
     }
 
+    fn receive_hellos(&mut self, effects: &mut Effects) {
+        for socket in &mut self.hello_sockets {
+            for taken in 1..=HELLOS_PER_TURN {
+                self.flooded |= taken == HELLOS_PER_TURN;
+                match socket.receive() {
+                    Ok(Some(Arrived { from, bytes, at })) => {
+                        tracing::trace!(%from, "received a hello");
+                        effects.extend(self.node.handle(clock::now(), Event::HelloReceived { from, bytes, at }));
+                    }
+                    Ok(None) => break,
+                    // A peer that is not there says so by ICMP: it is silent either way.
+                    Err(error) => tracing::debug!(address = %socket.address(), %error, "cannot receive hellos"),
+                }
+            }
+        }
+    }
+
     /// Executes or hands on, in order; the status with which to end, if that was among them.
     fn execute(&mut self, effects: Effects) -> Option<u8> {
         for effect in effects {
             match effect {
                 Effect::Transmit { interface, source, to, bytes } => self.transmit(interface, source, to, &bytes),
                 Effect::Announce { interface, frame } => self.announce(interface, &frame),
+                Effect::OpenHello { bind } => self.open_hello(&bind),
+                Effect::SendHello { to, bytes } => self.send_hello(to, &bytes),
                 Effect::OpenInterface { interface, index, groups } => self.open(interface, index, &groups),
                 Effect::CloseInterface { interface } => self.sockets.retain(|s| *s.interface() != interface),
                 Effect::ObserveNetwork => self.outlets.observe.notify_one(),
@@ -332,6 +360,23 @@ impl Driver {
         self.sockets.retain(|s| *s.interface() != interface);
         let result = VrrpSocket::open(&interface, index, groups).map(|socket| self.sockets.push(socket));
         self.backlog.push_back(Event::InterfaceOpened { interface, result });
+    }
+
+    fn open_hello(&mut self, bind: &[SocketAddr]) {
+        // First, since the new ones may have the same addresses.
+        self.hello_sockets.clear();
+        let opened: Result<Vec<_>, String> = bind.iter().map(|address| HelloSocket::open(*address)).collect();
+        let result = opened.map(|sockets| self.hello_sockets = sockets);
+        self.backlog.push_back(Event::HelloOpened { result });
+    }
+
+    fn send_hello(&self, to: SocketAddr, bytes: &[u8]) {
+        let socket = self.hello_sockets.iter().find(|s| s.address().is_ipv4() == to.is_ipv4());
+        match socket.map(|socket| socket.send(to, bytes)) {
+            Some(Ok(())) => tracing::trace!(%to, "sent a hello"),
+            Some(Err(error)) => tracing::debug!(%to, %error, "cannot send a hello"),
+            None => tracing::debug!(%to, "no socket for hellos"),
+        }
     }
 
     fn change_address(&mut self, op: AddressOp) {

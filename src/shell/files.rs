@@ -3,6 +3,7 @@
 //! Everything here blocks, so it runs at start or on a thread for such things; nothing here decides what to do with a
 //! configuration. What a text means is `config`'s business.
 
+pub mod key_file;
 pub mod last_good;
 pub mod watch;
 
@@ -258,7 +259,8 @@ fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result
         template: template.as_deref(),
     };
     let rendered = render::render(&input).map_err(|e| e.to_string())?;
-    Ok(Loaded { config: Arc::new(config), rendered: Arc::new(rendered) })
+    let (key, key_note) = key_file::read(&config);
+    Ok(Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note })
 }
 
 /// Where the user's template would be.

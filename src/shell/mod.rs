@@ -11,6 +11,7 @@
 //! | 4 | this node is already running |
 
 pub mod clock;
+pub mod hello_socket;
 pub mod vrrp_socket;
 
 pub mod netlink;
@@ -40,8 +41,6 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::node::Node;
-use crate::node::event::Loaded;
-use crate::units::Name;
 
 pub(crate) use workers::stats_socket_path;
 
@@ -109,7 +108,8 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let (workers, inlets, outlets) =
         workers::spawn(workers::Plan { setup, runtime_dir, me: &me, loaded: &loaded, sources, target, reading })?;
     schedule();
-    let (mut node, mut effects) = node(loaded, me);
+    let incarnation = files::key_file::incarnation().context("the kernel gives no random number")?;
+    let (mut node, mut effects) = Node::new(loaded, me, incarnation, clock::now());
     if let Some(report) = broken {
         effects.extend(node.handle(clock::now(), crate::node::Event::StartedWithLastGood { report }));
     }
@@ -117,10 +117,6 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let (status, events) = driver.run(effects).await.context("the driver failed")?;
     workers.end(events).await;
     Ok(status)
-}
-
-fn node(loaded: Loaded, me: Name) -> (Node, crate::node::Effects) {
-    Node::new(loaded, me, clock::now())
 }
 
 /// After the workers were started; they inherit nothing of it either way.

@@ -40,6 +40,8 @@ fn status() -> Status {
         },
         vips: Vec::new(),
         dropped: BTreeMap::new(),
+        peers: Vec::new(),
+        peers_note: None,
     }
 }
 

@@ -65,7 +65,7 @@ fn report(rule: &str, findings: &[String]) {
 
 /// Which modules of the crate each module may name. `units` is everybody's.
 fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
-    let table: [(&str, &[&str]); 10] = [
+    let table: [(&str, &[&str]); 11] = [
         ("units", &[]),
         ("config", &[]),
         ("render", &["config"]),
@@ -73,19 +73,29 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("proxy", &["config", "render"]),
         ("addrs", &["config"]),
         ("hooks", &["config"]),
-        ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks"]),
-        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "node"]),
-        ("cli", &["config", "render", "proxy", "node", "shell"]),
+        ("peer", &["config", "vrrp"]),
+        ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "peer"]),
+        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "peer", "node"]),
+        ("cli", &["config", "render", "proxy", "peer", "node", "shell"]),
     ];
     BTreeMap::from(table)
 }
 
 /// Parts of the shell that only a running node may use, not the command line.
-const NODE_ONLY: [&str; 8] =
-    ["driver", "hook_runner", "netlink", "process", "stats_socket", "systemd", "vrrp_socket", "workers"];
+const NODE_ONLY: [&str; 9] = [
+    "driver",
+    "hello_socket",
+    "hook_runner",
+    "netlink",
+    "process",
+    "stats_socket",
+    "systemd",
+    "vrrp_socket",
+    "workers",
+];
 
 /// Modules without IO, time and chance.
-const PURE: [&str; 8] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "node"];
+const PURE: [&str; 9] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "peer", "node"];
 
 /// What a pure module must not name.
 const IMPURE: [&str; 26] = [

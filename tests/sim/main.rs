@@ -21,6 +21,7 @@
 mod faults;
 mod host;
 mod net;
+mod peers;
 mod regressions;
 mod rng;
 mod scenarios;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use vipkeeper::config::*;
 use vipkeeper::node::event::Loaded;
+use vipkeeper::peer::PeerKey;
 use vipkeeper::render::Rendered;
 use vipkeeper::units::*;
 
@@ -17,6 +18,17 @@ pub struct Cluster {
     pub interval: Centis,
     pub preempt: Preempt,
     pub unicast: bool,
+    /// Nodes that have the shared key; the others speak plain VRRP.
+    pub keyed: Vec<bool>,
+    /// How long a VIP stays without its proxy when nobody else is fit.
+    pub grace: Duration,
+}
+
+impl Cluster {
+    /// Every node has the key.
+    pub fn with_key(self) -> Self {
+        Self { keyed: vec![true; self.nodes], ..self }
+    }
 }
 
 pub fn node_name(i: usize) -> Name {
@@ -29,6 +41,12 @@ pub fn node_ip(i: usize) -> Ipv4Addr {
 
 pub fn vip_ip(v: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, 100 + v as u8)
+}
+
+pub const HELLO_PORT: u16 = 5112;
+
+pub fn key() -> PeerKey {
+    PeerKey::new([7; 32])
 }
 
 pub fn eth0() -> IfName {
@@ -53,7 +71,7 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         down_multiplier: 3,
         link_hold: Duration::ZERO,
         on_release: OnRelease::Reset,
-        grace: Duration::ZERO,
+        grace: cluster.grace,
         accept: Accept::Yes,
         vmac: Vmac::Off,
         interfaces: names().map(|n| (n, eth0())).collect(),
@@ -78,7 +96,7 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
 }
 
 /// Configuration number `version` as a file on disk would have it: another digest and another proxy text each.
-pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
+pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
     let ms = Duration::from_millis;
     let config = Config {
         nodes: (0..cluster.nodes)
@@ -87,7 +105,7 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
         vips: (0..cluster.vips).map(|v| vip(cluster, v)).collect(),
         groups: Vec::new(),
         trackers: Vec::new(),
-        peers: None,
+        peers: Some(PeersConfig { key_file: "/peers.key".into(), port: HELLO_PORT, interval: ms(1_000) }),
         proxy: ProxyConfig {
             engine: Engine::Haproxy,
             binary: "haproxy".into(),
@@ -116,9 +134,18 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
     };
-    Loaded { config: Arc::new(config), rendered: Arc::new(rendered) }
+    let key = cluster.keyed.get(node).is_some_and(|keyed| *keyed).then(key);
+    Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note: None }
 }
 
 pub fn standard() -> Cluster {
-    Cluster { nodes: 2, vips: 1, interval: Centis::SECOND, preempt: Preempt::After(Duration::ZERO), unicast: false }
+    Cluster {
+        nodes: 2,
+        vips: 1,
+        interval: Centis::SECOND,
+        preempt: Preempt::After(Duration::ZERO),
+        unicast: false,
+        keyed: Vec::new(),
+        grace: Duration::ZERO,
+    }
 }

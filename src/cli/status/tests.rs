@@ -30,6 +30,7 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         transitions: Vec::new(),
         counters: BTreeMap::new(),
         dropped: BTreeMap::new(),
+        troubles: Vec::new(),
     }
 }
 
@@ -61,6 +62,8 @@ fn fine() -> Status {
         },
         vips: vec![vip("www", "active", holder(Some("lb1"), "192.168.83.131", 254))],
         dropped: BTreeMap::new(),
+        peers: Vec::new(),
+        peers_note: None,
     }
 }
 

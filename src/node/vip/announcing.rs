@@ -21,6 +21,8 @@ pub(super) struct Announcing {
     pub(super) second_round: Option<Instant>,
     pub(super) refresh: Option<Instant>,
     pub(super) wanted: bool,
+    /// The holder before may have answered for the addresses until then: caches are put right once more.
+    pub(super) overlap_ends: Option<Instant>,
 }
 
 impl Vip {
@@ -38,7 +40,8 @@ impl Vip {
         }
         let settings = self.config.announce;
         let spaced = self.announcing.last_round.is_none_or(|last| now >= last + ANNOUNCE_SPACING);
-        let again = self.announcing.wanted && spaced;
+        let overlap = self.announcing.overlap_ends.is_some_and(|at| now >= at);
+        let again = (self.announcing.wanted && spaced) || overlap;
         let second = self.announcing.second_round.is_some_and(|at| now >= at);
         let refresh = self.announcing.refresh.is_some_and(|at| now >= at);
         let (only, frames): (Option<Vec<IpAddr>>, u32) = match (again || second, refresh, arrived.is_empty()) {
@@ -67,6 +70,7 @@ impl Vip {
             second_round: if round { after(settings.delay) } else { self.announcing.second_round.filter(|_| !second) },
             refresh: after(settings.refresh),
             wanted: self.announcing.wanted && !again,
+            overlap_ends: self.announcing.overlap_ends.filter(|_| !overlap),
         };
     }
 
@@ -78,6 +82,9 @@ impl Vip {
             return None;
         }
         let spaced = self.announcing.last_round.filter(|_| self.announcing.wanted).map(|last| last + ANNOUNCE_SPACING);
-        [self.announcing.second_round, self.announcing.refresh, spaced].into_iter().flatten().min()
+        [self.announcing.second_round, self.announcing.refresh, self.announcing.overlap_ends, spaced]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
