@@ -8,7 +8,9 @@ use toml::de::{DeTable, Deserializer};
 
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::problem::{Place, Problem, Problems};
-use super::raw::{RawBackend, RawFile, RawFrontend, RawHooks, RawNode, RawProxy, RawVip};
+use super::raw::{
+    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawNode, RawPeers, RawProxy, RawTracker, RawVip,
+};
 use super::written::At;
 use super::{Sources, shape};
 
@@ -36,6 +38,9 @@ impl<T> Item<T> {
 pub(super) struct Document {
     pub(super) nodes: Vec<Item<RawNode>>,
     pub(super) vips: Vec<Item<RawVip>>,
+    pub(super) groups: Vec<Item<RawGroup>>,
+    pub(super) trackers: Vec<Item<RawTracker>>,
+    pub(super) peers: Option<Item<RawPeers>>,
     pub(super) proxy: Option<Item<RawProxy>>,
     pub(super) frontends: Vec<Item<RawFrontend>>,
     pub(super) backends: Vec<Item<RawBackend>>,
@@ -117,14 +122,17 @@ fn append(document: &mut Document, file: usize, mut table: Spanned<DeTable<'_>>,
             return false;
         }
     };
-    let RawFile { include, node, vip, proxy, frontend, backend, hooks } = raw;
+    let RawFile { include, node, vip, group, tracker, peers, proxy, frontend, backend, hooks } = raw;
     if let Some(include) = include {
         check_include(file, &include, problems);
     }
     document.nodes.extend(items(file, node));
     document.vips.extend(items(file, vip));
+    document.groups.extend(items(file, group));
+    document.trackers.extend(items(file, tracker));
     document.frontends.extend(items(file, frontend));
     document.backends.extend(items(file, backend));
+    single("peers", &mut document.peers, items(file, peers), problems);
     single("proxy", &mut document.proxy, items(file, proxy), problems);
     single("hooks", &mut document.hooks, items(file, hooks), problems);
     true

@@ -8,8 +8,22 @@ pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
 pub(super) const FILES_MAX: usize = 256;
 /// `[[node]]`: priorities given by `prefer` stay far from the weights, and a status table stays readable.
 pub(super) const NODES_MAX: usize = 16;
-/// `[[vip]]`: there are no more VRIDs on one interface.
-pub(super) const VIPS_MAX: usize = 255;
+/// `[[vip]]`: some interfaces with 255 VRIDs each.
+pub(super) const VIPS_MAX: usize = 1_000;
+/// Addresses of all VIPs together, also those that are not advertised.
+pub(super) const ADDRESSES_MAX: usize = 5_000;
+/// Advertised addresses of a VIP: the count is one byte (RFC 9568 section 5.2.5).
+pub(super) const ADVERTISED_MAX: usize = 255;
+/// The same for IPv6, where an advert must fit into 1500 bytes: 40 of IPv6, 8 of VRRP, 16 for each address.
+pub(super) const ADVERTISED_V6_MAX: usize = 90;
+/// The same with an HMAC trailer of 28 bytes.
+pub(super) const ADVERTISED_V6_HMAC_MAX: usize = 89;
+/// Routes of one VIP, and as many rules.
+pub(super) const ROUTES_MAX: usize = 64;
+/// `[[group]]`.
+pub(super) const GROUPS_MAX: usize = 255;
+/// `[[tracker]]`, also those that `track = [{ backend = ... }]` makes.
+pub(super) const TRACKERS_MAX: usize = 64;
 /// `[[frontend]]`.
 pub(super) const FRONTENDS_MAX: usize = 1_000;
 /// Servers of all backends together.
@@ -29,13 +43,17 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 /// HAProxy keeps timeouts as milliseconds in 31 bits: 24 days fit.
 const HAPROXY_MAX: Duration = Duration::from_secs(24 * 86_400);
 
 /// 1 to 4095 centiseconds (RFC 9568 section 5.2.7).
 pub(super) const ADVERT_INTERVAL: DurationKey = DurationKey { default: ms(1_000), min: ms(10), max: ms(40_950) };
-pub(super) const PREEMPT_DELAY: DurationKey = DurationKey { default: ms(0), min: ms(0), max: HOUR };
+pub(super) const PREEMPT_DELAY: DurationKey = DurationKey { default: ms(10_000), min: ms(0), max: HOUR };
+pub(super) const LINK_HOLD: DurationKey = DurationKey { default: ms(3_000), min: ms(0), max: MINUTE };
+pub(super) const GRACE: DurationKey = DurationKey { default: ms(1_000), min: ms(0), max: MINUTE };
+pub(super) const HMAC_WINDOW: DurationKey = DurationKey { default: ms(5_000), min: ms(1_000), max: ms(300_000) };
 pub(super) const ANNOUNCE_DELAY: DurationKey = DurationKey { default: ms(5_000), min: ms(0), max: HOUR };
 pub(super) const ANNOUNCE_REFRESH: DurationKey = DurationKey { default: ms(60_000), min: ms(0), max: HOUR };
 pub(super) const TIMEOUT_CONNECT: DurationKey = DurationKey { default: ms(5_000), min: ms(1), max: HAPROXY_MAX };
@@ -48,3 +66,12 @@ pub(super) const RESTART_MIN: DurationKey = DurationKey { default: ms(100), min:
 pub(super) const RESTART_MAX: DurationKey = DurationKey { default: ms(10_000), min: ms(10), max: HOUR };
 pub(super) const CHECK_INTERVAL: DurationKey = DurationKey { default: ms(2_000), min: ms(10), max: HOUR };
 pub(super) const HOOK_TIMEOUT: DurationKey = DurationKey { default: ms(30_000), min: ms(100), max: HOUR };
+pub(super) const TRACKER_INTERVAL: DurationKey = DurationKey { default: ms(1_000), min: ms(100), max: HOUR };
+/// The default is the interval.
+pub(super) const TRACKER_TIMEOUT: DurationKey = DurationKey { default: ms(1_000), min: ms(10), max: HOUR };
+pub(super) const PEERS_INTERVAL: DurationKey = DurationKey { default: ms(1_000), min: ms(50), max: MINUTE };
+
+/// `key_file` of `[peers]`.
+pub(super) const PEERS_KEY_FILE: &str = "/etc/vipkeeper/peers.key";
+/// `port` of `[peers]`: above the well-known ones, and below those that the kernel hands out.
+pub(super) const PEERS_PORT: u16 = 5112;

@@ -12,6 +12,7 @@
 
 pub mod model;
 mod problem;
+pub mod proof;
 
 mod document;
 mod limits;

@@ -230,7 +230,7 @@ pub struct Bind {
 /// What a bind names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BindTarget {
-    /// All addresses of a VIP; rendered so that a node without it still starts.
+    /// All addresses of a VIP but link-local ones; rendered so that a node without it still starts.
     Vip(Name),
     /// Every address of the host (`*`).
     Any,
@@ -239,7 +239,8 @@ pub enum BindTarget {
 }
 
 impl Config {
-    /// The socket addresses of a bind; `true` marks those of a VIP, which may not be on this node.
+    /// The socket addresses of a bind; `true` marks those of a VIP, which may not be on this node. A VIP is bound with
+    /// all its addresses of either family, also those that adverts do not name, but for link-local ones.
     pub fn bind_addresses(&self, bind: &Bind) -> Vec<(SocketAddr, bool)> {
         match &bind.target {
             BindTarget::Any => vec![(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), bind.port), false)],
@@ -247,10 +248,12 @@ impl Config {
                 let virtual_here = self.vips.iter().any(|v| v.addresses.iter().any(|a| a.ip() == *ip));
                 vec![(SocketAddr::new(*ip, bind.port), virtual_here)]
             }
-            BindTarget::Vip(name) => self
-                .vip(name)
-                .map(|v| v.addresses.iter().map(|a| (SocketAddr::new(a.ip(), bind.port), true)).collect())
-                .unwrap_or_default(),
+            // A link-local address says nothing without its interface, and a bind has none.
+            BindTarget::Vip(name) => {
+                let ips = self.vip(name).into_iter().flat_map(|v| &v.addresses).map(VirtualAddress::ip);
+                let ips = ips.filter(|ip| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()));
+                ips.map(|ip| (SocketAddr::new(ip, bind.port), true)).collect()
+            }
         }
     }
 }

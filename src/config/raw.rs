@@ -12,7 +12,13 @@ use serde::Deserialize;
 
 use super::limits;
 use super::value::show_duration;
-use super::written::{At, DurationText, PriorityNumber, Some1, TextOr};
+use super::written::{At, DurationText, Some1, TextOr};
+
+mod tracker;
+mod vip;
+
+pub(super) use tracker::RawTracker;
+pub(super) use vip::*;
 
 /// A value for each node by name.
 pub(super) type PerNode = BTreeMap<At<String>, At<String>>;
@@ -36,6 +42,12 @@ pub(super) struct RawFile {
     pub(super) node: Vec<At<RawNode>>,
     /// The virtual IPs.
     pub(super) vip: Vec<At<RawVip>>,
+    /// Sync groups: VIPs that are always together in one state.
+    pub(super) group: Vec<At<RawGroup>>,
+    /// What VIPs may track beside the proxy itself.
+    pub(super) tracker: Vec<At<RawTracker>>,
+    /// How nodes talk to each other beside VRRP.
+    pub(super) peers: Option<At<RawPeers>>,
     /// The proxy, and how it is watched.
     pub(super) proxy: Option<At<RawProxy>>,
     /// Where clients arrive.
@@ -53,117 +65,27 @@ pub(super) struct RawNode {
     /// Its host name (`hostname`), or what `--node` says there.
     #[schemars(required, example = &"lb1")]
     pub(super) name: Option<At<String>>,
-    /// Its own fixed IPv4 address, where the other nodes reach it.
-    #[schemars(required, example = &"192.168.83.131")]
-    pub(super) address: Option<At<String>>,
+    /// Its own fixed address, where the other nodes reach it; or a list with one of each family.
+    #[schemars(required, example = &"192.168.83.131", example = ["192.168.83.131", "2001:db8:83::131"])]
+    pub(super) address: Option<At<TextOr<Some1<At<String>>>>>,
 }
 
-/// A virtual IP: the addresses that move together.
+/// How nodes talk to each other beside VRRP.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawVip {
-    /// How binds, hooks and the command line refer to it.
-    #[schemars(required, example = &"www")]
-    pub(super) name: Option<At<String>>,
-    /// IPv4 addresses with prefix length.
-    #[schemars(required, example = ["192.168.83.111/24"])]
-    pub(super) addresses: Option<At<Some1<At<String>>>>,
-    /// The network interface, or a table with that of each node where they differ.
-    #[schemars(required, example = &"eth0")]
-    pub(super) interface: Option<At<TextOr<PerNode>>>,
-    /// Virtual router identifier: the same on every node, and no other's on that network.
-    #[schemars(required, example = 51, range(min = 1, max = 255))]
-    pub(super) vrid: Option<At<i64>>,
-    /// Who should hold it, in this order; this makes the priorities 254, 253, 252 and so on.
-    #[schemars(example = ["lb1", "lb2"])]
-    pub(super) prefer: Option<At<Some1<At<String>>>>,
-    /// The same as numbers from 1 to 254, highest first (255 is reserved for the address owner, 0 means to resign).
-    #[schemars(example = BTreeMap::from([("lb1", 200), ("lb2", 100)]))]
-    pub(super) priority: Option<At<BTreeMap<At<String>, At<PriorityNumber>>>>,
-    /// How often the holder says that it is alive, from 10ms to 40950ms in steps of 10 ms.
-    #[schemars(extend("default" = default(limits::ADVERT_INTERVAL)))]
-    pub(super) advert_interval: Option<At<DurationText>>,
-    /// Whether a better node takes the VIP back when it returns.
+pub(super) struct RawPeers {
+    /// Whether they do; with a single node they never do.
     #[schemars(extend("default" = true))]
-    pub(super) preempt: Option<At<bool>>,
-    /// How long a better node must have been fit before it takes the VIP back.
-    #[schemars(extend("default" = default(limits::PREEMPT_DELAY)))]
-    pub(super) preempt_delay: Option<At<DurationText>>,
-    /// How adverts travel.
-    #[schemars(extend("default" = "multicast"))]
-    pub(super) transport: Option<At<RawTransport>>,
-    /// The group for multicast adverts.
-    #[schemars(extend("default" = "224.0.0.18"), example = &"224.0.0.18")]
-    pub(super) multicast_group: Option<At<String>>,
-    /// Which VRRPv3 checksum is sent; both are accepted.
-    #[schemars(extend("default" = "pseudo-header"))]
-    pub(super) checksum: Option<At<RawChecksum>>,
-    /// Gratuitous ARP: how the network is told where the VIP is.
-    pub(super) announce: Option<At<RawAnnounce>>,
-    /// Backends whose loss lowers the priority.
-    pub(super) track: Option<At<Vec<At<RawTrack>>>>,
-    /// Runs when this node gets the VIP. A program without arguments, or a list with its arguments.
-    #[schemars(example = &"/usr/local/bin/on-master")]
-    pub(super) notify_master: Option<RawCommand>,
-    /// Runs when this node stands by.
-    #[schemars(example = &"/usr/local/bin/on-backup")]
-    pub(super) notify_backup: Option<RawCommand>,
-    /// Runs when this node cannot hold the VIP.
-    #[schemars(example = &"/usr/local/bin/on-fault")]
-    pub(super) notify_fault: Option<RawCommand>,
-    /// Runs when vipkeeper stops.
-    #[schemars(example = &"/usr/local/bin/on-stop")]
-    pub(super) notify_stop: Option<RawCommand>,
-    /// Runs at every transition, with `INSTANCE NAME STATE PRIORITY` appended, as keepalived does.
-    #[schemars(example = &"/usr/local/bin/on-change")]
-    pub(super) notify: Option<RawCommand>,
-}
-
-/// How adverts travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RawTransport {
-    /// To a group.
-    Multicast,
-    /// To the address of every other node of the VIP: for networks that do not carry multicast.
-    Unicast,
-}
-
-/// Which VRRPv3 checksum is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RawChecksum {
-    /// With the IPv4 pseudo header: what keepalived and FRR send and demand.
-    PseudoHeader,
-    /// Over the VRRP message alone.
-    Rfc9568,
-}
-
-/// Gratuitous ARP.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawAnnounce {
-    /// Frames per round and address.
-    #[schemars(range(min = 1, max = 100), extend("default" = 5))]
-    pub(super) repeat: Option<At<i64>>,
-    /// When the second round follows the first; "0s": no second round.
-    #[schemars(extend("default" = default(limits::ANNOUNCE_DELAY)))]
-    pub(super) delay: Option<At<DurationText>>,
-    /// A single frame this often while holding the VIP; "0s": never.
-    #[schemars(extend("default" = default(limits::ANNOUNCE_REFRESH)))]
-    pub(super) refresh: Option<At<DurationText>>,
-}
-
-/// A backend whose loss lowers the priority.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawTrack {
-    /// Name of a `[[backend]]`; it is lost when none of its servers is up.
-    #[schemars(required, example = &"web")]
-    pub(super) backend: Option<At<String>>,
-    /// Added to the priority while it is lost: from -253 to -1, and enough to move the VIP.
-    #[schemars(required, example = -20)]
-    pub(super) weight: Option<At<i64>>,
+    pub(super) enabled: Option<At<bool>>,
+    /// File with the key that all nodes share, as `vipkeeper keygen` writes it; relative to the main file.
+    #[schemars(example = &"/etc/vipkeeper/peers.key", extend("default" = limits::PEERS_KEY_FILE))]
+    pub(super) key_file: Option<At<String>>,
+    /// UDP port on every node.
+    #[schemars(range(min = 1, max = 65535), extend("default" = limits::PEERS_PORT))]
+    pub(super) port: Option<At<i64>>,
+    /// From one hello to the next while nothing changes.
+    #[schemars(extend("default" = default(limits::PEERS_INTERVAL)))]
+    pub(super) interval: Option<At<DurationText>>,
 }
 
 /// The proxy, and how it is watched.

@@ -137,8 +137,8 @@ impl JsonSchema for PriorityNumber {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": "integer", "minimum": 1, "maximum": 254, "examples": [200],
-            "description": "Who has the highest holds the VIP; 255 is reserved for the address owner, 0 means to resign.",
+            "type": "integer", "minimum": 1, "maximum": 255, "examples": [200],
+            "description": "Who has the highest holds the VIP; 255 is the address owner, 0 would mean to resign.",
         })
     }
 }

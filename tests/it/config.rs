@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vipkeeper::config::*;
-use vipkeeper::units::{Centis, Name};
+use vipkeeper::units::{AddressOptions, Centis, Name, Scope};
 
 /// The smallest pair; the other tests break it in one way each.
 pub(crate) const PAIR: &str = include_str!("../data/config/pair.toml");
@@ -50,7 +50,7 @@ fn every_example_loads_and_explains_itself() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# "), "{} does not say what it is for", path.display());
         let config = loaded(&Sources { files: vec![Source { path, text }] });
-        assert!(config.nodes.len() == 2 && !config.vips.is_empty() && !config.frontends.is_empty());
+        assert!(config.nodes.len() >= 2 && !config.vips.is_empty() && !config.frontends.is_empty());
     }
 }
 
@@ -62,7 +62,15 @@ fn the_feel_of_the_readme_loads_with_every_default() {
     assert_eq!(vip.priorities[&name("lb2")].get(), 253);
     assert_eq!(vip.interfaces[&name("lb2")].as_str(), "eth0");
     assert_eq!(vip.advert_interval, Centis::SECOND);
-    assert_eq!(vip.preempt, Preempt::After(Duration::ZERO));
+    assert_eq!(vip.preempt, Preempt::After(Duration::from_secs(10)));
+    assert_eq!((vip.version, &vip.auth, vip.down_multiplier), (Version::V3, &Auth::None, 3));
+    assert_eq!((vip.link_hold, vip.grace), (Duration::from_secs(3), Duration::from_secs(1)));
+    assert_eq!((vip.on_release, vip.accept, vip.vmac), (OnRelease::Reset, Accept::Yes, Vmac::Off));
+    assert_eq!((&vip.routes, &vip.rules, &vip.track), (&Vec::new(), &Vec::new(), &Vec::new()));
+    assert_eq!((&config.groups, &config.trackers), (&Vec::new(), &Vec::new()));
+    let peers = config.peers.as_ref().unwrap();
+    assert_eq!((peers.key_file.as_path(), peers.port), (Path::new("/etc/vipkeeper/peers.key"), 5112));
+    assert_eq!(peers.interval, Duration::from_secs(1));
     assert_eq!(vip.transport, Transport::Multicast([224, 0, 0, 18].into()));
     assert_eq!(vip.checksum, Checksum::PseudoHeader);
     let announce = Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::from_secs(60) };
@@ -91,6 +99,7 @@ fn a_single_node_needs_no_order() {
     let text = pair_with("[[node]]\nname = \"lb2\"\naddress = \"192.168.83.132\"\n", "");
     let config = loaded(&one(&text.replace("prefer = [\"lb1\", \"lb2\"]\n", "")));
     assert_eq!(config.vips[0].priorities.values().map(|p| p.get()).collect::<Vec<_>>(), [254]);
+    assert_eq!(config.peers, None);
 }
 
 #[test]
@@ -185,4 +194,150 @@ fn weights_that_move_the_vip_together_are_accepted() {
     let two = "[[backend]]\nname = \"two\"\nserver = [{ name = \"a\", address = \"192.0.2.9:80\" }]\n";
     let config = loaded(&one(&format!("{}{two}", pair_with("vrid = 51", tracked))));
     assert_eq!(config.vips[0].track.len(), 2);
+}
+
+fn every_key() -> Config {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config/every-key.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    loaded(&Sources { files: vec![source("/etc/vipkeeper/vipkeeper.toml", &text)] })
+}
+
+#[test]
+fn addresses_routes_and_rules_mean_what_they_say() {
+    let config = every_key();
+    let www = config.vip(&name("www")).unwrap();
+    let shown: Vec<_> = www.addresses.iter().map(|a| (a.address.to_string(), a.advertised)).collect();
+    let expected = [
+        ("192.168.83.111/24", true),
+        ("192.168.83.112/32", true),
+        ("2001:db8:83::111/64", false),
+        ("172.16.0.1/24", false),
+    ];
+    assert_eq!(shown, expected.map(|(address, advertised)| (address.to_owned(), advertised)));
+    let options = AddressOptions { label: Some("eth0:www".to_owned()), scope: Scope::Link };
+    assert_eq!(www.addresses[1].options, options);
+    assert_eq!(www.addresses[2].interfaces[&name("lb2")].as_str(), "ens4");
+    assert_eq!(www.routes[0].to.to_string(), "0.0.0.0/0");
+    assert_eq!(www.routes[0].via, Some("192.168.83.1".parse().unwrap()));
+    assert_eq!((www.routes[0].table, www.routes[0].metric), (Some(100), Some(50)));
+    assert_eq!(www.routes[1].interface.as_ref().unwrap().as_str(), "eth1");
+    let rule = &www.rules[0];
+    assert_eq!(rule.from.unwrap().to_string(), "192.168.83.111/32");
+    assert_eq!((rule.mark, rule.table, rule.preference), (Some(7), 100, 1000));
+    let six = config.vip(&name("six")).unwrap();
+    assert_eq!(six.transport, Transport::Multicast(Transport::GROUP_V6));
+    assert!(six.priorities[&name("lb1")].is_owner());
+    assert_eq!(config.nodes[1].second_address, Some("2001:db8:83::132".parse().unwrap()));
+}
+
+#[test]
+fn a_default_route_is_of_the_family_of_its_gateway_or_its_vip() {
+    for (route, expected) in [
+        ("{ to = \"default\" }", "0.0.0.0/0"),
+        ("{ to = \"default\", via = \"2001:db8::1\" }", "::/0"),
+        ("{ to = \"default\", source = \"2001:db8::1\" }", "::/0"),
+    ] {
+        let config = loaded(&one(&pair_with("vrid = 51", &format!("vrid = 51\nroutes = [{route}]"))));
+        assert_eq!(config.vips[0].routes[0].to.to_string(), expected, "{route}");
+    }
+}
+
+#[test]
+fn authentication_is_read() {
+    let config = every_key();
+    let Auth::Hmac(hmac) = &config.vip(&name("www")).unwrap().auth else { panic!("no hmac") };
+    let bytes = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef].repeat(4);
+    assert_eq!(hmac.keys, std::collections::BTreeMap::from([(1, bytes)]));
+    assert_eq!((hmac.active, hmac.mode, hmac.window), (1, HmacMode::Permissive, Duration::from_secs(10)));
+    let inside = config.vip(&name("inside")).unwrap();
+    assert_eq!((inside.version, &inside.auth), (Version::V2, &Auth::Password(*b"secret12")));
+    let short = pair_with("vrid = 51", "vrid = 51\nversion = 2\nauth = { password = \"abc\" }");
+    assert_eq!(loaded(&one(&short)).vips[0].auth, Auth::Password(*b"abc\0\0\0\0\0"));
+}
+
+#[test]
+fn every_kind_of_tracker_is_read() {
+    let config = every_key();
+    let second = Duration::from_secs(1);
+    let kind = |tracker: &str| config.tracker(&name(tracker)).unwrap().kind.clone();
+    let gateway = config.tracker(&name("gateway")).unwrap();
+    assert_eq!(gateway.kind, TrackerKind::Ping { address: "192.168.83.1".parse().unwrap() });
+    assert_eq!((gateway.interval, gateway.timeout), (2 * second, second / 2));
+    assert_eq!((gateway.rise, gateway.fall), (3, 4));
+    let dns = config.tracker(&name("dns")).unwrap();
+    assert_eq!(dns.kind, TrackerKind::Tcp { address: "[2001:db8:83::53]:53".parse().unwrap() });
+    assert_eq!((dns.interval, dns.timeout, dns.rise, dns.fall), (second, second, 2, 2));
+    assert_eq!(kind("ready"), TrackerKind::Http { url: "http://127.0.0.1:9000/ready?deep=1".to_owned() });
+    let argv = ["/usr/local/bin/uplink-is-fine", "-q"].map(str::to_owned).to_vec();
+    assert_eq!(kind("program"), TrackerKind::Script { command: HookCommand { argv }, user: Some(name("nobody")) });
+    assert_eq!(kind("maintenance"), TrackerKind::File { path: PathBuf::from("/run/maintenance") });
+    let TrackerKind::Interface(interfaces) = kind("uplink") else { panic!("not an interface") };
+    assert_eq!(interfaces[&name("lb2")].as_str(), "ens4");
+    assert_eq!(kind("half-the-web"), TrackerKind::Backend { backend: name("web"), up_percent: 50 });
+    assert_eq!(kind("full"), TrackerKind::Saturation { percent: 90 });
+    assert_eq!(kind("waiting"), TrackerKind::Queue { backend: name("web"), requests: 100 });
+    assert_eq!(kind("holds-inside"), TrackerKind::Vip { vip: name("inside") });
+    // Made by `backend` in `track`.
+    assert_eq!(kind("web"), TrackerKind::Backend { backend: name("web"), up_percent: 1 });
+    let track = &config.vip(&name("www")).unwrap().track;
+    let uplink = Track { tracker: name("uplink"), weight: 0, reverse: false };
+    assert_eq!((track[0].tracker.as_str(), track[0].weight, &track[2]), ("web", -20, &uplink));
+}
+
+#[test]
+fn groups_and_peers_are_read() {
+    let config = every_key();
+    let group = &config.groups[0];
+    assert_eq!((group.name.as_str(), &group.vips), ("router", &vec![name("inside"), name("outside")]));
+    assert_eq!(group.hooks.any.as_ref().unwrap().argv, ["/usr/local/bin/on-change"]);
+    let peers = config.peers.as_ref().unwrap();
+    assert_eq!((peers.key_file.as_path(), peers.port), (Path::new("/etc/vipkeeper/peers.key"), 5113));
+    assert_eq!(loaded(&one(&format!("{PAIR}[peers]\nenabled = false\n"))).peers, None);
+}
+
+#[test]
+fn a_vip_is_bound_with_all_addresses_but_link_local_ones() {
+    let lines = "[\"192.168.83.111/24\"]\nexcluded = [\"2001:db8::1/64\", \"fe80::1/64\"]";
+    let config = loaded(&one(&pair_with("[\"192.168.83.111/24\"]", lines)));
+    let addresses = config.bind_addresses(&config.frontends[0].binds[0]);
+    let shown: Vec<_> = addresses.iter().map(|(address, is_virtual)| format!("{address} {is_virtual}")).collect();
+    assert_eq!(shown, ["192.168.83.111:80 true", "[2001:db8::1]:80 true"]);
+}
+
+#[test]
+fn the_same_vrid_serves_both_families() {
+    let six = "[[vip]]\nname = \"six\"\naddresses = [\"2001:db8::1/64\"]\ninterface = \"eth0\"\nvrid = 51\n\
+               prefer = [\"lb1\", \"lb2\"]\n";
+    let config = loaded(&one(&format!("{PAIR}{six}")));
+    assert_eq!(config.vips[0].vrid, config.vips[1].vrid);
+}
+
+/// 1000 VIPs with 5000 addresses on four interfaces; each tracks four things.
+#[test]
+fn a_thousand_vips_load_in_reasonable_time() {
+    let mut text = PAIR.split("[[vip]]").next().unwrap().to_owned();
+    for tracker in 0..4 {
+        text += &format!("[[tracker]]\nname = \"t{tracker}\"\nfile = \"/run/t{tracker}\"\n");
+    }
+    for n in 0..1000_usize {
+        let addresses: Vec<_> = (0..5).map(|i| format!("\"10.{}.{}.{}/32\"", i, n / 250, n % 250 + 1)).collect();
+        let interface = n / 250;
+        text += &format!(
+            "[[vip]]\nname = \"v{n}\"\naddresses = [{}]\ninterface = \"eth{interface}\"\nvrid = {}\nprefer = [\"lb1\", \"lb2\"]\n\
+             track = [{{ tracker = \"t0\", weight = -1 }}, {{ tracker = \"t1\" }}, {{ backend = \"web\", weight = -1 }}, {{ backend = \"two\", weight = -1 }}]\n",
+            addresses.join(", "),
+            n % 250 + 1
+        );
+    }
+    text += "[[frontend]]\nname = \"www\"\nbind = [\"v0:80\", \"v999:80\"]\ndefault_backend = \"web\"\n";
+    for backend in ["web", "two"] {
+        text +=
+            &format!("[[backend]]\nname = \"{backend}\"\nserver = [{{ name = \"a\", address = \"192.0.2.9:80\" }}]\n");
+    }
+    let start = std::time::Instant::now();
+    let config = loaded(&one(&text));
+    assert_eq!(config.vips.iter().map(|vip| vip.addresses.len()).sum::<usize>(), 5000);
+    // Some 100 ms when built for tests; a search of all for each would take minutes.
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    eprintln!("1000 VIPs: {:?}", start.elapsed());
 }

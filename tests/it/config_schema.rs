@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use vipkeeper::config::{Colour, json_schema, load};
 
-use crate::config::{PAIR, example_paths, one, pair_with};
+use crate::config::{PAIR, example_paths, loaded, one, pair_with};
 
 /// Every key of the schema as `(table, key, schema)`; the table as a path such as `vip.announce`.
 fn keys(schema: &Value, path: &str, found: &mut Vec<(String, String, Value)>) {
@@ -49,19 +49,20 @@ fn the_schema_has_a_title_and_a_version() {
     );
 }
 
+/// Tables of which there is one.
+const SINGLE: [&str; 3] = ["proxy", "hooks", "peers"];
+
+/// Keys whose value is a list of tables.
+const LISTS: [&str; 7] = ["server", "bind", "track", "addresses", "excluded", "routes", "rules"];
+
 /// A text with the key at its place; whatever is wrong with its value, the key itself must be known.
 fn text_with(table: &str, key: &str) -> String {
     let path: Vec<&str> = table.split('.').filter(|part| !part.is_empty()).collect();
-    let inner = format!("{key} = 1");
-    match path.as_slice() {
-        [] => inner,
-        [top @ ("proxy" | "hooks")] => format!("[{top}]\n{inner}\n"),
-        [top] => format!("[[{top}]]\n{inner}\n"),
-        [top @ "proxy", field] => format!("[{top}]\n{field} = {{ {inner} }}\n"),
-        [top, field @ ("server" | "bind" | "track")] => format!("[[{top}]]\n{field} = [{{ {inner} }}]\n"),
-        [top, field] => format!("[[{top}]]\n{field} = {{ {inner} }}\n"),
-        deeper => panic!("the schema is deeper than this test: {deeper:?}"),
-    }
+    let Some((top, fields)) = path.split_first() else { return format!("{key} = 1") };
+    let line = fields.iter().rev().fold(format!("{key} = 1"), |inner, field| {
+        if LISTS.contains(field) { format!("{field} = [{{ {inner} }}]") } else { format!("{field} = {{ {inner} }}") }
+    });
+    if SINGLE.contains(top) { format!("[{top}]\n{line}\n") } else { format!("[[{top}]]\n{line}\n") }
 }
 
 fn report(text: &str) -> String {
@@ -132,16 +133,52 @@ fn every_example_follows_the_schema() {
     assert!(violation(&json_schema(), &toml::Value::Table(wrong)).is_some());
 }
 
+/// Lines of a VIP with a table that lacks one key.
+const NESTED: [(&str, &str); 4] = [
+    ("vip.addresses", "excluded = []\naddresses = [{ address = \"10.1.1.2/24\" MORE }]"),
+    ("vip.excluded", "excluded = [{ address = \"10.1.1.1/24\" MORE }]"),
+    ("vip.track", "track = [{ backend = \"web\" MORE }]"),
+    (
+        "vip.auth.hmac",
+        "auth = { hmac = { keys = { 1 = \"hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\" } MORE } }",
+    ),
+];
+
+fn pair_and(lines: &str) -> String {
+    if lines.contains("\naddresses = ") {
+        return pair_with("addresses = [\"192.168.83.111/24\"]", lines);
+    }
+    pair_with("vrid = 51", &format!("vrid = 51\n{lines}"))
+}
+
 #[test]
 fn writing_every_default_changes_nothing() {
     let plain = load(&one(PAIR)).unwrap();
     for (table, key, schema) in all_keys() {
         let Some(default) = schema.get("default") else { continue };
+        if let Some(text) = NESTED.iter().find(|(name, _)| *name == table).map(|(_, text)| pair_and(text)) {
+            let with = |more: &str| loaded(&one(&text.replace(" MORE", more)));
+            let (before, after) = (with(""), with(&format!(", {key} = {default}")));
+            assert_eq!((before.vips, before.trackers), (after.vips, after.trackers), "{table}.{key}");
+            continue;
+        }
         // The rest of the table must be there too: these are given by the pair.
         let line = format!("{key} = {default}");
         let text = match table.as_str() {
             "vip" => PAIR.replacen("vrid = 51", &format!("vrid = 51\n{line}"), 1),
             "vip.announce" => PAIR.replacen("vrid = 51", &format!("vrid = 51\nannounce = {{ {line} }}"), 1),
+            "tracker" => {
+                // What it may stand beside depends on the key; that nothing changes is seen on all trackers of a file.
+                let what = if key == "up_percent" { "backend = \"web\"" } else { "file = \"/run/number\"" };
+                let with = |more: &str| format!("{PAIR}[[tracker]]\nname = \"t\"\n{what}\n{more}\n");
+                assert_eq!(loaded(&one(&with(&line))).trackers, loaded(&one(&with(""))).trackers, "{table}.{key}");
+                continue;
+            }
+            "peers" => {
+                let with = loaded(&one(&format!("{PAIR}[peers]\n{line}\n")));
+                assert_eq!(with.peers, plain.peers, "{table}.{key}");
+                continue;
+            }
             "proxy" | "hooks" => format!("{PAIR}[{table}]\n{line}\n"),
             "frontend" => PAIR.replacen("default_backend", &format!("{line}\ndefault_backend"), 1),
             "backend" => PAIR.replacen("name = \"web\"", &format!("name = \"web\"\n{line}"), 1),
@@ -199,14 +236,19 @@ fn required_keys(schema: &Value, path: &str) -> BTreeSet<(String, String)> {
 #[test]
 fn the_reference_page_has_every_key_with_its_default() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
-    let mut section = String::new();
+    // Two tables with the same keys may share a section.
+    let mut sections: Vec<String> = Vec::new();
     let mut rows: BTreeSet<(String, String, String)> = BTreeSet::new();
     for line in page.lines() {
         if let Some(title) = line.strip_prefix("## ") {
-            section = title.split('`').nth(1).unwrap_or("").trim_matches(['[', ']']).to_owned();
+            let names = title.split('`').skip(1).step_by(2);
+            sections = names.map(|name| name.trim_matches(['[', ']']).to_owned()).collect();
+            if sections.is_empty() {
+                sections.push(String::new());
+            }
         } else if let Some(key) = line.strip_prefix("| `").and_then(|row| row.split('`').next()) {
             let default = line.split(" | ").nth(2).unwrap_or_default().trim_matches('`').to_owned();
-            rows.insert((section.clone(), key.to_owned(), default));
+            rows.extend(sections.iter().map(|section| (section.clone(), key.to_owned(), default.clone())));
         }
     }
     let required = required_keys(&json_schema(), "");

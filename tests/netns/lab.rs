@@ -171,8 +171,10 @@ impl Spec {
             let VipSpec { name, address, vrid, prefer: [first, second], more } = vip;
             toml += &format!(
                 "[[vip]]\nname = \"{name}\"\naddresses = [\"{address}/24\"]\ninterface = \"eth0\"\nvrid = {vrid}\n\
-                 prefer = [\"{first}\", \"{second}\"]\n{more}\n\n"
+                 prefer = [\"{first}\", \"{second}\"]\n{more}\n"
             );
+            // Ten seconds by default, of which these stories have no need.
+            toml += if more.contains("preempt") { "\n" } else { "preempt_delay = \"0s\"\n\n" };
         }
         let binds: Vec<String> = self.vips.iter().map(|v| format!("\"{}:80\"", v.name)).collect();
         let Self { vips: _, proxy, binds: more_binds, raw, weight, tail } = self;

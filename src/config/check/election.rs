@@ -1,15 +1,18 @@
-//! Who holds a VIP: `prefer` or `priority`, and weights that can really move it.
+//! Who holds a VIP: `prefer` or `priority`, and `preempt`.
 
 use std::collections::BTreeMap;
 
+use super::Cx;
 use super::nodes::Nodes;
-use super::{Cx, Names};
+use crate::config::Preempt;
 use crate::config::document::Item;
+use crate::config::limits::PREEMPT_DELAY;
 use crate::config::problem::Problem;
-use crate::config::raw::{RawTrack, RawVip};
-use crate::config::written::At;
-use crate::config::{Preempt, Track};
+use crate::config::raw::RawVip;
+use crate::config::written::{At, PriorityNumber};
 use crate::units::{Name, Priority};
+
+type PerNodePriority = BTreeMap<At<String>, At<PriorityNumber>>;
 
 /// The base priority of each node that takes part.
 pub(super) fn priorities(cx: &mut Cx<'_>, item: &Item<RawVip>, nodes: &Nodes) -> Option<BTreeMap<Name, Priority>> {
@@ -59,13 +62,14 @@ fn by_number(
     cx: &mut Cx<'_>,
     item: &Item<RawVip>,
     nodes: &Nodes,
-    written: &At<BTreeMap<At<String>, At<crate::config::written::PriorityNumber>>>,
+    written: &At<PerNodePriority>,
 ) -> Option<BTreeMap<Name, Priority>> {
     if written.get().is_empty() && cx.is_whole(&item.at(written)) {
         let problem = Problem::new(item.at(written), "`priority` must not be empty");
         cx.add(problem.fix("write `priority = { lb1 = 200, lb2 = 100 }` with your nodes"));
         return None;
     }
+    let one_owner = one_owner(cx, item, written);
     let mut priorities = BTreeMap::new();
     for (node, number) in written.get() {
         let known = nodes.names.resolve(cx, item.at(node), node.get()).is_some();
@@ -74,7 +78,7 @@ fn by_number(
         }
     }
     // What the shape pass took out was reported, but leaves a hole.
-    (priorities.len() == written.get().len() && !priorities.is_empty()).then_some(priorities)
+    (one_owner && priorities.len() == written.get().len() && !priorities.is_empty()).then_some(priorities)
 }
 
 fn alone(cx: &mut Cx<'_>, item: &Item<RawVip>, nodes: &Nodes) -> Option<BTreeMap<Name, Priority>> {
@@ -95,110 +99,28 @@ fn alone(cx: &mut Cx<'_>, item: &Item<RawVip>, nodes: &Nodes) -> Option<BTreeMap
     }
 }
 
-/// The weights, each proven able to move the VIP.
-pub(super) fn track<B>(
-    cx: &mut Cx<'_>,
-    item: &Item<RawVip>,
-    priorities: Option<&BTreeMap<Name, Priority>>,
-    preempt: Option<Preempt>,
-    backends: &Names<B>,
-) -> Option<Vec<Track>> {
-    let Some(list) = item.raw.get().track.as_ref() else { return Some(Vec::new()) };
-    let mut tracks = Vec::new();
-    let mut first: BTreeMap<&str, &At<String>> = BTreeMap::new();
-    for entry in list.get() {
-        let RawTrack { backend, weight } = entry.get();
-        let (Some(backend), Some(weight)) = (backend, weight) else { return None };
-        if let Some(first) = first.insert(backend.get(), backend) {
-            let problem = Problem::new(item.at(backend), format!("backend {:?} is tracked twice", backend.get()));
-            cx.add(problem.label("used again").also(item.at(first), "first used here").fix("keep one of them"));
+/// Whether, and after how long, a better node takes the VIP back.
+pub(super) fn preempt(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Preempt> {
+    let raw = item.raw.get();
+    let delay = cx.duration(item.file, "preempt_delay", raw.preempt_delay.as_ref(), PREEMPT_DELAY)?;
+    match (&raw.preempt, &raw.preempt_delay) {
+        (Some(preempt), Some(written)) if !*preempt.get() => {
+            let problem = Problem::new(item.at(written), "`preempt_delay` means nothing with `preempt = false`");
+            let problem = problem.label("never used").also(item.at(preempt), "nothing is ever taken back");
+            cx.add(problem.fix("remove one of the two"));
+            None
         }
-        backends.resolve(cx, item.at(backend), backend.get());
-        let weight = negative(cx, item, weight);
-        tracks.push(Name::new(backend.get()).ok().zip(weight).map(|(backend, weight)| Track {
-            tracker: backend,
-            weight,
-            reverse: false,
-        }));
+        (Some(preempt), _) if !*preempt.get() => Some(Preempt::Refused),
+        _ => Some(Preempt::After(delay)),
     }
-    let tracks: Vec<Track> = tracks.into_iter().collect::<Option<_>>()?;
-    let first_weight = list.get().first().and_then(|track| track.get().weight.as_ref());
-    match (preempt, priorities, first_weight) {
-        (Some(Preempt::Refused), _, Some(weight)) => never_preempts(cx, item, weight),
-        (_, Some(priorities), Some(weight)) => can_move(cx, item, weight, &tracks, priorities),
-        (_, _, _) => {}
-    }
-    Some(tracks)
 }
 
-fn negative(cx: &mut Cx<'_>, item: &Item<RawVip>, written: &At<i64>) -> Option<i32> {
-    let weight = *written.get();
-    if (-253..=-1).contains(&weight) {
-        return i32::try_from(weight).ok();
-    }
-    let problem =
-        Problem::new(item.at(written), "a `weight` is what a lost backend takes from the priority: -253 to -1");
-    let meant = if weight > 0 { weight.saturating_neg().max(-253) } else { -20 };
-    let label = if weight < 0 { "more than there is" } else { "would not lower it" };
-    let fix = if weight < -253 {
-        "write `weight = -253`, or remove the entry".to_owned()
-    } else {
-        format!("write `weight = {meant}`, or remove the entry")
-    };
-    cx.add(problem.label(label).fix(fix));
-    None
-}
-
-fn never_preempts(cx: &mut Cx<'_>, item: &Item<RawVip>, weight: &At<i64>) {
-    let problem =
-        Problem::new(item.at(weight), "with `preempt = false` no weight can move a VIP").label("changes nothing");
-    let problem = match item.raw.get().preempt.as_ref() {
-        Some(refused) => problem.also(item.at(refused), "a live holder keeps it, whatever its priority"),
-        None => problem,
-    };
-    cx.add(problem.fix("remove `track`, or set `preempt = true`"));
-}
-
-/// Reports weights that could never move the VIP: alone, or all of them together.
-fn can_move(
-    cx: &mut Cx<'_>,
-    item: &Item<RawVip>,
-    first: &At<i64>,
-    tracks: &[Track],
-    priorities: &BTreeMap<Name, Priority>,
-) {
-    let total = tracks.iter().fold(0_i32, |sum, track| sum.saturating_add(track.weight));
-    if priorities.len() < 2 {
-        let problem = Problem::new(item.at(first), "a weight cannot move a VIP that has one node");
-        cx.add(problem.label("changes nothing").fix("remove `track`, or add a node to `prefer`"));
-        return;
-    }
-    let mut ranked: Vec<(&Name, Priority)> = priorities.iter().map(|(name, priority)| (name, *priority)).collect();
-    ranked.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    let moves = |weight: i32| ranked.windows(2).any(|pair| matches!(pair, [h, l] if h.1.weighted(weight) < l.1));
-    if tracks.is_empty() || moves(total) {
-        return;
-    }
-    let [best, next, ..] = ranked.as_slice() else { return };
-    let (arithmetic, needed) = arithmetic(total, *best, *next);
-    let fix = match needed {
-        Some(needed) => format!("use {needed} or less"),
-        None => format!("raise the priority of \"{}\": the lowest that a weight can reach is 1", next.0),
-    };
-    let rule = if tracks.len() == 1 {
-        "this weight can never move the VIP"
-    } else {
-        "all weights together can never move the VIP"
-    };
-    cx.add(Problem::new(item.at(first), rule).label("too small").note(arithmetic).fix(fix));
-}
-
-/// Why the VIP stays with the best node, and the weight that would do.
-fn arithmetic(weight: i32, best: (&Name, Priority), next: (&Name, Priority)) -> (String, Option<i32>) {
-    let (high, low) = (i32::from(best.1.get()), i32::from(next.1.get()));
-    let left = i32::from(best.1.weighted(weight).get());
-    let relation = if left == low { "no lower than" } else { "still above" };
-    let text = format!("{high} - {} = {left} of \"{}\" is {relation} {low} of \"{}\"", high - left, best.0, next.0);
-    let needed = low - high - 1;
-    (text, (low > 1).then_some(needed))
+/// An address has one owner (RFC 9568 section 1.7).
+fn one_owner(cx: &mut Cx<'_>, item: &Item<RawVip>, written: &At<PerNodePriority>) -> bool {
+    let mut owners = written.get().iter().filter(|(_, number)| number.get().0 == 255);
+    let (Some((_, first)), Some((node, second))) = (owners.next(), owners.next()) else { return true };
+    let problem = Problem::new(item.at(second), "a VIP has one owner (priority 255) at most").label("a second owner");
+    let problem = problem.also(item.at(first), "the first");
+    cx.add(problem.fix(format!("write `{} = 254`, or less", node.get())));
+    false
 }

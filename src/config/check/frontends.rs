@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::backends::Known;
-use super::nodes::{Nodes, unusable};
+use super::nodes::{Nodes, link_local, unusable};
 use super::raw_lines::{self, Section};
 use super::vips::Vips;
 use super::{Cx, Names, at_most};
@@ -216,15 +216,24 @@ fn target(
     match (host, bare.parse::<IpAddr>()) {
         ("*", _) => Some((BindTarget::Any, vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)])),
         (_, Ok(IpAddr::V4(ip))) if ip.is_unspecified() => Some((BindTarget::Any, vec![IpAddr::V4(ip)])),
-        (_, Ok(IpAddr::V4(ip))) => fixed_address(cx, place, ip, port, targets),
-        (_, Ok(IpAddr::V6(_))) => {
-            let problem = Problem::new(place.clone(), "binds must be IPv4 in this version");
-            cx.add(problem.label("IPv6 is not supported yet").fix("write the bind in `raw` of the frontend"));
+        (_, Ok(IpAddr::V6(_))) if bare == host => {
+            let problem = Problem::new(place.clone(), "an IPv6 address of a bind stands in brackets");
+            cx.add(problem.label("where does the port begin?").fix(format!("write \"[{bare}]:{port}\"")));
             None
         }
+        // Linux has such a socket listen for both families.
+        (_, Ok(IpAddr::V6(ip))) if ip.is_unspecified() => {
+            Some((BindTarget::Address(IpAddr::V6(ip)), vec![IpAddr::V6(ip), IpAddr::V4(Ipv4Addr::UNSPECIFIED)]))
+        }
+        (_, Ok(ip)) => fixed_address(cx, place, ip, port, targets),
         (_, Err(_)) => {
-            let addresses = targets.vips.names.resolve(cx, place.clone(), host)?;
-            Some((BindTarget::Vip(Name::new(host).ok()?), addresses.clone()))
+            let addresses = targets.vips.names.resolve(cx, place.clone(), host)?.clone();
+            if addresses.is_empty() && targets.vips.good.iter().any(|vip| vip.name.as_str() == host) {
+                let problem = Problem::new(place.clone(), format!("VIP {host:?} has only link-local addresses"));
+                let problem = problem.label("a bind has no interface, without which they say nothing");
+                cx.add(problem.fix("add another address to the VIP, or write the bind in `raw` of the frontend"));
+            }
+            Some((BindTarget::Vip(Name::new(host).ok()?), addresses))
         }
     }
 }
@@ -233,21 +242,22 @@ fn target(
 fn fixed_address(
     cx: &mut Cx<'_>,
     place: &Place,
-    ip: Ipv4Addr,
+    ip: IpAddr,
     port: u16,
     targets: &Targets<'_>,
 ) -> Option<(BindTarget, Vec<IpAddr>)> {
-    if let Some(why) = unusable(ip) {
+    let why = if link_local(ip) { Some("a link-local address needs its interface too") } else { unusable(ip) };
+    if let Some(why) = why {
         let problem = Problem::new(place.clone(), "a bind must name an address that a host can have");
         cx.add(problem.label(why).fix(format!("write \"*:{port}\" for all addresses")));
         return None;
     }
-    let owner = targets.nodes.addresses.get(&IpAddr::V4(ip)).filter(|_| targets.nodes.addresses.len() > 1);
+    let owner = targets.nodes.addresses.get(&ip).filter(|_| targets.nodes.names.map.len() > 1);
     if let Some((node_place, node)) = owner {
         let problem = Problem::new(place.clone(), format!("{ip} is the address of node {node:?} alone"));
         let problem = problem.label("the proxy would not start on the others").also(node_place.clone(), "defined here");
         cx.add(problem.fix(format!("write \"*:{port}\" for all addresses, or bind a VIP")));
         return None;
     }
-    Some((BindTarget::Address(IpAddr::V4(ip)), vec![IpAddr::V4(ip)]))
+    Some((BindTarget::Address(ip), vec![ip]))
 }

@@ -6,7 +6,7 @@ use super::Cx;
 use crate::config::document::Item;
 use crate::config::limits::HOOK_TIMEOUT;
 use crate::config::problem::{Place, Problem};
-use crate::config::raw::{RawCommand, RawHooks, RawVip};
+use crate::config::raw::{RawCommand, RawGroup, RawHooks, RawVip};
 use crate::config::written::{At, TextOr};
 use crate::config::{HookCommand, HookCommands, HookSettings};
 
@@ -52,11 +52,23 @@ pub(super) fn of_vip(cx: &mut Cx<'_>, item: &Item<RawVip>, defaults: &HookComman
     }
 }
 
-fn command(cx: &mut Cx<'_>, file: usize, key: &str, value: &Option<RawCommand>) -> Option<HookCommand> {
+pub(super) fn command(cx: &mut Cx<'_>, file: usize, key: &str, value: &Option<RawCommand>) -> Option<HookCommand> {
     let value = value.as_ref()?;
     match value.get() {
         TextOr::Text(text) => program_alone(cx, Place::new(file, value.span()), key, text),
         TextOr::Other(list) => program_with_arguments(cx, file, key, value, list),
+    }
+}
+
+/// The commands of a sync group, which has its own only.
+pub(super) fn of_group(cx: &mut Cx<'_>, item: &Item<RawGroup>) -> HookCommands {
+    let RawGroup { name: _, vips: _, notify_master, notify_backup, notify_fault, notify_stop, notify } = item.raw.get();
+    HookCommands {
+        master: command(cx, item.file, "notify_master", notify_master),
+        backup: command(cx, item.file, "notify_backup", notify_backup),
+        fault: command(cx, item.file, "notify_fault", notify_fault),
+        stop: command(cx, item.file, "notify_stop", notify_stop),
+        any: command(cx, item.file, "notify", notify),
     }
 }
 

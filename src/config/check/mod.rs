@@ -3,9 +3,17 @@
 //! A function that cannot make its part has reported why and returns None; its neighbours go on, so that every problem
 //! is found in one run. Must never stop at the first.
 
+mod addresses;
+mod adverts;
 mod election;
+mod groups;
 mod hooks;
+mod interfaces;
 mod nodes;
+mod peers;
+mod routes;
+mod track;
+mod trackers;
 mod vips;
 
 mod proxy;
@@ -25,7 +33,7 @@ use super::shape::Damaged;
 use super::suggest::nearest;
 use super::value::{parse_duration, show_duration};
 use super::written::{At, DurationText};
-use super::{Config, Origin, Sources, Tracker, TrackerKind};
+use super::{Config, Origin, Sources};
 use crate::units::{Digest, Name};
 
 /// Makes the configuration; None if something was reported that leaves a hole in it.
@@ -35,40 +43,37 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
     let mut cx = Cx { problems, newlines: newlines(sources), main_directory, damaged: &document.damaged };
     let nodes = nodes::define(&mut cx, &document.nodes);
     let backend_names = backends::define(&mut cx, &document.backends);
-    let vips = vips::check(&mut cx, document, &nodes, &backend_names);
+    let mut known_trackers = trackers::Trackers::define(&mut cx, &document.trackers);
+    let vips = vips::check(&mut cx, document, &nodes, &backend_names, &mut known_trackers);
+    let around = trackers::Around {
+        nodes: &nodes,
+        backends: &backend_names,
+        vips: &vips.names,
+        users: &vips.good,
+        all_users: vips.all_good,
+    };
+    let trackers = known_trackers.check(&mut cx, &document.trackers, &around);
+    let groups = groups::check(&mut cx, &document.groups, &vips.names, &vips.good);
+    if let (Some(groups), Some(trackers)) = (&groups, &trackers) {
+        groups::no_circles(&mut cx, &document.trackers, &vips.good, groups, trackers);
+    }
+    let peers = peers::check(&mut cx, document.peers.as_ref(), document.nodes.len());
     let proxy = proxy::check(&mut cx, document);
     let frontends = frontends::check(&mut cx, document, &nodes, &vips, &backend_names);
     let backends = backends::check(&mut cx, document, &frontends);
     let hooks = hooks::settings(&mut cx, document.hooks.as_ref());
-    let vips = vips.finish();
-    let trackers = vips.iter().flatten().flat_map(|vip| &vip.track).map(|track| backend_tracker(&track.tracker));
-    let mut trackers: Vec<Tracker> = trackers.collect();
-    trackers.sort_by(|a, b| a.name.cmp(&b.name));
-    trackers.dedup();
     Some(Config {
         nodes: nodes.finish()?,
-        vips: vips?,
-        groups: Vec::new(),
-        trackers,
-        peers: None,
+        vips: vips.finish()?,
+        groups: groups?,
+        trackers: trackers?,
+        peers: peers?,
         proxy: proxy?,
         frontends: frontends.finish()?,
         backends: backends?,
         hooks: hooks?,
         digest,
     })
-}
-
-/// A backend that is lost when none of its servers is up.
-fn backend_tracker(backend: &Name) -> Tracker {
-    Tracker {
-        name: backend.clone(),
-        kind: TrackerKind::Backend { backend: backend.clone(), up_percent: 1 },
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
-        rise: 1,
-        fall: 1,
-    }
 }
 
 /// What every check needs: somewhere to report, and line numbers.
