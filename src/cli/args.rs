@@ -85,6 +85,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Print a JSON Schema of the configuration, for editors
     Schema,
+    /// Write a new key for the nodes to talk to each other with; copy it to every node
+    Keygen(KeygenArgs),
     /// Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
     Demo(DemoArgs),
     /// One host of the demo: enters a network namespace and becomes `vipkeeper run`
@@ -166,6 +168,14 @@ pub struct ReleaseArgs {
 pub struct ResumeArgs {
     /// Name of the VIP [default: all]
     pub vip: Option<String>,
+}
+
+/// Options of `keygen`.
+#[derive(Debug, Clone, Args)]
+pub struct KeygenArgs {
+    /// Where to write it; a file that is there already stays as it is
+    #[arg(value_name = "FILE", default_value = "/etc/vipkeeper/peers.key")]
+    pub file: PathBuf,
 }
 
 /// Options of `demo`.

@@ -9,6 +9,7 @@ pub mod terminal;
 pub mod check;
 pub mod control;
 pub mod demo;
+pub mod keygen;
 pub mod render;
 pub mod run;
 pub mod schema;
@@ -34,6 +35,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Release(args) => control::release(place, args),
         Command::Resume(args) => control::resume(place, args),
         Command::Schema => schema::run(),
+        Command::Keygen(args) => keygen::run(args),
         Command::Demo(args) => demo::run(args),
         Command::DemoHost(args) => Err(demo::become_host(place, args)),
     };

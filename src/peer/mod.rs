@@ -6,6 +6,7 @@ pub mod message;
 pub mod session;
 pub mod table;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use hmac::{Hmac, Mac};
@@ -91,6 +92,12 @@ impl VipId {
         let hash = Sha256::digest(name.as_str().as_bytes());
         Self(hash.iter().take(4).fold(0, |id, byte| (id << 8) | u32::from(*byte)))
     }
+}
+
+/// Two of these VIPs that would be one on the wire. Among 1,000 names that is a matter of 1 to 8,600.
+pub fn same_id<'a>(names: impl Iterator<Item = &'a Name>) -> Option<(&'a Name, &'a Name)> {
+    let mut ids = BTreeMap::new();
+    names.filter_map(|name| ids.insert(VipId::of(name), name).map(|before| (before, name))).next()
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn every_flaw_has_its_reason() {
         (vec![0; BYTES_MAX + 1], HelloReject::Oversized),
         (with(0, b'x'), HelloReject::Magic),
         (with(4, 2), HelloReject::Version),
-        (with(20, 0), HelloReject::Key),
+        (with(21, 0), HelloReject::Key),
         (PeerKey::new([8; KEY_BYTES]).mac_of(&good), HelloReject::Key),
         (signed(with(5, 2)), HelloReject::Malformed),
         (signed(with(6, 64)), HelloReject::Malformed),
@@ -136,6 +136,15 @@ fn a_key_is_64_digits_and_is_never_shown() {
         assert_eq!(PeerKey::from_hex(bad), Err(BadKey), "{bad}");
     }
     assert_eq!(format!("{:?}", key()), "PeerKey(..)");
+}
+
+#[test]
+fn two_names_with_one_id_are_found() {
+    let names: Vec<Name> = (0..200_000).map(|n| name(&format!("vip{n}"))).collect();
+    let (one, other) = same_id(names.iter()).expect("some among so many");
+    assert_ne!(one, other);
+    assert_eq!(VipId::of(one), VipId::of(other));
+    assert_eq!(same_id(names.iter().take(100)), None);
 }
 
 proptest! {

@@ -17,6 +17,7 @@ mod lab;
 
 mod failover;
 mod faults;
+mod handover;
 mod hooks;
 mod interop;
 mod packets;
