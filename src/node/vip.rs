@@ -568,7 +568,7 @@ impl Vip {
         if self.transitions.len() > TRANSITIONS_MAX {
             return Err(format!("{name} keeps too many transitions"));
         }
-        Ok(())
+        self.check_linger(host.now)
     }
 }
 

@@ -29,6 +29,7 @@ mod render;
 mod shell_clock;
 mod shell_control;
 mod shell_files;
+mod shell_hello_socket;
 mod shell_hooks;
 mod shell_netlink;
 mod shell_vrrp_socket;

@@ -205,8 +205,8 @@ impl Vip {
     /// A VIP whose proxy failed stays for a moment, if nobody else is fit: the proxy is being started again.
     pub(in crate::node) fn without_proxy(&self, host: &Host<'_>, failed_since: Option<Instant>) -> WithoutProxy {
         let within = failed_since.is_some_and(|since| host.now < since + self.config.grace);
-        let alone = host.peering.talks() && host.peering.successor(host.now, self.handover.id).is_none();
-        if within && alone && self.router.role() == Role::Active { WithoutProxy::Stay } else { WithoutProxy::Leave }
+        let alone = || host.peering.talks() && host.peering.successor(host.now, self.handover.id).is_none();
+        if within && self.router.role() == Role::Active && alone() { WithoutProxy::Stay } else { WithoutProxy::Leave }
     }
 
     /// A peer said something of this VIP; what it said before is still what `host` knows.
@@ -359,9 +359,8 @@ impl Vip {
             return;
         };
         let theirs = known.state.priority;
-        let rank = |ip: &IpAddr| Some(*ip) > self.source;
-        let stronger = theirs > Some(own) || (theirs == Some(own) && peer.addresses().first().is_some_and(rank));
-        if stronger {
+        // Equals are left to their adverts, whose addresses break the tie on both sides alike.
+        if theirs > Some(own) {
             let why = format!("{name} is active with priority {}, as its hello says", theirs.map_or(0, Priority::get));
             self.leave(host, Leaving::Yielded(name.clone()), &why, out);
             return;
@@ -427,6 +426,19 @@ impl Vip {
     /// How long after a sign of life the next one should be here.
     fn patience(&self, interval: Duration) -> Duration {
         interval + interval / 4 + ASK_SLACK
+    }
+
+    /// What must hold after every turn.
+    pub(super) fn check_linger(&self, now: Instant) -> Result<(), String> {
+        let Some(linger) = &self.handover.linger else { return Ok(()) };
+        let name = &self.config.name;
+        if self.router.role() == Role::Active {
+            return Err(format!("{name} is active and lingers"));
+        }
+        if linger.until > now + LINGER_MAX {
+            return Err(format!("{name} lingers for longer than {LINGER_MAX:?}"));
+        }
+        Ok(())
     }
 
     /// When the holder is to be asked whether it lives.
