@@ -10,10 +10,13 @@ use crate::cli::outcome::{Exit, Failure};
 use crate::cli::place::{Me, me, render_for, understand};
 use crate::cli::programs::{self, Ended};
 use crate::cli::terminal::{print, stderr_colour};
-use crate::config::{Backend, Bind, BindTarget, CheckKind, Config, Frontend, Preempt, Transport, VipConfig};
 use crate::node::event::Loaded;
 use crate::render::report_alerts;
 use crate::units::Name;
+
+mod summary;
+
+use summary::summary;
 
 /// A proxy that has not judged the file by then is stopped: name resolution can hang it.
 const PROXY_PATIENCE: Duration = Duration::from_secs(30);
@@ -39,79 +42,6 @@ pub fn run(place: &Place, args: &CheckArgs) -> Result<Exit, Failure> {
     }
     print(&format!("\n{} is fine\n", place.config.display()));
     Ok(Exit::Fine)
-}
-
-/// What was understood, one line for each thing.
-pub fn summary(config: &Config, me: &Me) -> String {
-    let mut lines = Vec::new();
-    for node in &config.nodes {
-        let mark = if *me == Me::Node(node.name.clone()) { "  (this host)" } else { "" };
-        lines.push(format!("node      {} at {}{mark}", node.name, node.address));
-    }
-    lines.extend(config.vips.iter().map(vip));
-    lines.extend(config.frontends.iter().map(frontend));
-    lines.extend(config.backends.iter().map(backend));
-    if let Me::Nobody { host } = me {
-        lines.push(format!("\nthis host is called {host:?} and is none of the nodes: `run` would want --node here"));
-    }
-    lines.iter().fold(String::new(), |text, line| text + line + "\n")
-}
-
-fn vip(vip: &VipConfig) -> String {
-    let addresses: Vec<String> = vip.addresses.iter().map(|a| a.address.to_string()).collect();
-    let mut holders: Vec<_> = vip.priorities.iter().collect();
-    holders.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
-    let holders: Vec<String> = holders.iter().map(|(node, priority)| format!("{node} ({priority})")).collect();
-    let preempt = match vip.preempt {
-        Preempt::Refused => ", does not move back".to_owned(),
-        Preempt::After(delay) if delay.is_zero() => String::new(),
-        Preempt::After(delay) => format!(", moves back after {delay:?}"),
-    };
-    let transport = match vip.transport {
-        Transport::Multicast(_) => "",
-        Transport::Unicast => ", unicast",
-    };
-    format!(
-        "VIP       {}: {} on {}, vrid {}, held by {}; adverts every {:?}{transport}{preempt}",
-        vip.name,
-        addresses.join(" "),
-        interfaces(vip),
-        vip.vrid,
-        holders.join(", else "),
-        vip.advert_interval.duration(),
-    )
-}
-
-/// One name where it is the same on all nodes.
-fn interfaces(vip: &VipConfig) -> String {
-    let mut all = vip.interfaces.values();
-    match all.next() {
-        Some(first) if all.all(|i| i == first) => first.to_string(),
-        _ => vip.interfaces.iter().map(|(node, i)| format!("{i} ({node})")).collect::<Vec<_>>().join(", "),
-    }
-}
-
-fn frontend(frontend: &Frontend) -> String {
-    let binds: Vec<String> = frontend.binds.iter().map(bind).collect();
-    format!("frontend  {}: {} to backend {}", frontend.name, binds.join(" "), frontend.default_backend)
-}
-
-fn bind(bind: &Bind) -> String {
-    match &bind.target {
-        BindTarget::Vip(name) => format!("{name}:{}", bind.port),
-        BindTarget::Any => format!("*:{}", bind.port),
-        BindTarget::Address(ip) => std::net::SocketAddr::new(*ip, bind.port).to_string(),
-    }
-}
-
-fn backend(backend: &Backend) -> String {
-    let servers: Vec<String> = backend.servers.iter().map(|s| format!("{} ({})", s.name, s.address)).collect();
-    let check = match backend.check.as_ref().map(|c| (&c.kind, c.interval)) {
-        None => "never checked".to_owned(),
-        Some((CheckKind::Tcp, every)) => format!("a connection every {every:?}"),
-        Some((CheckKind::Http { method, path, .. }, every)) => format!("{method} {path} every {every:?}"),
-    };
-    format!("backend   {}: {}, {}; check: {check}", backend.name, backend.balance, servers.join(", "))
 }
 
 /// Has the proxy's own binary check the rendered file, in a temporary place. Returns a line for the summary.

@@ -214,26 +214,32 @@ fn overtakes(high: &Ranked<'_>, low: &Ranked<'_>, sums: &[i32], share: Share) ->
         || lows.iter().any(|(least, most)| within(&high_values, *least, most.saturating_sub(1)))
 }
 
-/// Every sum that these entries can add up to.
+/// Every sum that these entries can add up to, as far as it matters: further away the priority is at a bound whatever
+/// one more entry adds.
 fn sums(shares: &[Share]) -> Vec<i32> {
-    // Sums beyond this are at a bound of the priority whatever one more entry adds.
-    const FAR: i32 = 20_000;
-    let mut reached = vec![false; 2 * 20_000 + 1];
-    if let Some(zero) = reached.get_mut(20_000) {
-        *zero = true;
-    }
-    for share in shares {
-        let before = reached.clone();
-        for step in share.all().into_iter().filter(|step| *step != 0 && step.abs() <= FAR) {
-            let by = usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX);
-            if step > 0 {
-                reached.iter_mut().skip(by).zip(&before).for_each(|(to, from)| *to |= *from);
-            } else {
-                reached.iter_mut().zip(before.iter().skip(by)).for_each(|(to, from)| *to |= *from);
+    let reach = shares.iter().filter(|share| !share.multiplied).map(|share| share.weight.abs());
+    let far = reach.fold(2 * NUMBER_MAX, i32::saturating_add);
+    let zero = usize::try_from(far).unwrap_or(0);
+    let mut reached: Vec<bool> = (-far..=far).map(|sum| sum == 0).collect();
+    for share in shares.iter().filter(|share| share.weight != 0) {
+        let by = usize::try_from(share.weight.unsigned_abs()).unwrap_or(zero);
+        if share.multiplied {
+            // Any number of steps to either side: all that is as far from the one as a multiple of the weight.
+            for first in 0..by {
+                if reached.iter().skip(first).step_by(by).any(|reached| *reached) {
+                    reached.iter_mut().skip(first).step_by(by).for_each(|reached| *reached = true);
+                }
             }
+            continue;
+        }
+        let before = reached.clone();
+        if share.weight > 0 {
+            reached.iter_mut().skip(by).zip(&before).for_each(|(to, from)| *to |= *from);
+        } else {
+            reached.iter_mut().zip(before.iter().skip(by)).for_each(|(to, from)| *to |= *from);
         }
     }
-    (-FAR..=FAR).zip(reached).filter(|(_, reached)| *reached).map(|(sum, _)| sum).collect()
+    (-far..=far).zip(reached).filter(|(_, reached)| *reached).map(|(sum, _)| sum).collect()
 }
 
 /// Why one entry needs others.

@@ -16,7 +16,7 @@ use super::suggest::nearest;
 use super::written::DURATION_PATTERN;
 
 /// Words of keepalived and HAProxy, our key for them, and what to do.
-const FOREIGN_WORDS: [(&str, &str, &str); 18] = [
+const FOREIGN_WORDS: [(&str, &str, &str); 27] = [
     ("virtual_router_id", "vrid", "write `vrid`"),
     ("virtual_ipaddress", "addresses", "write `addresses = [\"192.168.83.111/24\"]`"),
     ("ip", "address", "write `address` in [[node]] and `server`, `addresses` in [[vip]]"),
@@ -29,12 +29,25 @@ const FOREIGN_WORDS: [(&str, &str, &str); 18] = [
     (
         "track_script",
         "track",
-        "leave it out for the proxy itself, which is always watched; write `track` for a backend",
+        "leave it out for the proxy itself, which is always watched; else write `track` and a [[tracker]]",
     ),
+    ("track_interface", "track", "write `track = [{ tracker = \"link\" }]` and a [[tracker]] with `interface`"),
+    ("track_file", "track", "write `track = [{ tracker = \"file\", weight = 1 }]` and a [[tracker]] with `file`"),
+    ("virtual_ipaddress_excluded", "excluded", "write `excluded = [\"192.168.83.111/24\"]`"),
+    ("virtual_routes", "routes", "write `routes = [{ to = \"10.0.0.0/8\", via = \"192.168.83.1\" }]`"),
+    ("virtual_rules", "rules", "write `rules = [{ from = \"192.168.83.111/32\", table = 100, preference = 1000 }]`"),
+    ("use_vmac", "vmac", "write `vmac = true`"),
+    ("down_timer_adverts", "down_multiplier", "write `down_multiplier = 3`"),
+    ("vrrp_sync_group", "group", "write a [[group]] with `name` and `vips`"),
+    ("auth_hmac", "auth", "write `auth = { hmac = { keys = { 1 = \"hex:...\" } } }`"),
     ("garp_master_repeat", "announce", "write `announce = { repeat = 5 }`"),
     ("garp_master_delay", "announce", "write `announce = { delay = \"5s\" }`"),
     ("garp_master_refresh", "announce", "write `announce = { refresh = \"60s\" }`"),
-    ("authentication", "", "leave it out: VRRPv3 has none"),
+    (
+        "authentication",
+        "auth",
+        "leave it out for VRRPv3, which has none; else write `auth = { password = \"secret12\" }`",
+    ),
     ("inter", "interval", "write `interval`"),
     ("option", "raw", "write the whole line in `raw`"),
     ("acl", "raw", "write the whole line in `raw`"),

@@ -138,7 +138,8 @@ fn check_says_what_was_understood() {
     expect![[r#"
         node      lb1 at 192.168.83.131
         node      lb2 at 192.168.83.132  (this host)
-        VIP       www: 192.168.83.111/24 on eth0, vrid 51, held by lb1 (254), else lb2 (253); adverts every 1s
+        VIP       www: 192.168.83.111/24 on eth0, vrid 51 of VRRPv3 for IPv4, held by lb1 (254), else lb2 (253); adverts every 1s, moves back after 10s
+        peers     UDP port 5112, a hello every 1s, key in /etc/vipkeeper/peers.key
         frontend  www: www:80 to backend web
         backend   web: roundrobin, web1 (192.168.83.129:8080), web2 (192.168.83.130:8080); check: GET /index.html every 2s
 

@@ -19,6 +19,7 @@ mod cli;
 mod config;
 mod config_properties;
 mod config_reports;
+mod config_reports_vrrp;
 mod config_schema;
 mod namespace;
 mod proxy_fixture;

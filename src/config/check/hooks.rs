@@ -115,7 +115,7 @@ fn absolute(cx: &mut Cx<'_>, place: Place, key: &str, program: &str) -> Option<S
         let problem = Problem::new(place, format!("`{key}` must start with the absolute path of a program"));
         let name = Path::new(program).file_name().map(|name| name.to_string_lossy()).unwrap_or("on-change".into());
         let fix = format!("write, for example, \"/usr/local/bin/{name}\"");
-        cx.add(problem.label("not absolute").note("hooks run without PATH and in no particular directory").fix(fix));
+        cx.add(problem.label("not absolute").note("it runs without PATH and in no particular directory").fix(fix));
         return None;
     }
     without_nul(cx, place, program)

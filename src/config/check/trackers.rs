@@ -124,9 +124,9 @@ impl Trackers {
             return url(cx, item, written).map(|url| TrackerKind::Http { url });
         }
         if raw.script.is_some() {
-            let user = cx.system_name(item.file, raw.user.as_ref()).ok()?;
-            return hooks::command(cx, item.file, "script", &raw.script)
-                .map(|command| TrackerKind::Script { command, user });
+            let user = cx.system_name(item.file, raw.user.as_ref());
+            let command = hooks::command(cx, item.file, "script", &raw.script)?;
+            return Some(TrackerKind::Script { command, user: user.ok()? });
         }
         if let Some(written) = &raw.file {
             return file(cx, item, written).map(|path| TrackerKind::File { path });
