@@ -234,7 +234,8 @@ impl Node {
         }
         for at in fresh {
             let Some(vip) = self.vips.get_mut(at) else { continue };
-            if let Some(earlier) = old.iter_mut().find(|v| v.config.name == vip.config.name && v.farewell.is_none()) {
+            // One that left before may still have scripts to run: those of one name run in one order.
+            if let Some(earlier) = old.iter_mut().find(|v| v.config.name == vip.config.name && !v.silenced) {
                 vip.succeed(earlier, &host, out);
             }
         }

@@ -62,7 +62,7 @@ pub(super) struct Vip {
     /// The whole VIP left the configuration.
     pub(super) farewell: Option<String>,
     /// It leaves, and its successor of the same name tells the hooks.
-    silenced: bool,
+    pub(super) silenced: bool,
     pub(super) released: Option<Released>,
     refused: Option<(String, Instant)>,
     inheritance: Inheritance,
@@ -168,7 +168,7 @@ impl Vip {
     ///
     /// Those run in one order, and must not believe that the VIP is here until it is here again.
     pub(super) fn succeed(&mut self, earlier: &mut Self, host: &Host<'_>, out: &mut Outbox) {
-        self.released.clone_from(&earlier.released);
+        self.released = earlier.released.clone().filter(|_| earlier.farewell.is_none());
         self.hooks = std::mem::take(&mut earlier.hooks);
         self.told = earlier.told;
         earlier.silenced = true;
