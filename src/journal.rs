@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::node::Event;
 use crate::node::event::Loaded;
+use crate::peer::Incarnation;
 use crate::units::Name;
 use crate::units::recorded::moment;
 
@@ -38,7 +39,9 @@ pub enum Record {
         version: String,
         /// The node's name.
         node: Name,
-        /// Its first configuration.
+        /// Its process.
+        incarnation: Incarnation,
+        /// Its first configuration, with the key of hellos: a journal is as secret as these.
         loaded: Loaded,
     },
     /// What the node was told.
@@ -67,8 +70,8 @@ pub enum Record {
 
 impl Record {
     /// The first record of a node that starts now.
-    pub fn start(node: Name, loaded: Loaded) -> Self {
-        Self::Start { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), node, loaded }
+    pub fn start(node: Name, incarnation: Incarnation, loaded: Loaded) -> Self {
+        Self::Start { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), node, incarnation, loaded }
     }
 
     /// As a line, with its line feed; times count since `start`.

@@ -21,6 +21,8 @@ pub mod proxy;
 pub mod track;
 pub mod vrrp;
 
+pub mod peer;
+
 pub mod node;
 
 pub mod journal;

@@ -26,6 +26,7 @@ use vipkeeper::node::event::{
     Address, Datagram, HookOutcome, Link, Loaded, Network, OpId, Received, Request, RequestId, Signal,
 };
 use vipkeeper::node::{Effect, Event, Node};
+use vipkeeper::peer::Incarnation;
 use vipkeeper::proxy::master::{Processes, ReloadAnswer};
 use vipkeeper::proxy::stats::StatsError;
 use vipkeeper::proxy::{BackendSample, ProxyOutcome, Sample};
@@ -150,7 +151,7 @@ pub fn config(data: &[u8]) -> bool {
     let json = serde_json::to_string(&loaded).unwrap();
     let again: Loaded = serde_json::from_str(&json).unwrap();
     assert_eq!((&again.config, &again.rendered), (&loaded.config, &loaded.rendered));
-    let (node, _) = Node::new(loaded, me, base());
+    let (node, _) = Node::new(loaded, me, Incarnation(1), base());
     node.check_invariants(base()).unwrap();
     true
 }
@@ -159,7 +160,7 @@ fn rendered(sources: &Arc<Sources>, config: config::Config, node: &Name) -> Opti
     let stats_socket = Path::new("/run/vipkeeper/stats.sock");
     let input = RenderInput { config: &config, sources, node, stats_socket, template: None };
     let rendered = render(&input).ok()?;
-    Some(Loaded { config: Arc::new(config), rendered: Arc::new(rendered) })
+    Some(Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key: None, key_note: None })
 }
 
 /// `show info` and `show stat`.
@@ -210,7 +211,7 @@ pub fn journal(data: &[u8]) -> bool {
 }
 
 static FIRST_LINE: LazyLock<String> =
-    LazyLock::new(|| Record::start(name("lb1"), CONFIGURATIONS[0].clone()).line(base()).unwrap());
+    LazyLock::new(|| Record::start(name("lb1"), Incarnation(1), CONFIGURATIONS[0].clone()).line(base()).unwrap());
 
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -318,7 +319,8 @@ pub fn node(data: &[u8]) -> bool {
         loaded.reverse();
     }
     // One of the configurations does not know lb3.
-    let (node, effects) = Node::new(loaded[0].clone(), name(["lb1", "lb2", "lb3"][usize::from(me >> 1) % 3]), base());
+    let (node, effects) =
+        Node::new(loaded[0].clone(), name(["lb1", "lb2", "lb3"][usize::from(me >> 1) % 3]), Incarnation(1), base());
     let mut world = World { node, now: base(), loaded, asked: VecDeque::new() };
     world.note(effects);
     let mut held = false;

@@ -87,6 +87,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Print a JSON Schema of the configuration, for editors
     Schema,
+    /// Write a new key for the nodes to talk to each other with; copy it to every node
+    Keygen(KeygenArgs),
     /// Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
     Demo(DemoArgs),
     /// One host of the demo: enters a network namespace and becomes `vipkeeper run`
@@ -181,6 +183,15 @@ pub struct ResumeArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
     /// The journal
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Options of `keygen`.
+#[derive(Debug, Clone, Args)]
+pub struct KeygenArgs {
+    /// Where to write it; a file that is there already stays as it is
+    #[arg(value_name = "FILE", default_value = "/etc/vipkeeper/peers.key")]
     pub file: PathBuf,
 }
 

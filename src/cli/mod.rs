@@ -9,6 +9,7 @@ pub mod terminal;
 pub mod check;
 pub mod control;
 pub mod demo;
+pub mod keygen;
 pub mod render;
 pub mod replay;
 pub mod run;
@@ -36,6 +37,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Resume(args) => control::resume(place, args),
         Command::Replay(args) => replay::run(args),
         Command::Schema => schema::run(),
+        Command::Keygen(args) => keygen::run(args),
         Command::Demo(args) => demo::run(args),
         Command::DemoHost(args) => Err(demo::become_host(place, args)),
     };

@@ -52,6 +52,7 @@ pub fn human(status: &Status, colour: Colour) -> String {
     line(&mut out, "");
     trackers(&mut out, &status.trackers, colour);
     config(&mut out, &status.config, colour);
+    peers(&mut out, status, colour);
     dropped(&mut out, status, colour);
     out
 }
@@ -157,6 +158,7 @@ fn troubles(vip: &VipStatus) -> Vec<String> {
     if !surplus.is_empty() {
         troubles.push(format!("still on {}: {}", vip.interface, surplus.join(" ")));
     }
+    troubles.extend(vip.troubles.iter().cloned());
     troubles
 }
 
@@ -262,6 +264,36 @@ fn config(out: &mut String, config: &ConfigStatus, colour: Colour) {
     };
     line(out, &format!("        last reload {} ago: {result} ({})", span(reload.ms_ago), span(reload.took_ms)));
     indented(out, "        ", &reload.message);
+}
+
+/// The other nodes; nothing where this node talks to nobody and should not.
+fn peers(out: &mut String, status: &Status, colour: Colour) {
+    if status.peers.is_empty() && status.peers_note.is_none() {
+        return;
+    }
+    line(out, "");
+    let mut head = format!("{}   ", paint("Peers", Tone::Strong, colour));
+    for peer in &status.peers {
+        let tone = if peer.state == "fresh" { Tone::Good } else { Tone::Bad };
+        let heard = peer.heard_ms_ago.map_or("never heard".to_owned(), |ago| format!("heard {} ago", span(ago)));
+        let mut text = format!("{} ({}) {}, {heard}", peer.name, peer.address, paint(&peer.state, tone, colour));
+        if peer.same_config == Some(false) {
+            text.push_str(&paint(", another configuration", Tone::Bad, colour));
+        }
+        line(out, &format!("{head}{text}"));
+        head = " ".repeat(8);
+        for vip in &peer.vips {
+            let priority = vip.priority.map_or(String::new(), |priority| format!(", priority {priority}"));
+            let why = if vip.fit { String::new() } else { format!(", unfit: {}", vip.why) };
+            line(out, &format!("          {} {}{priority}{why}", vip.name, vip.state.to_uppercase()));
+        }
+        if !peer.dropped.is_empty() {
+            line(out, &format!("          dropped: {}", reasons(&peer.dropped)));
+        }
+    }
+    if let Some(note) = &status.peers_note {
+        line(out, &format!("{head}{note}"));
+    }
 }
 
 fn dropped(out: &mut String, status: &Status, colour: Colour) {

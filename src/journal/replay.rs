@@ -58,10 +58,10 @@ impl Replay {
         if let Some(other) = format(line).filter(|format| *format != FORMAT) {
             return Err(JournalError::Format(other));
         }
-        let Record::Start { format: _, version: _, node: name, loaded } = read(line, base)? else {
+        let Record::Start { format: _, version: _, node: name, incarnation, loaded } = read(line, base)? else {
             return Err(JournalError::NoStart);
         };
-        let (node, effects) = Node::new(loaded, name.clone(), base);
+        let (node, effects) = Node::new(loaded, name.clone(), incarnation, base);
         let (name, held) = (name.to_string(), BTreeSet::new());
         let replay = Self { node, name, start: base, now: base, held, lost: 0, full: false };
         let mut story = vec![replay.tell(What::Starts)];

@@ -7,6 +7,7 @@ use super::story::Stamp;
 use super::*;
 use crate::config::{self, Source, Sources};
 use crate::node::event::{Datagram, Received, Signal};
+use crate::peer::Incarnation;
 use crate::render::{RenderInput, render};
 use crate::units::IfName;
 
@@ -23,11 +24,11 @@ fn loaded() -> Loaded {
     let socket = std::path::Path::new("/run/s");
     let input = RenderInput { config: &config, sources: &sources, node: &node, stats_socket: socket, template: None };
     let rendered = Arc::new(render(&input).unwrap());
-    Loaded { config: Arc::new(config), rendered }
+    Loaded { config: Arc::new(config), rendered, key: None, key_note: None }
 }
 
 fn first_line(start: Instant) -> String {
-    Record::start(Name::new("lb1").unwrap(), loaded()).line(start).unwrap()
+    Record::start(Name::new("lb1").unwrap(), Incarnation(1), loaded()).line(start).unwrap()
 }
 
 fn told(start: Instant, after: Duration, event: Event) -> String {

@@ -122,10 +122,11 @@ impl Node {
             }
         };
         let same_text = loaded.config.digest == self.loaded.config.digest;
+        let same_key = loaded.key == self.loaded.key;
         let same_proxy = loaded.rendered.generation == self.loaded.rendered.generation;
         // A proxy that serves an older file instead gets another chance with what is in force.
         let at_rest = self.changes.applying.is_none() && !self.proxying.lifecycle.serves_another();
-        if same_text && same_proxy && at_rest {
+        if same_text && same_proxy && same_key && at_rest {
             // A save without a change is no attempt worth remembering, unless it takes back one that failed.
             if self.changes.last.as_ref().is_some_and(|last| !last.ok) {
                 let message = format!("configuration {} is in force, as the files say", self.loaded.config.digest);
@@ -176,6 +177,7 @@ impl Node {
         self.loaded_at = now;
         self.proxying.configure(&self.loaded);
         self.tracking.configure(&self.loaded.config, &self.me, now);
+        self.peering.configure(now, &self.loaded, out);
         self.adopt_vips(now, out);
         self.choose_sources(now);
         // The addresses of the host are to be looked at with the new VIPs in mind.
@@ -210,8 +212,8 @@ impl Node {
         let mut fresh = Vec::new();
         let stopping = self.phase != Phase::Running;
         let network = self.observation.network.clone();
-        let host =
-            Host { now, wall: self.wall.at(now), network: &network, hooks: &config.hooks, stopping, me: &self.me };
+        let (wall, peering, proxy) = (self.wall.at(now), &self.peering, self.proxying.verdict());
+        let host = Host { now, wall, network: &network, hooks: &config.hooks, stopping, me: &self.me, peering, proxy };
         for wanted in &config.vips {
             let same = old.iter().position(|v| v.is_same_router(wanted, &self.me));
             let takes_part = wanted.priorities.contains_key(&self.me);

@@ -2,8 +2,10 @@
 //!
 //! Nothing is believed until its outcome comes back as an [`Event`](super::Event).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::addrs::routing::RoutingEntry;
 use crate::hooks::HookRun;
@@ -15,8 +17,8 @@ use crate::units::{AddressOptions, Family, IfName, LeaseSecs, VipAddress};
 /// In the order in which they must be carried out.
 pub type Effects = Vec<Effect>;
 
-/// Something to be done. The shell executes `Transmit`, `Announce`, `OpenInterface`, `CloseInterface` and
-/// `WatchAddresses` itself and at once; the others go to the worker of their resource and never delay the former.
+/// Something to be done. The shell executes `Transmit`, `Announce`, `SendHello` and what opens and closes their sockets
+/// itself and at once; the others go to the worker of their resource and never delay the former.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Send an advert.
@@ -61,6 +63,19 @@ pub enum Effect {
     CloseInterface {
         /// Its name.
         interface: IfName,
+    },
+    /// Open the sockets for hellos, one on each of these own addresses whether it is there yet or not; replaces earlier
+    /// ones. None: close them. Answered by `HelloOpened`.
+    OpenHello {
+        /// Where.
+        bind: Vec<SocketAddr>,
+    },
+    /// Send a hello. Lost like any datagram where that is not possible.
+    SendHello {
+        /// To whom.
+        to: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
     },
     /// Dump links and addresses: answered by `NetworkObserved`.
     ObserveNetwork,
@@ -176,7 +191,7 @@ pub enum Effect {
 }
 
 /// A decision worth telling, with its reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     /// How loud.
     pub level: LogLevel,
@@ -187,7 +202,7 @@ pub struct LogLine {
 }
 
 /// How loud a log line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogLevel {
     /// For those who look for it.
     Debug,

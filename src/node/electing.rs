@@ -30,8 +30,10 @@ impl Node {
         }
         groups::agree(&self.groups, &self.vips, &mut verdicts);
         let network = &self.observation.network;
-        let wall = self.wall.at(now);
-        let host = Host { now, wall, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let (wall, hooks) = (self.wall.at(now), &self.loaded.config.hooks);
+        let (peering, proxy) = (&self.peering, self.proxying.verdict());
+        let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
+        let failed_since = self.proxying.health.failed_since();
         // What packets and peers did to one VIP of a group is done to the others before anything else.
         groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
         for ((vip, verdict), standing) in self.vips.iter_mut().zip(verdicts).zip(&standings) {
@@ -49,11 +51,16 @@ impl Node {
             }
             groups::align(&mut self.groups, &mut self.vips, &host, Pull::UpUnlessHeld, out);
         }
+        for vip in &mut self.vips {
+            vip.settle_handover(&host, failed_since, out);
+        }
+        groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
         for (vip, standing) in self.vips.iter_mut().zip(&standings) {
             if standing.settled {
                 vip.tell_at_rest(&host, out);
             }
             vip.act(&host, &mut self.ops, out);
+            vip.tell_holding();
         }
         groups::tell(&mut self.groups, &self.vips, &host, &mut self.ops, out);
         let before = self.vips.len();
@@ -74,6 +81,9 @@ impl Node {
             Some(Socket::Failed { why, .. }) => Err(why.as_str()),
             Some(Socket::Opening) | None => Ok(false),
         };
+        let (wall, hooks) = (self.wall.at(now), &self.loaded.config.hooks);
+        let (peering, proxy, network) = (&self.peering, self.proxying.verdict(), &self.observation.network);
+        let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
         let facts = Facts {
             leaving: if stopping { Some("vipkeeper stops") } else { vip.farewell.as_deref() },
             released: vip.released.as_ref().map(|_| "released by an operator"),
@@ -83,7 +93,8 @@ impl Node {
             source: vip.source(),
             socket,
             refused: vip.refused(),
-            proxy: self.proxying.verdict(),
+            proxy,
+            without_proxy: vip.without_proxy(&host, self.proxying.health.failed_since()),
             base: vip.base,
             weights: &vip.judgement.weights,
             tracked: vip.judgement.abstain.as_deref(),

@@ -25,6 +25,7 @@ pub(super) struct Facts<'a> {
     /// The kernel refused to install an address.
     pub(super) refused: Option<&'a str>,
     pub(super) proxy: &'a Verdict,
+    pub(super) without_proxy: WithoutProxy,
     pub(super) base: Priority,
     /// What changes the priority now.
     pub(super) weights: &'a [(String, i32)],
@@ -32,6 +33,15 @@ pub(super) struct Facts<'a> {
     pub(super) tracked: Option<&'a str>,
     /// An address cannot be put on the other interface where it belongs.
     pub(super) elsewhere: Option<String>,
+}
+
+/// What becomes of the VIP while the proxy has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WithoutProxy {
+    /// It leaves.
+    Leave,
+    /// It stays for a moment: nobody else is fit, and the proxy is being started again.
+    Stay,
 }
 
 /// Abstains for the first reason that holds, the most fundamental first; claims otherwise.
@@ -70,7 +80,7 @@ fn reason_to_abstain(facts: &Facts<'_>) -> Option<String> {
         Ok(false) => return Some(format!("opening the VRRP socket on {interface}")),
         Err(error) => return Some(format!("no VRRP socket on {interface}: {error}")),
     }
-    if let Verdict::Failed { why } = facts.proxy {
+    if let (Verdict::Failed { why }, WithoutProxy::Leave) = (facts.proxy, facts.without_proxy) {
         return Some(format!("proxy failed: {why}"));
     }
     if let Some(error) = facts.refused {

@@ -3,7 +3,7 @@
 //! Any event is legal in any state; the shell never decides what one means. Each can be written to a journal and read
 //! from it (`crate::journal`), hence serde: an `Instant` needs `with = "moment"`, bytes `with = "hex"`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::addrs::routing::RoutingEntry;
 use crate::config::Config;
+use crate::node::effect::LogLine;
 use crate::node::recorded::Texts;
+use crate::peer::PeerKey;
 use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
-use crate::units::recorded::moment;
+use crate::units::recorded::{hex, moment};
 use crate::units::{AddressOptions, Family, IfName, Name};
 
 pub use crate::units::OpId;
@@ -48,6 +50,22 @@ pub enum Event {
     },
     /// The whole state of links and addresses, from a complete dump.
     NetworkObserved(Network),
+    /// A datagram arrived on the port of hellos, whatever its quality.
+    HelloReceived {
+        /// Its source.
+        from: SocketAddr,
+        /// What arrived; what is longer than the receive buffer was cut.
+        #[serde(with = "hex")]
+        bytes: Vec<u8>,
+        /// When the kernel received it.
+        #[serde(with = "moment")]
+        at: Instant,
+    },
+    /// Outcome of [`super::Effect::OpenHello`].
+    HelloOpened {
+        /// What is wrong, for people.
+        result: Result<(), String>,
+    },
     /// Links or addresses changed (monitor message, or an overrun): the picture is stale.
     NetworkChanged,
     /// Outcome of [`super::Effect::OpenInterface`].
@@ -245,6 +263,10 @@ pub struct Loaded {
     pub config: Arc<Config>,
     /// The proxy's configuration text.
     pub rendered: Arc<Rendered>,
+    /// The key that the nodes share; without one they do not talk beside VRRP.
+    pub key: Option<PeerKey>,
+    /// Why there is no key although the configuration names one, or what is wrong with its file.
+    pub key_note: Option<LogLine>,
 }
 
 /// Numbers a request of the control socket.

@@ -12,6 +12,7 @@ pub mod event;
 mod groups;
 mod observing;
 mod outbox;
+mod peering;
 mod proxying;
 mod recorded;
 mod report;
@@ -30,14 +31,17 @@ pub use status::Status;
 
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
+use crate::node::entitlement::WithoutProxy;
 use crate::node::event::{HookOutcome, Loaded, OpId, Request, RequestId, Signal};
 use crate::node::groups::Group;
 use crate::node::observing::Observation;
 use crate::node::outbox::{Ops, Outbox};
+use crate::node::peering::Peering;
 use crate::node::proxying::Proxying;
 use crate::node::tracking::Tracking;
-use crate::node::vip::{Host, Released, Vip};
+use crate::node::vip::{Released, Vip};
 use crate::node::wire::WallClock;
+use crate::peer::Incarnation;
 use crate::units::{Family, IfName, Name};
 use crate::vrrp::packet::Reject;
 use crate::vrrp::router::Role;
@@ -130,6 +134,7 @@ pub struct Node {
     tracking: Tracking,
     vips: Vec<Vip>,
     groups: Vec<Group>,
+    peering: Peering,
     changes: Changes,
     dropped: BTreeMap<IfName, BTreeMap<Reject, u64>>,
     ready: bool,
@@ -141,15 +146,19 @@ pub struct Node {
 
 impl Node {
     /// A node that starts at `now`. `me` is one of the configuration's nodes; any other takes part in no VIP.
-    pub fn new(loaded: Loaded, me: Name, now: Instant) -> (Self, Effects) {
+    /// `incarnation` is a random number that no other process of this node ever had.
+    pub fn new(loaded: Loaded, me: Name, incarnation: Incarnation, now: Instant) -> (Self, Effects) {
         let mut ops = Ops::default();
         let mut out = Outbox::default();
         let proxying = Proxying::new(&loaded, now, &mut ops, &mut out);
         let tracking = Tracking::new(&loaded.config, &me, now);
         let vips = loaded.config.vips.iter().filter_map(|v| Vip::new(v, &loaded.config, &me, now)).collect();
         let groups = groups::adopt(Vec::new(), &loaded.config);
+        let mut peering = Peering::new(me.clone(), incarnation);
+        peering.configure(now, &loaded, &mut out);
         let mut node = Self {
             me,
+            peering,
             loaded,
             loaded_at: now,
             started_at: now,
@@ -205,6 +214,7 @@ impl Node {
         let inherit = self.vips.iter().any(Vip::is_undecided).then_some(self.started_at + INHERIT_WITHIN);
         vips.chain(self.proxying.deadlines())
             .chain(self.tracking.deadlines())
+            .chain(self.peering.deadline())
             .chain(self.changes.deadline().map(|at| (at, "the configuration is to be read")))
             .chain(observe.map(|at| (at, "links and addresses are to be looked at")))
             .chain(reopen)
@@ -221,6 +231,8 @@ impl Node {
             Event::FrameReceived { interface, frame, at } => self.see(now, &interface, &frame, at, out),
             Event::WallClockRead { at, unix } => self.wall = WallClock { at, unix },
             Event::NetworkObserved(network) => self.observed(now, network, out),
+            Event::HelloReceived { from, bytes, at } => self.hello_received(now, from, &bytes, at, out),
+            Event::HelloOpened { result } => self.hello_opened(now, result, out),
             Event::NetworkChanged => self.observation.stale = true,
             Event::InterfaceOpened { interface, result } => self.opened(now, &interface, result, out),
             Event::AddressInstalled { op, result } | Event::AddressWithdrawn { op, result } => {
@@ -272,6 +284,7 @@ impl Node {
         self.settle_trackers(now, out);
         self.settle_vips(now, judge, out);
         self.note_roles(now);
+        self.settle_peering(now, out);
         if let Some(op) = self.changes.due(now, &mut self.ops) {
             out.push(Effect::LoadConfig { op });
         }
@@ -495,22 +508,15 @@ impl Node {
 
     /// What must hold after every turn that ended with a tick where one was due; the simulation asks after each.
     pub fn check_invariants(&self, now: Instant) -> Result<(), String> {
+        let host = self.host(now);
         for vip in &self.vips {
-            let stopping = matches!(self.phase, Phase::Stopping { .. });
-            let network = &self.observation.network;
-            vip.check(&Host {
-                now,
-                wall: self.wall.at(now),
-                network,
-                hooks: &self.loaded.config.hooks,
-                stopping,
-                me: &self.me,
-            })?;
+            vip.check(&host)?;
             let active = vip.router.role() == Role::Active;
-            if active && stopping {
+            if active && host.stopping {
                 return Err(format!("{} is active while vipkeeper stops", vip.config.name));
             }
-            if active && self.proxying.verdict() != &crate::proxy::health::Verdict::Healthy {
+            let grace = vip.without_proxy(&host, self.proxying.health.failed_since());
+            if active && *host.proxy != crate::proxy::health::Verdict::Healthy && grace == WithoutProxy::Leave {
                 return Err(format!("{} is active although the proxy has failed", vip.config.name));
             }
             if let Some(why) = vip.judgement.abstain.as_ref().filter(|_| active) {

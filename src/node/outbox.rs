@@ -7,6 +7,7 @@ use crate::node::event::OpId;
 /// need their addresses, then addresses and routes, then everything that may take its time.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    first: Effects,
     wire: Effects,
     resets: Effects,
     addresses: Effects,
@@ -18,6 +19,8 @@ impl Outbox {
         match effect {
             Effect::Transmit { .. }
             | Effect::Announce { .. }
+            | Effect::OpenHello { .. }
+            | Effect::SendHello { .. }
             | Effect::OpenInterface { .. }
             | Effect::WatchAddresses { .. }
             | Effect::CloseInterface { .. } => self.wire.push(effect),
@@ -42,13 +45,20 @@ impl Outbox {
         }
     }
 
+    /// A hello that must be there before the adverts of this turn: a successor learns that it is one before the others
+    /// learn that there is nobody.
+    pub(super) fn push_first(&mut self, effect: Effect) {
+        self.first.push(effect);
+    }
+
     pub(super) fn log(&mut self, level: LogLevel, vip: Option<&str>, message: impl Into<String>) {
         let line = LogLine { level, vip: vip.map(str::to_owned), message: message.into() };
         self.push(Effect::Log(line));
     }
 
     pub(super) fn into_effects(self) -> Effects {
-        let mut all = self.wire;
+        let mut all = self.first;
+        all.extend(self.wire);
         all.extend(self.resets);
         all.extend(self.addresses);
         all.extend(self.rest);

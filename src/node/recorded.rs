@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Colour, Sources};
+use crate::node::effect::LogLine;
 use crate::node::event::Loaded;
+use crate::peer::PeerKey;
 use crate::render::Rendered;
 use crate::units::Digest;
 
@@ -17,12 +19,18 @@ pub(super) struct Texts {
     sources: Sources,
     rendered: String,
     generation: Digest,
+    /// The key of hellos, in hexadecimal digits: without it none of those that follow could be judged again.
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    key_note: Option<LogLine>,
 }
 
 impl From<Loaded> for Texts {
     fn from(loaded: Loaded) -> Self {
         let Rendered { text, generation, origins: _, sources } = Arc::unwrap_or_clone(loaded.rendered);
-        Self { sources: Arc::unwrap_or_clone(sources), rendered: text, generation }
+        let key = loaded.key.as_ref().map(PeerKey::to_hex);
+        Self { sources: Arc::unwrap_or_clone(sources), rendered: text, generation, key, key_note: loaded.key_note }
     }
 }
 
@@ -31,9 +39,10 @@ impl TryFrom<Texts> for Loaded {
 
     /// Fails with the report of [`config::load`], for texts that this version refuses.
     fn try_from(texts: Texts) -> Result<Self, String> {
-        let Texts { sources, rendered, generation } = texts;
+        let Texts { sources, rendered, generation, key, key_note } = texts;
+        let key = key.map(|key| PeerKey::from_hex(&key)).transpose().map_err(|error| error.to_string())?;
         let config = config::load(&sources).map_err(|problems| problems.report(&sources, Colour::None))?;
         let rendered = Rendered::again(rendered, generation, &config, Arc::new(sources));
-        Ok(Self { config: Arc::new(config), rendered: Arc::new(rendered) })
+        Ok(Self { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note })
     }
 }

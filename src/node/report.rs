@@ -11,7 +11,7 @@ use crate::node::status::{
     ConfigStatus, DuplicateStatus, Holder, ProxyStatus, ReloadStatus, SpeakerStatus, Status, TransitionStatus,
     VipStatus,
 };
-use crate::node::vip::{Vip, mac};
+use crate::node::vip::{Host, Vip, mac};
 use crate::node::{Node, Phase};
 use crate::proxy::health::Verdict;
 use crate::units::{Digest, Family, Name, Vrid};
@@ -54,9 +54,17 @@ impl Node {
             },
             proxy: self.proxy_status(now),
             vips: self.vips.iter().map(|vip| self.vip_status(now, vip)).collect(),
-            dropped: self.dropped.iter().map(|(name, counters)| (name.to_string(), by_name(counters))).collect(),
             trackers: self.tracking.status(now, &self.me),
+            dropped: self.all_dropped(),
+            peers: self.peer_status(now),
+            peers_note: self.peering.trouble(),
         }
+    }
+
+    fn all_dropped(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let by_interface = self.dropped.iter().map(|(name, counters)| (name.to_string(), by_name(counters)));
+        let hellos = self.hellos_dropped();
+        by_interface.chain((!hellos.is_empty()).then(|| ("hellos".to_owned(), hellos))).collect()
     }
 
     fn proxy_status(&self, now: Instant) -> ProxyStatus {
@@ -117,6 +125,20 @@ impl Node {
             routing: vip.routing_status(&self.observation.network),
             speakers: speakers(now, vip),
             duplicates: duplicates(now, vip),
+            troubles: vip.peer_troubles(&self.host(now)),
+        }
+    }
+
+    pub(super) fn host(&self, now: Instant) -> Host<'_> {
+        Host {
+            now,
+            wall: self.wall.at(now),
+            network: &self.observation.network,
+            hooks: &self.loaded.config.hooks,
+            stopping: matches!(self.phase, Phase::Stopping { .. }),
+            me: &self.me,
+            peering: &self.peering,
+            proxy: self.proxying.verdict(),
         }
     }
 

@@ -30,6 +30,10 @@ pub struct Status {
     /// Every tracker that a VIP of this node uses, in the order of the file.
     #[serde(default)]
     pub trackers: Vec<TrackerStatus>,
+    /// The other nodes, as far as they talk to this one beside VRRP, by name; empty: plain VRRP.
+    pub peers: Vec<PeerStatus>,
+    /// Why there are none although the configuration wants them, or what is wrong with the key or the sockets.
+    pub peers_note: Option<String>,
 }
 
 /// The configuration in force.
@@ -130,6 +134,9 @@ pub struct VipStatus {
     /// Hosts that claimed an address of this VIP while it was here, most recent first; at most 8.
     #[serde(default)]
     pub duplicates: Vec<DuplicateStatus>,
+    /// What a human should look at, in words that name the cause and the host.
+    #[serde(default)]
+    pub troubles: Vec<String>,
 }
 
 /// One tracker as this node sees it.
@@ -171,6 +178,41 @@ pub struct DuplicateStatus {
     pub mac: String,
     /// Milliseconds since it claimed that last.
     pub ms_ago: u64,
+}
+
+/// Another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Milliseconds since its last hello that counted.
+    pub heard_ms_ago: Option<u64>,
+    /// `fresh`, `silent` (heard once), `proving` (something arrives, but it has not proved to be no recording) or
+    /// `unknown`.
+    pub state: String,
+    /// It has the same configuration in force.
+    pub same_config: Option<bool>,
+    /// What it said of our VIPs last.
+    pub vips: Vec<PeerVipStatus>,
+    /// Hellos in its name or from its address that were dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// A VIP as another node sees itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerVipStatus {
+    /// Name.
+    pub name: String,
+    /// `active`, `backup` or `fault`.
+    pub state: String,
+    /// Priority; none: it abstains.
+    pub priority: Option<u8>,
+    /// It could serve.
+    pub fit: bool,
+    /// Why it could not; empty when fit.
+    pub why: String,
 }
 
 /// Who holds a VIP.

@@ -3,6 +3,8 @@
 mod addresses;
 mod announcing;
 mod electing;
+mod handover;
+mod host;
 mod placed;
 mod release;
 mod routing;
@@ -15,7 +17,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::addrs::Want;
-use crate::config::{Config, HookSettings, VipConfig};
+use crate::config::{Config, VipConfig};
 use crate::hooks::{HookQueue, HookState};
 use crate::node::event::{Network, OpId};
 use crate::node::tracking::Judgement;
@@ -23,10 +25,13 @@ pub(super) use crate::node::vip::addresses::{Answers, Seen};
 use crate::node::vip::announcing::Announcing;
 pub(super) use crate::node::vip::electing::CONFLICT_QUIET;
 use crate::node::vip::electing::Conflict;
+use crate::node::vip::handover::Handover;
+pub(super) use crate::node::vip::host::Host;
 pub(super) use crate::node::vip::placed::Placed;
 use crate::node::vip::routing::Routed;
 use crate::node::vip::strangers::Strangers;
 pub(super) use crate::node::vip::strangers::mac;
+use crate::peer::VipId;
 use crate::units::{IfName, Name, Priority};
 use crate::vrrp::auth::Authenticity;
 use crate::vrrp::packet::Reject;
@@ -101,23 +106,13 @@ pub(super) struct Vip {
     pub(super) counters: BTreeMap<&'static str, u64>,
     pub(super) dropped: BTreeMap<Reject, u64>,
     pub(super) judgement: Judgement,
+    pub(super) handover: Handover,
 }
 
 /// Given up by an operator.
 #[derive(Debug, Clone)]
 pub(super) struct Released {
     pub(super) until: Option<Instant>,
-}
-
-/// What a VIP needs to know of its host in a turn.
-pub(super) struct Host<'a> {
-    pub(super) now: Instant,
-    /// Time of day, since the epoch.
-    pub(super) wall: Duration,
-    pub(super) network: &'a Network,
-    pub(super) hooks: &'a HookSettings,
-    pub(super) stopping: bool,
-    pub(super) me: &'a Name,
 }
 
 impl Vip {
@@ -159,6 +154,7 @@ impl Vip {
             counters: BTreeMap::new(),
             dropped: BTreeMap::new(),
             judgement: Judgement::default(),
+            handover: Handover::new(VipId::of(&config.name)),
             config: config.clone(),
         })
     }
@@ -170,7 +166,6 @@ impl Vip {
             self.base = *base;
         }
         self.peers = peers(config, all, me);
-        self.router.configure(now, router_config(config, &self.peers, self.source));
         let mut kept = Vec::new();
         for address in &config.addresses {
             let wanted = Placed::new(address, &self.interface, me, now);
@@ -185,6 +180,8 @@ impl Vip {
         self.reconfigure_routing(config, now);
         let renamed = self.config.name != config.name;
         self.config = config.clone();
+        self.handover.id = VipId::of(&config.name);
+        self.configure_router(now);
         renamed
     }
 
@@ -240,8 +237,11 @@ impl Vip {
         self.config.advert_interval.duration() * u32::from(self.config.down_multiplier)
     }
 
-    /// What is wanted of the addresses. (The one place for a successor to be waited for.)
+    /// What is wanted of the addresses: the one place where a successor is waited for.
     fn wanted(&self) -> Want {
+        if self.handover.lingers() {
+            return Want::AsIs;
+        }
         if self.farewell.is_some() {
             return Want::Absent;
         }
@@ -271,7 +271,16 @@ impl Vip {
         let refused = self.refused.as_ref().map(|(_, until)| *until);
         let refused = refused.map(|at| (at, "an address may be tried again"));
         let conflict = self.conflict.deadline().map(|at| (at, "hooks are to be told that a conflict was won"));
-        election.into_iter().chain(conflict).chain(leases).chain(routing).chain(arp).chain(released).chain(refused)
+        let handover = self.handover.deadline().map(|at| (at, "a hand-over goes on"));
+        election
+            .into_iter()
+            .chain(handover)
+            .chain(conflict)
+            .chain(leases)
+            .chain(routing)
+            .chain(arp)
+            .chain(released)
+            .chain(refused)
     }
 
     /// What must hold after every turn.
@@ -283,7 +292,7 @@ impl Vip {
         if self.transitions.len() > TRANSITIONS_MAX {
             return Err(format!("{name} keeps too many transitions"));
         }
-        Ok(())
+        self.check_linger(host.now)
     }
 }
 

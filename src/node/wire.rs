@@ -46,8 +46,9 @@ impl Node {
             }
         }
         let stopping = matches!(self.phase, Phase::Stopping { .. });
-        let (wall, network) = (self.wall.at(now), &self.observation.network);
-        let host = Host { now, wall, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let (wall, network, hooks) = (self.wall.at(now), &self.observation.network, &self.loaded.config.hooks);
+        let (peering, proxy) = (&self.peering, self.proxying.verdict());
+        let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
         let (counters, reason) = match (self.vips.iter_mut().find(ours), parsed) {
             (Some(vip), Ok(advert)) => return vip.hear(&host, received.at.min(now), &advert, out),
             (Some(vip), Err(reason)) => (&mut vip.dropped, reason),
@@ -77,7 +78,8 @@ impl Node {
         if network.links.iter().any(|link| link.mac == Some(claimed.mac)) {
             return;
         }
-        let host = Host { now, wall, network, hooks: &self.loaded.config.hooks, stopping, me: &self.me };
+        let (peering, proxy, hooks) = (&self.peering, self.proxying.verdict(), &self.loaded.config.hooks);
+        let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
         let there = |v: &&mut Vip| v.addresses.iter().any(|a| a.interface == *interface);
         for vip in self.vips.iter_mut().filter(there) {
             vip.claimed(&host, at.min(now), claimed, out);

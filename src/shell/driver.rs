@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::clock::{self, Alarm};
 use super::control::Call;
 use super::files::FileOp;
+use super::hello_socket::{Arrived, HelloSocket};
 use super::journal::Recorder;
 use super::looks::Look;
 use super::netlink::AddressOp;
@@ -35,6 +36,9 @@ use crate::units::IfName;
 /// than a router sends while its peer hangs for seconds at the shortest interval, so that no deadline is judged
 /// before an advert that was waiting.
 const PACKETS_PER_TURN: usize = 512;
+
+/// The same for hellos, which come once a second from each peer.
+const HELLOS_PER_TURN: usize = 256;
 
 /// Events handled in one turn; the rest waits in the queue, which then holds the workers back.
 const EVENTS_PER_TURN: usize = 256;
@@ -109,6 +113,7 @@ pub(crate) struct Driver {
     node: Node,
     journal: Option<Recorder>,
     sockets: Vec<VrrpSocket>,
+    hello_sockets: Vec<HelloSocket>,
     alarm: Alarm,
     watchdog: Option<Watchdog>,
     signals: Signals,
@@ -134,6 +139,7 @@ impl Driver {
             node,
             journal,
             sockets: Vec::new(),
+            hello_sockets: Vec::new(),
             alarm: Alarm::new()?,
             watchdog: Watchdog::from_environment(clock::now()),
             signals: Signals::new()?,
@@ -184,10 +190,12 @@ impl Driver {
 
     /// Waits until there is something to do. Sockets come last: a flood of packets must not hide the rest.
     async fn wait(&mut self) -> io::Result<()> {
-        let sockets = &self.sockets;
+        let (sockets, hello_sockets) = (&self.sockets, &self.hello_sockets);
         let readable = poll_fn(|context| {
             // All are asked, so that each registers for its own wake-up.
-            sockets.iter().fold(Poll::Pending, |result, socket| match (result, socket.poll_readable(context)) {
+            let vrrp: Vec<_> = sockets.iter().map(|s| s.poll_readable(context)).collect();
+            let all = vrrp.into_iter().chain(hello_sockets.iter().map(|s| s.poll_readable(context)));
+            all.fold(Poll::Pending, |result, socket| match (result, socket) {
                 (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
                 (Poll::Ready(Ok(())), _) | (_, Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
                 (Poll::Pending, Poll::Pending) => Poll::Pending,
@@ -262,6 +270,7 @@ impl Driver {
                 }
             }
         }
+        self.receive_hellos(&mut effects);
         for _ in 0..EVENTS_PER_TURN {
             let Some(event) = self.backlog.pop_front().or_else(|| self.inlets.events.try_recv().ok()) else { break };
             effects.extend(tell(&mut self.node, &mut self.journal, clock::now(), event));
@@ -274,6 +283,24 @@ impl Driver {
             effects.extend(tell(&mut self.node, &mut self.journal, now, Event::Tick));
         }
         effects
+    }
+
+    fn receive_hellos(&mut self, effects: &mut Effects) {
+        for socket in &mut self.hello_sockets {
+            for taken in 1..=HELLOS_PER_TURN {
+                self.flooded |= taken == HELLOS_PER_TURN;
+                match socket.receive() {
+                    Ok(Some(Arrived { from, bytes, at })) => {
+                        tracing::trace!(%from, "received a hello");
+                        let event = Event::HelloReceived { from, bytes, at };
+                        effects.extend(tell(&mut self.node, &mut self.journal, clock::now(), event));
+                    }
+                    Ok(None) => break,
+                    // A peer that is not there says so by ICMP: it is silent either way.
+                    Err(error) => tracing::debug!(address = %socket.address(), %error, "cannot receive hellos"),
+                }
+            }
+        }
     }
 
     /// Executes or hands on, in order; the status with which to end, if that was among them.
@@ -289,6 +316,8 @@ impl Driver {
                     self.backlog.push_back(Event::InterfaceOpened { interface, result });
                 }
                 Effect::WatchAddresses { interface, addresses } => self.watch(&interface, &addresses),
+                Effect::OpenHello { bind } => self.open_hello(&bind),
+                Effect::SendHello { to, bytes } => self.send_hello(to, &bytes),
                 Effect::CloseInterface { interface } => self.sockets.retain(|s| *s.interface() != interface),
                 Effect::ObserveNetwork => self.outlets.observe.notify_one(),
                 Effect::Install { op, index, address, options, lease } => {
@@ -371,6 +400,23 @@ impl Driver {
         let socket = self.sockets.iter_mut().find(|s| s.interface() == interface);
         if let Some(Err(error)) = socket.map(|socket| socket.watch(addresses)) {
             tracing::warn!("{error}");
+        }
+    }
+
+    fn open_hello(&mut self, bind: &[SocketAddr]) {
+        // First, since the new ones may have the same addresses.
+        self.hello_sockets.clear();
+        let opened: Result<Vec<_>, String> = bind.iter().map(|address| HelloSocket::open(*address)).collect();
+        let result = opened.map(|sockets| self.hello_sockets = sockets);
+        self.backlog.push_back(Event::HelloOpened { result });
+    }
+
+    fn send_hello(&self, to: SocketAddr, bytes: &[u8]) {
+        let socket = self.hello_sockets.iter().find(|s| s.address().is_ipv4() == to.is_ipv4());
+        match socket.map(|socket| socket.send(to, bytes)) {
+            Some(Ok(())) => tracing::trace!(%to, "sent a hello"),
+            Some(Err(error)) => tracing::debug!(%to, %error, "cannot send a hello"),
+            None => tracing::debug!(%to, "no socket for hellos"),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Everything here blocks, so it runs at start or on a thread for such things; nothing here decides what to do with a
 //! configuration. What a text means is `config`'s business.
 
+pub mod key_file;
 pub mod last_good;
 pub mod watch;
 
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::config::{self, Colour, Config, Source, Sources};
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
+use crate::peer;
 use crate::render::{self, RenderInput};
 use crate::units::Name;
 
@@ -54,12 +56,14 @@ pub(crate) struct Plan {
     patterns: Vec<String>,
     /// The user's template, if the configuration names a directory for it.
     template: Option<PathBuf>,
+    /// The key of the nodes, if the configuration names one.
+    key: Option<PathBuf>,
 }
 
 impl Plan {
     /// The main file alone: what is known before it is read.
     pub(crate) fn new(main: &Path) -> Self {
-        Self { main: main.to_owned(), patterns: Vec::new(), template: None }
+        Self { main: main.to_owned(), patterns: Vec::new(), template: None, key: None }
     }
 
     /// All files as they are: main file, what the patterns match, template.
@@ -67,12 +71,13 @@ impl Plan {
         let mut files = vec![self.main.clone()];
         files.extend(self.patterns.iter().flat_map(|p| expand(p).unwrap_or_default()));
         files.extend(self.template.clone());
+        files.extend(self.key.clone());
         files
     }
 
     /// What all files look like.
     pub(crate) fn stamp(&self) -> Stamp {
-        self.files().into_iter().take(FILES_MAX + 2).map(|path| (path.clone(), file_stamp(&path))).collect()
+        self.files().into_iter().take(FILES_MAX + 3).map(|path| (path.clone(), file_stamp(&path))).collect()
     }
 
     /// Every directory in which a change can mean a changed configuration: those of the files and of every symbolic
@@ -235,6 +240,11 @@ pub fn load(sources: &Arc<Sources>, target: &Target) -> Result<Loaded, String> {
 
 fn check(sources: &Sources, target: &Target) -> Result<Config, String> {
     let config = config::load(sources).map_err(|problems| problems.report(sources, Colour::None))?;
+    if let Some((one, other)) =
+        peer::same_id(config.vips.iter().map(|vip| &vip.name)).filter(|_| config.peers.is_some())
+    {
+        return Err(format!("the VIPs {one} and {other} have the same short digest for hellos; rename one of them"));
+    }
     if target.find(&config).is_some() {
         return Ok(config);
     }
@@ -258,7 +268,8 @@ fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result
         template: template.as_deref(),
     };
     let rendered = render::render(&input).map_err(|e| e.to_string())?;
-    Ok(Loaded { config: Arc::new(config), rendered: Arc::new(rendered) })
+    let (key, key_note) = key_file::read(&config);
+    Ok(Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note })
 }
 
 /// Where the user's template would be.
@@ -286,6 +297,10 @@ pub fn read_and_load(main: &Path, target: &Target) -> (Option<Reading>, Result<L
         if let Some(template) = template_of(&config) {
             reading.stamp.insert(template.clone(), file_stamp(&template));
             reading.plan.template = Some(template);
+        }
+        if let Some(peers) = &config.peers {
+            reading.stamp.insert(peers.key_file.clone(), file_stamp(&peers.key_file));
+            reading.plan.key = Some(peers.key_file.clone());
         }
         render_for(target, config, &reading.sources)
     });

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::journal::Record;
 use crate::node::Event;
 use crate::node::event::Loaded;
+use crate::peer::Incarnation;
 use crate::units::Name;
 
 /// A journal ends here: hours to days of a node, and what a disk can spare. Its beginning is never given up for its
@@ -51,7 +52,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the file cannot be made, or is there and not a regular one.
-    pub(crate) fn start(path: &Path, start: Instant, node: Name, loaded: Loaded) -> io::Result<Self> {
+    pub(crate) fn start(path: &Path, start: Instant, node: (Name, Incarnation), loaded: Loaded) -> io::Result<Self> {
         let file = create(path)?;
         let path = path.to_owned();
         Self::spawn(move |records, waiting| {
@@ -68,7 +69,7 @@ impl Recorder {
             }
         })
         .map(|mut recorder| {
-            recorder.send(Record::start(node, loaded));
+            recorder.send(Record::start(node.0, node.1, loaded));
             recorder
         })
     }

@@ -11,6 +11,7 @@
 //! | 4 | this node is already running |
 
 pub mod clock;
+pub mod hello_socket;
 pub mod vrrp_socket;
 
 pub mod netlink;
@@ -45,6 +46,7 @@ use anyhow::Context;
 
 use crate::node::Node;
 use crate::node::event::Loaded;
+use crate::peer::Incarnation;
 use crate::units::Name;
 
 pub(crate) use workers::stats_socket_path;
@@ -131,9 +133,10 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let (workers, inlets, outlets) =
         workers::spawn(workers::Plan { setup, runtime_dir, me: &me, loaded: &loaded, sources, target, reading })?;
     let start = clock::now();
-    let mut journal = setup.journal.as_deref().and_then(|path| record(path, start, &me, &loaded));
+    let incarnation = files::key_file::incarnation().context("the kernel gives no random number")?;
+    let mut journal = setup.journal.as_deref().and_then(|path| record(path, start, (&me, incarnation), &loaded));
     schedule(setup.realtime);
-    let (mut node, mut effects) = Node::new(loaded, me, start);
+    let (mut node, mut effects) = Node::new(loaded, me, incarnation, start);
     if let Some(report) = broken {
         let event = crate::node::Event::StartedWithLastGood { report };
         effects.extend(driver::tell(&mut node, &mut journal, clock::now(), event));
@@ -145,8 +148,13 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
 }
 
 /// Without a journal this node still keeps the VIPs, so that is no reason not to start.
-fn record(path: &Path, start: Instant, me: &Name, loaded: &Loaded) -> Option<journal::Recorder> {
-    let recorder = journal::Recorder::start(path, start, me.clone(), loaded.clone());
+fn record(
+    path: &Path,
+    start: Instant,
+    (me, incarnation): (&Name, Incarnation),
+    loaded: &Loaded,
+) -> Option<journal::Recorder> {
+    let recorder = journal::Recorder::start(path, start, (me.clone(), incarnation), loaded.clone());
     recorder.inspect_err(|error| tracing::warn!(journal = %path.display(), %error, "no journal is written")).ok()
 }
 

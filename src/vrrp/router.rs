@@ -147,6 +147,21 @@ impl Router {
         self.heard.filter(speaks).filter(|h| now.saturating_duration_since(h.alive_at) <= down(h))
     }
 
+    /// What it knows of the configuration.
+    pub fn config(&self) -> &RouterConfig {
+        &self.config
+    }
+
+    /// From when on a backup takes over from a live router of lower priority; none: never.
+    pub fn preempts_from(&self) -> Option<Instant> {
+        let State::Backup { fit_since, priority, .. } = self.state else { return None };
+        match self.config.preempt {
+            _ if priority.is_owner() => Some(fit_since),
+            Preempt::Refused => None,
+            Preempt::After(delay) => fit_since.checked_add(delay),
+        }
+    }
+
     /// Name of the state.
     pub fn role(&self) -> Role {
         match self.state {

@@ -65,6 +65,7 @@ fn help_shows_commands_options_and_exit_statuses() {
           resume   Take part again after a release
           replay   Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
           schema   Print a JSON Schema of the configuration, for editors
+          keygen   Write a new key for the nodes to talk to each other with; copy it to every node
           demo     Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
           help     Print this message or the help of the given subcommand(s)
 
@@ -93,7 +94,9 @@ fn help_shows_commands_options_and_exit_statuses() {
 
 #[test]
 fn help_of_every_command_fits_a_terminal() {
-    for command in ["run", "check", "render", "status", "reload", "release", "resume", "replay", "schema", "demo"] {
+    for command in
+        ["run", "check", "render", "status", "reload", "release", "resume", "replay", "keygen", "schema", "demo"]
+    {
         let ended = run(&[command, "--help"]);
         assert_eq!(ended.status, 0, "{command}");
         assert!(ended.stdout.contains("--runtime-dir"), "{command}: {}", ended.stdout);
@@ -246,6 +249,27 @@ fn schema_is_json_that_knows_the_keys() {
     let schema: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert!(schema["$schema"].is_string());
     assert!(schema["properties"]["vip"].is_object());
+}
+
+#[test]
+fn keygen_writes_a_key_once_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("peers.key");
+    let file = path.to_str().unwrap();
+    let ended = run(&["keygen", file]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(vipkeeper::peer::PeerKey::from_hex(&text).is_ok());
+    assert!(!ended.stdout.contains(text.trim()), "the key is a secret");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = run(&["keygen", file]);
+    assert_eq!(again.status, 2);
+    assert!(again.stderr.contains("stays as it is"), "{}", again.stderr);
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let other = run(&["keygen", dir.path().join("other").to_str().unwrap()]);
+    assert_eq!(other.status, 0);
+    assert_ne!(fs::read_to_string(dir.path().join("other")).unwrap(), text);
 }
 
 #[test]

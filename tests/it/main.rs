@@ -34,6 +34,7 @@ mod replay;
 mod shell_clock;
 mod shell_control;
 mod shell_files;
+mod shell_hello_socket;
 mod shell_hooks;
 mod shell_looks;
 mod shell_netlink;

@@ -35,8 +35,8 @@ impl World {
         let target = Target { names: vec![name.clone()], stats_socket: "/run/s".into() };
         let loaded = load(&sources, &target).unwrap();
         let (start, generation) = (now(), loaded.rendered.generation);
-        let journal = Record::start(name.clone(), loaded.clone()).line(start).unwrap();
-        let (node, effects) = Node::new(loaded, name, start);
+        let journal = Record::start(name.clone(), vipkeeper::peer::Incarnation(1), loaded.clone()).line(start).unwrap();
+        let (node, effects) = Node::new(loaded, name, vipkeeper::peer::Incarnation(1), start);
         let mut world = Self { node, generation, start, now: start, journal, answers: VecDeque::new() };
         effects.into_iter().for_each(|effect| world.answer(effect));
         world

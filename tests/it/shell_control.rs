@@ -41,6 +41,8 @@ fn status() -> Status {
         vips: Vec::new(),
         dropped: BTreeMap::new(),
         trackers: Vec::new(),
+        peers: Vec::new(),
+        peers_note: None,
     }
 }
 

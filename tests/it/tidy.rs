@@ -65,7 +65,7 @@ fn report(rule: &str, findings: &[String]) {
 
 /// Which modules of the crate each module may name. `units` is everybody's.
 fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
-    let table: [(&str, &[&str]); 12] = [
+    let table: [(&str, &[&str]); 13] = [
         ("units", &[]),
         ("config", &[]),
         ("render", &["config"]),
@@ -74,17 +74,19 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("addrs", &["config"]),
         ("hooks", &["config"]),
         ("track", &["config", "proxy"]),
-        ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track"]),
-        ("journal", &["node"]),
-        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "node", "journal"]),
-        ("cli", &["config", "render", "proxy", "node", "journal", "shell"]),
+        ("peer", &["config", "vrrp"]),
+        ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer"]),
+        ("journal", &["node", "peer"]),
+        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer", "node", "journal"]),
+        ("cli", &["config", "render", "proxy", "peer", "node", "journal", "shell"]),
     ];
     BTreeMap::from(table)
 }
 
 /// Parts of the shell that only a running node may use, not the command line.
-const NODE_ONLY: [&str; 10] = [
+const NODE_ONLY: [&str; 11] = [
     "driver",
+    "hello_socket",
     "hook_runner",
     "looks",
     "netlink",
@@ -97,7 +99,8 @@ const NODE_ONLY: [&str; 10] = [
 ];
 
 /// Modules without IO, time and chance.
-const PURE: [&str; 10] = ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "node", "journal"];
+const PURE: [&str; 11] =
+    ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer", "node", "journal"];
 
 /// What a pure module must not name.
 const IMPURE: [&str; 26] = [

@@ -18,6 +18,7 @@ mod lab;
 mod conflict;
 mod failover;
 mod faults;
+mod handover;
 mod hooks;
 mod interop;
 mod packets;

@@ -58,6 +58,11 @@ pub fn inject(world: &mut World) {
         }
         12 => {
             world.segment.loss_permille = world.rng.between(0, 500);
+            match world.rng.below(4) {
+                0 => world.segment.hello_loss_permille = world.rng.between(0, 1000),
+                1 => world.segment.advert_loss_permille = world.rng.between(0, 1000),
+                _ => {}
+            }
             world.segment.duplicate_permille = world.rng.between(0, 300);
             world.segment.corrupt_permille = world.rng.between(0, 300);
             world.segment.straggle_us = world.rng.between(0, 50_000);

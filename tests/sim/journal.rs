@@ -8,6 +8,7 @@ use vipkeeper::journal::story::{Line, Stamp, What};
 use vipkeeper::journal::{Record, Replay};
 use vipkeeper::node::event::{Loaded, Signal};
 use vipkeeper::node::{Effect, Event};
+use vipkeeper::peer::Incarnation;
 use vipkeeper::render::{RenderInput, render};
 use vipkeeper::units::Name;
 
@@ -29,9 +30,9 @@ impl Witness {
         Self { start, lines: Vec::new(), effects: Vec::new(), story: Vec::new() }
     }
 
-    pub fn begin(&mut self, node: Name, loaded: Loaded, now: Instant) {
+    pub fn begin(&mut self, (node, incarnation): (Name, Incarnation), loaded: Loaded, now: Instant) {
         *self = Self::new(now);
-        self.lines.push(Record::start(node, loaded).line(now).unwrap());
+        self.lines.push(Record::start(node, incarnation, loaded).line(now).unwrap());
         self.story.push((Duration::ZERO, 0));
     }
 
@@ -75,7 +76,7 @@ fn written(cluster: &Cluster, version: u64) -> Loaded {
         template: None,
     };
     let rendered = Arc::new(render(&input).unwrap());
-    Loaded { config: Arc::new(config), rendered }
+    Loaded { config: Arc::new(config), rendered, key: None, key_note: None }
 }
 
 fn witnessed(seed: u64) -> World {

@@ -25,6 +25,7 @@ mod groups;
 mod host;
 mod journal;
 mod net;
+mod peers;
 mod regressions;
 mod rng;
 mod scenarios;

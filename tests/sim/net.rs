@@ -9,6 +9,10 @@ pub struct Segment {
     /// Frames from the first host to the second are lost.
     pub cut: BTreeSet<(usize, usize)>,
     pub loss_permille: u64,
+    /// Of hellos alone, beside the former.
+    pub hello_loss_permille: u64,
+    /// Of adverts alone, beside the former.
+    pub advert_loss_permille: u64,
     pub duplicate_permille: u64,
     pub corrupt_permille: u64,
     /// Now and then a frame is this much later than others.
@@ -17,7 +21,12 @@ pub struct Segment {
 
 impl Segment {
     pub fn is_calm(&self) -> bool {
-        self.cut.is_empty() && self.loss_permille == 0 && self.corrupt_permille == 0 && self.straggle_us == 0
+        self.cut.is_empty()
+            && self.loss_permille == 0
+            && self.advert_loss_permille == 0
+            && self.hello_loss_permille == 0
+            && self.corrupt_permille == 0
+            && self.straggle_us == 0
     }
 
     /// Copies of a frame that arrive, as delay in microseconds and bytes.

@@ -8,7 +8,7 @@ use vipkeeper::units::{Centis, Digest};
 use crate::setup::{Cluster, standard};
 use crate::world::{World, ms, secs, settled};
 
-fn told(world: &mut World, expect: Expect) {
+pub fn told(world: &mut World, expect: Expect) {
     let trace = world.trace.as_deref().unwrap_or_default();
     // Snapshots lose the indentation that all their lines share, so the trace must have none.
     let shared = trace.lines().map(|l| l.len() - l.trim_start().len()).min().unwrap_or(0);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use vipkeeper::addrs::routing::{Route, RoutingEntry};
 use vipkeeper::config::*;
 use vipkeeper::node::event::Loaded;
+use vipkeeper::peer::PeerKey;
 use vipkeeper::render::Rendered;
 use vipkeeper::units::*;
 
@@ -27,6 +28,17 @@ pub struct Cluster {
     pub grouped: bool,
     /// The preferred node of each VIP has priority 255.
     pub owned: bool,
+    /// Nodes that have the shared key; the others speak plain VRRP.
+    pub keyed: Vec<bool>,
+    /// How long a VIP stays without its proxy when nobody else is fit.
+    pub grace: Duration,
+}
+
+impl Cluster {
+    /// Every node has the key.
+    pub fn with_key(self) -> Self {
+        Self { keyed: vec![true; self.nodes], ..self }
+    }
 }
 
 /// A tracker that looks every second, waits half of that, and believes the second look.
@@ -90,6 +102,12 @@ pub fn with_belongings(_version: u64, config: &mut Config) {
     }
 }
 
+pub const HELLO_PORT: u16 = 5112;
+
+pub fn key() -> PeerKey {
+    PeerKey::new([7; 32])
+}
+
 pub fn eth0() -> IfName {
     IfName::new("eth0").unwrap()
 }
@@ -123,7 +141,7 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         down_multiplier: cluster.multiplier,
         link_hold: cluster.hold,
         on_release: OnRelease::Reset,
-        grace: Duration::ZERO,
+        grace: cluster.grace,
         accept: Accept::Yes,
         vmac: Vmac::Off,
         interfaces: names().map(|n| (n, eth0())).collect(),
@@ -163,7 +181,7 @@ fn group(cluster: &Cluster) -> GroupConfig {
 }
 
 /// Configuration number `version` as a file on disk would have it: another digest and another proxy text each.
-pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
+pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
     let ms = Duration::from_millis;
     let config = Config {
         nodes: (0..cluster.nodes)
@@ -172,7 +190,7 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
         vips: (0..cluster.vips).map(|v| vip(cluster, v)).collect(),
         trackers: cluster.track.iter().map(|(tracker, _)| tracker.clone()).collect(),
         groups: if cluster.grouped { vec![group(cluster)] } else { Vec::new() },
-        peers: None,
+        peers: Some(PeersConfig { key_file: "/peers.key".into(), port: HELLO_PORT, interval: ms(1_000) }),
         proxy: ProxyConfig {
             engine: Engine::Haproxy,
             binary: "haproxy".into(),
@@ -201,7 +219,8 @@ pub fn loaded(cluster: &Cluster, version: u64) -> Loaded {
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
     };
-    Loaded { config: Arc::new(config), rendered: Arc::new(rendered) }
+    let key = cluster.keyed.get(node).is_some_and(|keyed| *keyed).then(key);
+    Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note: None }
 }
 
 pub fn standard() -> Cluster {
@@ -216,5 +235,7 @@ pub fn standard() -> Cluster {
         hold: Duration::ZERO,
         grouped: false,
         owned: false,
+        keyed: Vec::new(),
+        grace: Duration::ZERO,
     }
 }

@@ -53,6 +53,15 @@ fn cluster(seed: u64) -> (Cluster, Duration) {
         hold: Duration::from_secs(if rng.chance(300) { 3 } else { 0 }),
         grouped: rng.chance(300),
         owned: rng.chance(150),
+        keyed: Vec::new(),
+        grace: Duration::ZERO,
+    };
+    // Half of the clusters have peers, now and then beside nodes without.
+    let cluster = if rng.chance(500) {
+        let keyed = (0..cluster.nodes).map(|_| rng.chance(850)).collect();
+        Cluster { keyed, grace: Duration::from_millis(rng.below(3) * 400), ..cluster }
+    } else {
+        cluster
     };
     (cluster, Duration::from_secs(secs))
 }

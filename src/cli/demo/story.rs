@@ -13,6 +13,7 @@ use super::view::{Act, View};
 use super::{BALANCERS, now};
 use crate::cli::instance::Instance;
 use crate::cli::terminal::Tone;
+use crate::shell::files::key_file;
 
 /// The file that both hosts read.
 const CONFIG: &str = include_str!("demo.toml");
@@ -85,6 +86,8 @@ impl<'a> Stage<'a> {
         let net = Net::build(prefix, &hosts).map_err(|e| e.to_string())?;
         let config = dir.join("vipkeeper.toml");
         std::fs::write(&config, CONFIG).map_err(|e| format!("cannot write {}: {e}", config.display()))?;
+        let key = dir.join("peers.key");
+        key_file::write_new(&key).map_err(|e| format!("cannot write {}: {e}", key.display()))?;
         let mut servers = Vec::new();
         for (name, address) in SERVERS {
             servers.push(Backend::start(&net.namespace(name), name, address, 8080)?);
@@ -134,7 +137,7 @@ impl<'a> Stage<'a> {
         let killed = self.balancer(0)?.kill_proxy()?;
         self.view.line("lb1", &killed, Tone::Bad);
         self.serves(1, start)?;
-        self.act("HAProxy killed on lb1", start, |sight| sight.outage.is_some())
+        self.act("HAProxy killed on lb1", start, |sight| sight.outage.is_none_or(|outage| outage < REQUEST_TIMEOUT))
     }
 
     fn fails_back(&mut self) -> Result<Act, Cut> {

@@ -7,7 +7,8 @@ use crate::cli::outcome::Exit;
 use crate::config::Colour;
 use crate::node::Status;
 use crate::node::status::{
-    ConfigStatus, Holder, ProxyStatus, ReloadStatus, TrackerStatus, TransitionStatus, VipStatus,
+    ConfigStatus, Holder, PeerStatus, PeerVipStatus, ProxyStatus, ReloadStatus, TrackerStatus, TransitionStatus,
+    VipStatus,
 };
 
 fn check(status: &Status, expected: &Expect) {
@@ -36,6 +37,7 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         routing: Vec::new(),
         speakers: Vec::new(),
         duplicates: Vec::new(),
+        troubles: Vec::new(),
     }
 }
 
@@ -68,6 +70,8 @@ fn fine() -> Status {
         vips: vec![vip("www", "active", holder(Some("lb1"), "192.168.83.131", 254))],
         dropped: BTreeMap::new(),
         trackers: Vec::new(),
+        peers: Vec::new(),
+        peers_note: None,
     }
 }
 
@@ -93,6 +97,65 @@ fn a_healthy_holder_reads_at_a_glance() {
                 no reload since the start
     "#]],
     );
+}
+
+#[test]
+fn peers_are_shown_with_what_is_odd() {
+    let mut status = fine();
+    let vip = |state: &str, priority, fit, why: &str| PeerVipStatus {
+        name: "www".to_owned(),
+        state: state.to_owned(),
+        priority,
+        fit,
+        why: why.to_owned(),
+    };
+    let peer = |name: &str, heard_ms_ago, state: &str, same_config, vips| PeerStatus {
+        name: name.to_owned(),
+        address: "192.168.83.132".to_owned(),
+        heard_ms_ago,
+        state: state.to_owned(),
+        same_config,
+        vips,
+        dropped: BTreeMap::new(),
+    };
+    status.peers = vec![
+        peer("lb2", Some(350), "fresh", Some(false), vec![vip("backup", Some(253), true, "")]),
+        peer("lb3", Some(93_000), "silent", Some(true), vec![vip("fault", None, false, "proxy failed: signal 9")]),
+        PeerStatus {
+            dropped: BTreeMap::from([("wrong-key".to_owned(), 17)]),
+            ..peer("lb4", None, "proving", None, Vec::new())
+        },
+    ];
+    status.vips[0].troubles = vec!["lb2 does not hear our adverts".to_owned()];
+    check(
+        &status,
+        &expect![[r#"
+        lb1  running for 1 d 2 h, vipkeeper 0.1.0, pid 4711
+
+        VIP  STATE   FOR        HELD BY          PRIORITY  ADDRESSES
+        www  ACTIVE  2 h 3 min  lb1 (this node)  254       192.168.83.111/24 on eth0, vrid 51
+          why: heard no better router for 3.6 s
+          lb2 does not hear our adverts
+
+        Proxy   HEALTHY for 1 d 2 h: answers, all frontends open
+                serving, haproxy 2.6.12, master 4712, worker 4714, 3 of 8000 connections, started once
+                frontends www OPEN
+                backends  web UP
+
+        Config  00112233aabbccdd in force for 1 d 2 h
+                no reload since the start
+
+        Peers   lb2 (192.168.83.132) fresh, heard 350 ms ago, another configuration
+                  www BACKUP, priority 253
+                lb3 (192.168.83.132) silent, heard 1 min 33 s ago
+                  www FAULT, unfit: proxy failed: signal 9
+                lb4 (192.168.83.132) proving, never heard
+                  dropped: wrong-key 17
+    "#]],
+    );
+    status.peers.clear();
+    status.peers_note = Some("there is no /etc/vipkeeper/peers.key".to_owned());
+    assert!(human(&status, Colour::None).ends_with("\nPeers   there is no /etc/vipkeeper/peers.key\n"));
 }
 
 #[test]

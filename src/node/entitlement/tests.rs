@@ -20,6 +20,7 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
         socket: Ok(true),
         refused: None,
         proxy: &Verdict::Healthy,
+        without_proxy: WithoutProxy::Leave,
         base: Priority::new(100).unwrap(),
         weights: &weights,
         tracked: None,

@@ -33,6 +33,8 @@ pub(super) struct Announcing {
     rival_at: Option<Instant>,
     /// The round after it.
     after_rival: Option<Instant>,
+    /// The holder before may have answered for the addresses until then: caches are put right once more.
+    pub(super) overlap_ends: Option<Instant>,
 }
 
 impl Announcing {
@@ -61,7 +63,8 @@ impl Vip {
         let settings = self.config.announce;
         let spaced = self.announcing.last_round.is_none_or(|last| now >= last + ANNOUNCE_SPACING);
         let after_rival = self.announcing.after_rival.is_some_and(|at| now >= at);
-        let again = after_rival || (self.announcing.wanted && (spaced || self.announcing.urgent));
+        let overlap = self.announcing.overlap_ends.is_some_and(|at| now >= at);
+        let again = after_rival || overlap || (self.announcing.wanted && (spaced || self.announcing.urgent));
         let second = self.announcing.second_round.is_some_and(|at| now >= at);
         let refresh = self.announcing.refresh.is_some_and(|at| now >= at);
         let (only, frames): (Option<BTreeSet<IpAddr>>, u32) = match (again || second, refresh, arrived.is_empty()) {
@@ -93,6 +96,7 @@ impl Vip {
             urgent: self.announcing.urgent && !again,
             rival_at: self.announcing.rival_at,
             after_rival: self.announcing.after_rival.filter(|_| !after_rival),
+            overlap_ends: self.announcing.overlap_ends.filter(|_| !overlap),
         };
     }
 
@@ -104,7 +108,7 @@ impl Vip {
             return None;
         }
         let spaced = self.announcing.last_round.filter(|_| self.announcing.wanted).map(|last| last + ANNOUNCE_SPACING);
-        let Announcing { second_round, refresh, after_rival, .. } = self.announcing;
-        [second_round, refresh, after_rival, spaced].into_iter().flatten().min()
+        let Announcing { second_round, refresh, after_rival, overlap_ends, .. } = self.announcing;
+        [second_round, refresh, after_rival, overlap_ends, spaced].into_iter().flatten().min()
     }
 }

@@ -73,11 +73,19 @@ impl Vip {
     }
 
     pub(super) fn take(&mut self, host: &Host<'_>, steps: Vec<Step>, out: &mut Outbox) {
+        let mut said = None;
         for step in steps {
             match step {
-                Step::Advertise(claim) => self.advertise(host, claim, out),
+                Step::Advertise(claim) => {
+                    said = Some(claim);
+                    self.handover.spoke(host.now, claim);
+                    self.advertise(host, claim, out);
+                }
                 Step::Reassert { rival } => self.reassert(host.now, rival, out),
-                Step::Turn { from, to, why } => self.turn(host, from, to, why, out),
+                Step::Turn { from, to, why } => {
+                    self.turn(host, from, to, why, out);
+                    self.changed_role(host, from, to, said);
+                }
             }
         }
     }

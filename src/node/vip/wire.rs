@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::config::{Transport, Version};
 use crate::node::effect::Effect;
 use crate::node::outbox::Outbox;
-use crate::node::vip::{Host, Vip, router_config};
+use crate::node::vip::{Host, Vip};
 use crate::units::Family;
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
 
@@ -51,7 +51,7 @@ impl Vip {
         if source != self.source {
             self.lost_source = self.source;
             self.source = source;
-            self.router.configure(now, router_config(&self.config, &self.peers, source));
+            self.configure_router(now);
         }
     }
 
@@ -69,6 +69,7 @@ impl Vip {
             // Told, not dropped: a rolling change of the address list must not end in two active routers.
             self.count("adverts-with-other-addresses");
         }
+        self.handover.heard(host.now, at, advert.source, advert.claim);
         let steps = self.router.hear(host.now, at, advert.source, advert.claim, advert.interval);
         self.take(host, steps, out);
     }

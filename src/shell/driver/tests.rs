@@ -31,7 +31,7 @@ fn bench() -> Bench {
     let (addresses, far_addresses) = mpsc::channel(1);
     let (probes, far_probes) = mpsc::channel(1);
     let (loaded, me) = loaded();
-    let (node, _) = Node::new(loaded, me, clock::now());
+    let (node, _) = Node::new(loaded, me, crate::peer::Incarnation(1), clock::now());
     let inlets = Inlets {
         events: inlet,
         calls: inlet_calls,

@@ -6,6 +6,7 @@ use super::*;
 use crate::config::{Source, Sources};
 use crate::journal::Replay;
 use crate::node::event::{Address, Network};
+use crate::peer::Incarnation;
 use crate::shell::clock;
 use crate::shell::files::{Target, load};
 use crate::units::AddressOptions;
@@ -36,7 +37,7 @@ fn what_is_put_is_in_the_file_and_for_nobody_else() {
     let (loaded, me) = loaded();
     for events in [2, 3] {
         let start = clock::now();
-        let mut recorder = Recorder::start(&path, start, me.clone(), loaded.clone()).unwrap();
+        let mut recorder = Recorder::start(&path, start, (me.clone(), Incarnation(1)), loaded.clone()).unwrap();
         (0..events).for_each(|_| recorder.put(clock::now(), &Event::NetworkChanged));
         drop(recorder);
         assert_eq!(replayed(&fs::read_to_string(&path).unwrap()), (events, 0, false));
@@ -54,7 +55,7 @@ fn what_is_no_file_is_left_alone() {
     std::os::unix::fs::symlink(&target, &link).unwrap();
     let (loaded, me) = loaded();
     for path in [&link, Path::new("/dev/null"), dir.path()] {
-        let error = Recorder::start(path, clock::now(), me.clone(), loaded.clone()).unwrap_err();
+        let error = Recorder::start(path, clock::now(), (me.clone(), Incarnation(1)), loaded.clone()).unwrap_err();
         assert!(error.to_string().contains("not a regular file"), "{error}");
     }
     assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
@@ -73,7 +74,7 @@ fn a_slow_disk_loses_events_and_the_gap_is_recorded() {
     })
     .unwrap();
     let (loaded, me) = loaded();
-    assert!(recorder.send(Record::start(me, loaded)));
+    assert!(recorder.send(Record::start(me, Incarnation(1), loaded)));
     // The start is the first of those that fit.
     let fit = WAITING_MAX - 1;
     (0..fit + 5).for_each(|_| recorder.put(start, &Event::NetworkChanged));
@@ -109,7 +110,7 @@ fn large_events_that_wait_are_bounded_too() {
 fn a_full_journal_says_so_and_ends_and_the_driver_goes_on() {
     let start = clock::now();
     let (loaded, me) = loaded();
-    let first = Record::start(me.clone(), loaded.clone()).line(start).unwrap();
+    let first = Record::start(me.clone(), Incarnation(1), loaded.clone()).line(start).unwrap();
     let limit = first.len() + 1000;
     let (text, read) = sync_channel(1);
     let mut recorder = Recorder::spawn(move |records, waiting| {
@@ -118,7 +119,7 @@ fn a_full_journal_says_so_and_ends_and_the_driver_goes_on() {
         text.send(String::from_utf8(out).unwrap()).unwrap();
     })
     .unwrap();
-    assert!(recorder.send(Record::start(me, loaded)));
+    assert!(recorder.send(Record::start(me, Incarnation(1), loaded)));
     let text = loop {
         recorder.put(clock::now(), &Event::NetworkChanged);
         if let Ok(text) = read.try_recv() {
