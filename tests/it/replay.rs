@@ -147,6 +147,7 @@ fn decisions_are_printed_with_time_and_reason() {
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     expect![[r#"
               0.00 ms  lb1 vipkeeper starts
+              0.00 ms  lb1: there is no /etc/vipkeeper/peers.key: the nodes speak plain VRRP and do not help each other; write it with `vipkeeper keygen /etc/vipkeeper/peers.key` and copy it to every node
               1.00 ms  lb1: found a running proxy (pid 7)
               3.00 ms  lb1: the proxy is healthy
               4.00 ms  lb1 www: fault -> backup: fit to take part
