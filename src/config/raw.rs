@@ -171,7 +171,7 @@ pub(super) struct RawHealth {
     /// From one question at the stats socket to the next.
     #[schemars(extend("default" = default(limits::HEALTH_INTERVAL)))]
     pub(super) interval: Option<At<DurationText>>,
-    /// A question that is not answered by then has failed; at most the interval, and the interval when absent.
+    /// A question that is not answered by then has failed, and the next one follows at once; at most the interval.
     #[schemars(extend("default" = default(limits::HEALTH_TIMEOUT)))]
     pub(super) timeout: Option<At<DurationText>>,
     /// Good answers in a row until a failed proxy counts as healthy.

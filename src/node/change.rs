@@ -207,6 +207,7 @@ impl Node {
     fn adopt_vips(&mut self, now: Instant, out: &mut Outbox) {
         let config = Arc::clone(&self.loaded.config);
         self.interfaces_stale = true;
+        self.settled.all = true;
         self.notified = None;
         let mut old = std::mem::take(&mut self.vips);
         let mut fresh = Vec::new();

@@ -143,6 +143,8 @@ pub enum Effect {
         op: OpId,
         /// Give up after this long (the node judges the probe failed at that time by itself).
         timeout: Duration,
+        /// The worker to look at when the answer is late; `ProbeLate` tells.
+        worker: Option<u32>,
     },
     /// Look at something that is tracked: answered by `Looked`.
     Look {

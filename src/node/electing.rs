@@ -24,6 +24,9 @@ impl Node {
         let mut standings = Vec::new();
         let mut verdicts = Vec::new();
         for at in 0..self.vips.len() {
+            if !self.vips.get(at).is_some_and(|vip| vip.touched) {
+                continue;
+            }
             let Some((verdict, standing)) = self.judge(now, at) else { continue };
             verdicts.push(verdict);
             standings.push(standing);
@@ -36,7 +39,7 @@ impl Node {
         let failed_since = self.proxying.health.failed_since();
         // What packets and peers did to one VIP of a group is done to the others before anything else.
         groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
-        for ((vip, verdict), standing) in self.vips.iter_mut().zip(verdicts).zip(&standings) {
+        for ((vip, verdict), standing) in self.vips.iter_mut().filter(|v| v.touched).zip(verdicts).zip(&standings) {
             vip.entitle(&host, verdict, out);
             // Not entitled although nothing is being looked for: what a predecessor left here must go.
             if standing.decided {
@@ -46,16 +49,16 @@ impl Node {
         groups::align(&mut self.groups, &mut self.vips, &host, Pull::UpUnlessHeld, out);
         groups::wait(&self.groups, &mut self.vips, &host);
         if judge == Judge::Timers {
-            for vip in &mut self.vips {
+            for vip in self.vips.iter_mut().filter(|v| v.touched) {
                 vip.tick(&host, out);
             }
             groups::align(&mut self.groups, &mut self.vips, &host, Pull::UpUnlessHeld, out);
         }
-        for vip in &mut self.vips {
+        for vip in self.vips.iter_mut().filter(|v| v.touched) {
             vip.settle_handover(&host, failed_since, out);
         }
         groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
-        for (vip, standing) in self.vips.iter_mut().zip(&standings) {
+        for (vip, standing) in self.vips.iter_mut().filter(|v| v.touched).zip(&standings) {
             if standing.settled {
                 vip.tell_at_rest(&host, out);
             }

@@ -133,6 +133,13 @@ pub enum Event {
         /// Its process id.
         pid: u32,
     },
+    /// A probe was not answered yet after most of its time.
+    ProbeLate {
+        /// The operation.
+        op: OpId,
+        /// A thread of the worker waits for a processor, or has one: it is slow rather than stuck.
+        runnable: bool,
+    },
     /// Outcome of [`super::Effect::Probe`].
     Probed {
         /// The operation.

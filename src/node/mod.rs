@@ -16,6 +16,7 @@ mod peering;
 mod proxying;
 mod recorded;
 mod report;
+mod settling;
 pub mod status;
 mod tracking;
 mod vip;
@@ -38,6 +39,7 @@ use crate::node::observing::Observation;
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::peering::Peering;
 use crate::node::proxying::Proxying;
+use crate::node::settling::Settled;
 use crate::node::tracking::Tracking;
 use crate::node::vip::{Released, Vip};
 use crate::node::wire::WallClock;
@@ -142,6 +144,7 @@ pub struct Node {
     notified: Option<(bool, Vec<Role>)>,
     /// VIPs, links or sockets changed since the sockets were last looked through.
     interfaces_stale: bool,
+    settled: Settled,
 }
 
 impl Node {
@@ -176,6 +179,7 @@ impl Node {
             ready: false,
             notified: None,
             interfaces_stale: true,
+            settled: Settled::new(),
         };
         node.settle(now, Judge::Facts, &mut out);
         (node, out.into_effects())
@@ -190,6 +194,7 @@ impl Node {
             return Effects::new();
         }
         let judge = if matches!(event, Event::Tick) { Judge::Timers } else { Judge::Facts };
+        self.settled.all |= !settling::touches_its_own(&event);
         self.take(now, event, &mut out);
         self.settle(now, judge, &mut out);
         out.into_effects()
@@ -200,7 +205,7 @@ impl Node {
         if self.phase == Phase::Exited {
             return None;
         }
-        let vips = self.vips.iter().flat_map(|v| v.deadlines(&self.observation.network));
+        let vips = self.vips.iter().filter_map(|v| v.due).map(|due| (due.at, due.why));
         let observe =
             self.observation.not_before.filter(|_| self.observation.stale && self.observation.asked_at.is_none());
         let reopen = self.interfaces.values().filter_map(|i| match &i.socket {
@@ -255,6 +260,7 @@ impl Node {
                 let news = self.proxying.exited(now, pid, &status, out);
                 self.proxy_news(now, news, out);
             }
+            Event::ProbeLate { op, runnable } => self.proxying.probe_late(op, runnable),
             Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid),
             Event::Probed { op, result } => {
                 let news = self.proxying.probed(now, op, result, &self.loaded, &mut self.ops, out);
@@ -282,6 +288,7 @@ impl Node {
         self.proxying.probe(now, &mut self.ops, out);
         self.settle_interfaces(now, out);
         self.settle_trackers(now, out);
+        self.choose(now, judge);
         self.settle_vips(now, judge, out);
         self.note_roles(now);
         self.settle_peering(now, out);
@@ -289,8 +296,9 @@ impl Node {
             out.push(Effect::LoadConfig { op });
         }
         self.observe(now, out);
-        self.notify(out);
+        self.notify_if_touched(out);
         self.settle_stop(now, out);
+        self.rest();
     }
 
     /// Sockets for the interfaces of our VIPs, and no others.
@@ -299,6 +307,7 @@ impl Node {
         if !std::mem::take(&mut self.interfaces_stale) && !self.interfaces.values().any(retry) {
             return;
         }
+        self.settled.all = true;
         let needed = self.needed_interfaces();
         let network = &self.observation.network;
         let stale = self.interfaces.iter().filter(|(name, known)| {
@@ -524,6 +533,7 @@ impl Node {
             }
         }
         groups::check(&self.groups, &self.vips)?;
+        self.check_rest()?;
         match self.deadline() {
             Some(deadline) if deadline.at <= now => Err(format!("overdue after a turn: {}", deadline.why)),
             Some(_) | None => Ok(()),

@@ -249,6 +249,17 @@ impl Link {
 }
 
 impl Talking {
+    /// Whether news of any VIP may be said in this turn.
+    fn looks_at_all(&self, now: Instant) -> bool {
+        let first = self.links.values().any(|link| link.everything);
+        first || self.change_due || now >= self.regular_at
+    }
+
+    /// Whether a peer waits for the state of that VIP.
+    fn awaits(&self, vip: VipId) -> bool {
+        self.links.values().any(|link| link.answers.contains(&vip))
+    }
+
     /// Says to every peer what it must hear in this turn.
     fn speak(&mut self, now: Instant, states: Vec<(Name, Vec<VipState>)>, out: &mut Outbox) {
         let regular = now >= self.regular_at;
@@ -348,8 +359,14 @@ impl Node {
         let (hooks, peering) = (&self.loaded.config.hooks, &self.peering);
         let proxy = self.proxying.verdict();
         let host = Host { now, wall: self.wall.at(now), network, hooks, stopping, me: &self.me, peering, proxy };
+        let all = self.settled.all || peering.talking.as_ref().is_some_and(|t| t.looks_at_all(now));
+        let asked = |vip: &Vip| peering.talking.iter().any(|t| t.awaits(vip.handover.id));
+        if !all && !self.vips.iter().any(|vip| vip.touched || asked(vip)) {
+            return;
+        }
+        let said = |vip: &&Vip| all || vip.touched || asked(vip);
         let names = peering.talking.iter().flat_map(|t| t.links.keys());
-        let to = |name: &Name| self.vips.iter().filter_map(|vip| vip.peer_state(&host, name)).collect();
+        let to = |name: &Name| self.vips.iter().filter(said).filter_map(|vip| vip.peer_state(&host, name)).collect();
         let states: Vec<(Name, Vec<VipState>)> = names.map(|name| (name.clone(), to(name))).collect();
         let Some(talking) = &mut self.peering.talking else { return };
         for (to, item) in self.vips.iter_mut().flat_map(|vip| vip.handover.said.drain(..)) {

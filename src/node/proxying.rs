@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::HealthConfig;
 use crate::node::effect::{Effect, LogLevel};
@@ -12,6 +12,9 @@ use crate::proxy::health::{Health, Prober, Verdict};
 use crate::proxy::lifecycle::{Action, CONFIRM_POLL, Candidate, Lifecycle};
 use crate::proxy::{BindProbe, ProxyOutcome, Sample};
 use crate::render::Rendered;
+
+/// A proxy that waits for a processor may be silent for this long before its silence counts.
+const STARVED_MAX: Duration = Duration::from_secs(1);
 
 /// What the node must know of a turn of the lifecycle.
 #[derive(Debug)]
@@ -35,6 +38,10 @@ pub(super) struct Proxying {
     pub(super) worker: Option<u32>,
     /// That worker ended although its master lives: a crash, or somebody else's reload. The next answer decides.
     suspect: Option<u32>,
+    /// That probe is late, while its worker waits for a processor.
+    late: Option<OpId>,
+    /// Since when probes were silent for want of a processor alone.
+    starved_since: Option<Instant>,
     ended: bool,
     /// It was started, adopted or found unable to start at least once.
     pub(super) settled: bool,
@@ -66,6 +73,8 @@ impl Proxying {
             fresh: false,
             worker: None,
             suspect: None,
+            late: None,
+            starved_since: None,
             ended: false,
             settled: false,
         };
@@ -156,6 +165,7 @@ impl Proxying {
             }
             Ok(sample) => {
                 self.suspect = None;
+                self.starved_since = None;
                 self.answered_well(now, sample, ops, out)
             }
             Err(why) => {
@@ -168,8 +178,7 @@ impl Proxying {
     /// Judges a silent probe and what the lifecycle waits for.
     pub(super) fn tick(&mut self, now: Instant, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
         if self.prober.timed_out(now, self.interval()) {
-            let ms = self.settings.timeout.as_millis();
-            self.judge_bad(now, &format!("the stats socket was silent for {ms} ms"), out);
+            self.judge_silence(now, out);
         }
         let op = ops.next();
         let actions = self.lifecycle.tick(now, op, self.health.failed_since());
@@ -180,7 +189,7 @@ impl Proxying {
     pub(super) fn probe(&mut self, now: Instant, ops: &mut Ops, out: &mut Outbox) {
         let op = ops.next();
         if self.prober.ask(now, op, self.settings.timeout) {
-            out.push(Effect::Probe { op, timeout: self.settings.timeout });
+            out.push(Effect::Probe { op, timeout: self.settings.timeout, worker: self.worker });
         }
     }
 
@@ -215,6 +224,27 @@ impl Proxying {
             out.log(LogLevel::Info, None, "the proxy is healthy");
         }
         self.take(now, actions, out)
+    }
+
+    /// The shell looked at the worker of a probe that takes its time.
+    pub(super) fn probe_late(&mut self, op: OpId, runnable: bool) {
+        self.late = Some(op).filter(|op| runnable && self.prober.is_asking(*op));
+    }
+
+    /// A machine short of processors makes a sound proxy slow, and moving the VIP would help nobody; one that is stuck
+    /// is found quickly. What is runnable for too long is stuck all the same, in a loop.
+    fn judge_silence(&mut self, now: Instant, out: &mut Outbox) {
+        let timeout = self.settings.timeout;
+        if self.late.take().is_some() && self.suspect.is_none() {
+            let since = *self.starved_since.get_or_insert(now - timeout.min(STARVED_MAX));
+            if now < since + STARVED_MAX {
+                self.prober.hurry(now);
+                return;
+            }
+        }
+        // The next question at once: a verdict takes `fall` of them.
+        self.prober.hurry(now);
+        self.judge_bad(now, &format!("the stats socket was silent for {} ms", timeout.as_millis()), out);
     }
 
     fn judge_bad(&mut self, now: Instant, why: &str, out: &mut Outbox) {

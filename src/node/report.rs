@@ -18,6 +18,9 @@ use crate::units::{Digest, Family, Name, Vrid};
 use crate::vrrp::packet::Reject;
 use crate::vrrp::router::{Role, State};
 
+/// VIPs that are named to the service manager one by one; of more only the numbers are told.
+const NAMED_MAX: usize = 16;
+
 impl Node {
     /// Digest of the configuration in force.
     pub fn in_force(&self) -> Digest {
@@ -181,8 +184,12 @@ impl Node {
         if said && !ready {
             return;
         }
-        let vips: Vec<String> =
-            self.vips.iter().map(|v| format!("{} {}", v.config.name, v.router.role().name())).collect();
+        let vips: Vec<String> = if self.vips.len() > NAMED_MAX {
+            let count = |role| self.vips.iter().filter(|v| v.router.role() == role).count();
+            [Role::Active, Role::Backup, Role::Fault].map(|role| format!("{} {}", count(role), role.name())).to_vec()
+        } else {
+            self.vips.iter().map(|v| format!("{} {}", v.config.name, v.router.role().name())).collect()
+        };
         let status = format!("{}; {}", if healthy { "proxy healthy" } else { "proxy failed" }, vips.join(", "));
         self.notified = Some((healthy, roles().collect()));
         self.ready |= ready;

@@ -243,6 +243,7 @@ impl Node {
             ask(&mut self.tracking.machines, now, hooks, &mut self.ops, out);
         }
         if std::mem::take(&mut self.tracking.stale) {
+            self.settled.all = true;
             for vip in &mut self.vips {
                 vip.judgement = self.tracking.judge(&vip.config.track);
             }

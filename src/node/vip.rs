@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::addrs::Want;
 use crate::config::{Config, VipConfig};
 use crate::hooks::{HookQueue, HookState};
+use crate::node::Deadline;
 use crate::node::event::{Network, OpId};
 use crate::node::tracking::Judgement;
 pub(super) use crate::node::vip::addresses::{Answers, Seen};
@@ -107,6 +108,10 @@ pub(super) struct Vip {
     pub(super) dropped: BTreeMap<Reject, u64>,
     pub(super) judgement: Judgement,
     pub(super) handover: Handover,
+    /// This turn is about it.
+    pub(super) touched: bool,
+    /// When it is to be looked at again.
+    pub(super) due: Option<Deadline>,
 }
 
 /// Given up by an operator.
@@ -155,6 +160,8 @@ impl Vip {
             dropped: BTreeMap::new(),
             judgement: Judgement::default(),
             handover: Handover::new(VipId::of(&config.name)),
+            touched: true,
+            due: None,
             config: config.clone(),
         })
     }

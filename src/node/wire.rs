@@ -42,6 +42,7 @@ impl Node {
         };
         if parsed.is_ok() {
             for vip in self.vips.iter_mut().filter(|v| v.interface == received.interface) {
+                vip.touched |= vip.router.link_hold().is_some();
                 vip.router.link_carries();
             }
         }
@@ -82,6 +83,7 @@ impl Node {
         let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
         let there = |v: &&mut Vip| v.addresses.iter().any(|a| a.interface == *interface);
         for vip in self.vips.iter_mut().filter(there) {
+            vip.touched = true;
             vip.claimed(&host, at.min(now), claimed, out);
         }
     }

@@ -75,9 +75,9 @@ impl Health {
         self.proven |= self.verdict == Verdict::Healthy;
     }
 
-    /// A probe failed. Probes closer together than the interval (while a reload is confirmed) count once.
+    /// A probe failed. Probes closer together than a timeout (while a reload is confirmed) count once.
     pub fn bad(&mut self, now: Instant, why: &str) {
-        let spacing = self.config.interval / 2;
+        let spacing = self.config.timeout.min(self.config.interval / 2);
         if self.last_bad_at.is_some_and(|last| now < last + spacing) {
             return;
         }
@@ -167,6 +167,11 @@ impl Prober {
             }
             ProberState::Asking { .. } | ProberState::Idle | ProberState::Waiting { .. } => false,
         }
+    }
+
+    /// Whether that is the probe in flight.
+    pub fn is_asking(&self, op: OpId) -> bool {
+        matches!(self.state, ProberState::Asking { op: ours, .. } if ours == op)
     }
 
     /// Whether the probe in flight has failed by its deadline.

@@ -26,6 +26,7 @@ use super::looks::Look;
 use super::netlink::AddressOp;
 use super::systemd::{self, Watchdog};
 use super::vrrp_socket::VrrpSocket;
+use super::workers::Probe;
 use crate::hooks::HookRun;
 use crate::node::event::{HookOutcome, OpId, RequestId, Signal};
 use crate::node::{Effect, Effects, Event, LogLevel, LogLine, Node};
@@ -59,7 +60,7 @@ pub(crate) struct Outlets {
     pub(crate) observe: Arc<Notify>,
     pub(crate) proxy: mpsc::Sender<(OpId, ProxyOp)>,
     pub(crate) worker: watch::Sender<Option<u32>>,
-    pub(crate) probes: mpsc::Sender<(OpId, Duration)>,
+    pub(crate) probes: mpsc::Sender<Probe>,
     pub(crate) looks: mpsc::Sender<Look>,
     pub(crate) hooks: mpsc::Sender<(OpId, HookRun)>,
     pub(crate) files: mpsc::Sender<FileOp>,
@@ -341,9 +342,9 @@ impl Driver {
                 Effect::WatchWorker { pid } => {
                     self.outlets.worker.send_replace(Some(pid));
                 }
-                Effect::Probe { op, timeout } => {
-                    let sent = self.outlets.probes.try_send((op, timeout));
-                    self.fail_unsent(sent, |(op, _), why| Some(Event::Probed { op, result: Err(why) }));
+                Effect::Probe { op, timeout, worker } => {
+                    let sent = self.outlets.probes.try_send(Probe { op, timeout, worker });
+                    self.fail_unsent(sent, |probe, why| Some(Event::Probed { op: probe.op, result: Err(why) }));
                 }
                 Effect::Look { op, what, timeout } => {
                     let sent = self.outlets.looks.try_send(Look { op, what, deadline: clock::now() + timeout });

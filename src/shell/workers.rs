@@ -1,6 +1,7 @@
 //! The worker tasks, each of which owns one kernel resource, and the queues between them and the driver.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,10 +169,29 @@ async fn keep(mut runtime_dir: RuntimeDir, look: Arc<Notify>) {
     }
 }
 
+/// A question for the stats socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Probe {
+    pub(crate) op: OpId,
+    pub(crate) timeout: Duration,
+    /// The worker to look at when the answer is late.
+    pub(crate) worker: Option<u32>,
+}
+
 /// Asks the stats socket, one probe at a time.
-async fn probe(socket: PathBuf, mut ops: mpsc::Receiver<(OpId, Duration)>, events: mpsc::Sender<Event>) {
-    while let Some((op, timeout)) = ops.recv().await {
-        let result = stats_socket::probe(&socket, timeout).await;
+async fn probe(socket: PathBuf, mut ops: mpsc::Receiver<Probe>, events: mpsc::Sender<Event>) {
+    while let Some(Probe { op, timeout, worker }) = ops.recv().await {
+        let mut probing = pin!(stats_socket::probe(&socket, timeout));
+        let result = match tokio::time::timeout(timeout * 2 / 3, &mut probing).await {
+            Ok(result) => result,
+            Err(_) => {
+                let runnable = worker.is_some_and(process::is_runnable);
+                if events.send(Event::ProbeLate { op, runnable }).await.is_err() {
+                    return;
+                }
+                probing.await
+            }
+        };
         if events.send(Event::Probed { op, result }).await.is_err() {
             return;
         }

@@ -76,8 +76,8 @@ fn the_feel_of_the_readme_loads_with_every_default() {
     let announce = Announce { repeat: 5, delay: Duration::from_secs(5), refresh: Duration::from_secs(60) };
     assert_eq!(vip.announce, announce);
     assert_eq!(vip.hooks, HookCommands::default());
-    let quarter = Duration::from_millis(250);
-    assert_eq!(config.proxy.health, HealthConfig { interval: quarter, timeout: quarter, rise: 2, fall: 2 });
+    let (interval, timeout) = (Duration::from_millis(150), Duration::from_millis(50));
+    assert_eq!(config.proxy.health, HealthConfig { interval, timeout, rise: 2, fall: 2 });
     assert_eq!(config.proxy.on_stop, OnStop::Keep);
     assert_eq!(config.proxy.hard_stop_after, Duration::from_secs(600));
     assert_eq!(config.hooks.timeout, Duration::from_secs(30));

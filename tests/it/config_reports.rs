@@ -948,14 +948,14 @@ health = { timeout = "1s" }
 restart = { min = "20s" }
 "#,
         &expect![[r#"
-            error: `health.timeout` must be at most the interval, 250ms
+            error: `health.timeout` must be at most the interval, 150ms
               --> vipkeeper.toml:26:22
                |
             26 | health = { timeout = "1s" }
                |                      ^^^^ longer than the interval
                |
-               = note: the interval is 250ms by default
-               = help: write `timeout = "250ms"`, or a longer interval
+               = note: the interval is 150ms by default
+               = help: write `timeout = "150ms"`, or a longer interval
 
             error: `restart.min` (20s) must not be more than `max` (10s)
               --> vipkeeper.toml:27:19

@@ -16,7 +16,7 @@ pub fn inject(world: &mut World) {
     let host = world.rng.index(world.cluster.nodes);
     let vip = world.rng.index(world.cluster.vips);
     let ms = |world: &mut World, low, high| Duration::from_millis(world.rng.between(low, high));
-    match world.rng.below(33) {
+    match world.rng.below(34) {
         0 | 1 => world.kill_proxy(host),
         2 => {
             let frozen = world.rng.chance(600);
@@ -114,6 +114,7 @@ pub fn inject(world: &mut World) {
         }
         26 => world.hosts[host].paused ^= true,
         32 => world.operator_reloads(host),
+        33 => world.hosts[host].starving ^= true,
         27 => world.hosts[host].hooks_fail ^= true,
         28 => {
             // A router of somebody else's that speaks now and then and never resigns.
@@ -177,6 +178,7 @@ pub fn heal(world: &mut World) {
         h.servers_up = 2;
         h.queued = 0;
         h.paused = false;
+        h.starving = false;
         if let Some(proxy) = &mut h.proxy {
             proxy.frozen = false;
         }

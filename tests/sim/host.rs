@@ -83,6 +83,8 @@ pub struct Host {
     pub queued: u64,
     /// The proxy answers, but its frontend does not listen.
     pub paused: bool,
+    /// The proxy waits for a processor and answers nobody.
+    pub starving: bool,
     /// Dumps take this much longer.
     pub slow_dumps: Duration,
     /// Checks by the proxy's binary take this much longer.
@@ -134,6 +136,7 @@ impl Host {
             servers_up: 2,
             queued: 0,
             paused: false,
+            starving: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
             has_own_address: true,
@@ -197,7 +200,7 @@ impl Host {
     pub fn probe(&self) -> Option<Result<Sample, String>> {
         match &self.proxy {
             None => Some(Err("connection refused".to_owned())),
-            Some(proxy) if proxy.frozen => None,
+            Some(proxy) if proxy.frozen || self.starving => None,
             Some(proxy) => Some(Ok(Sample {
                 pid: proxy.worker,
                 version: (2, 6),

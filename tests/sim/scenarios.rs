@@ -67,8 +67,8 @@ fn the_proxy_dies() {
              40.40 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
             112.90 ms  lb1 proxy starts with 0000000000000001
             115.30 ms  lb1: the proxy (pid 1005) ended: exit status 1
-            316.42 ms  lb1 proxy starts with 0000000000000001
-            318.82 ms  lb1: the proxy (pid 1007) ended: exit status 1
+            316.34 ms  lb1 proxy starts with 0000000000000001
+            318.74 ms  lb1: the proxy (pid 1007) ended: exit status 1
         "#]],
     );
 }
@@ -82,15 +82,15 @@ fn the_proxy_freezes() {
     told(
         &mut world,
         expect![[r#"
-            548.22 ms  lb1: the proxy has failed: the stats socket was silent for 250 ms (2 times in a row)
-            548.22 ms  lb1 vip0: active -> fault: proxy failed: the stats socket was silent for 250 ms (2 times in a row)
-            549.08 ms  lb1 - 10.0.0.100
-            560.15 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-            560.68 ms  lb2 + 10.0.0.100
-            578.22 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-            586.71 ms  lb2 vip0: notify_master exited 0: /hooks/master
-            593.71 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-            594.22 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+            548.23 ms  lb1: the proxy has failed: the stats socket was silent for 250 ms (2 times in a row)
+            548.23 ms  lb1 vip0: active -> fault: proxy failed: the stats socket was silent for 250 ms (2 times in a row)
+            548.72 ms  lb1 - 10.0.0.100
+            557.23 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+            560.14 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+            560.21 ms  lb2 + 10.0.0.100
+            577.23 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+            586.24 ms  lb2 vip0: notify_master exited 0: /hooks/master
+            606.24 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
         "#]],
     );
 }

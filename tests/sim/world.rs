@@ -652,7 +652,12 @@ impl World {
                         self.deliver(host, Duration::from_micros(30), Event::WorkerExited { pid });
                     }
                 }
-                Effect::Probe { op, .. } => {
+                Effect::Probe { op, timeout, .. } => {
+                    let (frozen, starving) = (!self.hosts[host].is_serving(), self.hosts[host].starving);
+                    if frozen || starving {
+                        let late = Event::ProbeLate { op, runnable: starving };
+                        self.push(timeout * 2 / 3, host, Item::Deliver(incarnation, late));
+                    }
                     let delay = Duration::from_micros(self.rng.between(200, 3_000));
                     self.push(delay, host, Item::Probe(incarnation, op));
                 }

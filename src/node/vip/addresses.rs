@@ -153,6 +153,7 @@ impl Vip {
             let Some((op, result)) = pending.and_then(|op| answers.get(&op).map(|result| (op, result))) else {
                 continue;
             };
+            self.touched = true;
             let (address, answer) = (placed.lease.address(), Answer::from(result));
             let _gone = placed.lease.withdrawn(now, op, answer);
             let why = result.as_ref().err();

@@ -57,6 +57,7 @@ impl Vip {
 
     /// An advert of this VRID and family arrived, received by the kernel at `at`.
     pub(in crate::node) fn hear(&mut self, host: &Host<'_>, at: Instant, advert: &Advert, out: &mut Outbox) {
+        self.touched = true;
         if let Err(reason) = self.admit(host, advert) {
             *self.dropped.entry(reason).or_default() += 1;
             return;

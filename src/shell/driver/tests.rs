@@ -14,7 +14,7 @@ struct Bench {
     events: mpsc::Sender<Event>,
     calls: mpsc::Sender<Call>,
     addresses: mpsc::Receiver<AddressOp>,
-    probes: mpsc::Receiver<(OpId, Duration)>,
+    probes: mpsc::Receiver<Probe>,
 }
 
 fn loaded() -> (Loaded, Name) {
@@ -90,7 +90,7 @@ fn an_ended_worker_fails_the_effect_and_the_node_is_told() {
             timeout: Duration::from_secs(1),
         };
         let effects = vec![
-            Effect::Probe { op: OpId(1), timeout: Duration::from_secs(1) },
+            Effect::Probe { op: OpId(1), timeout: Duration::from_secs(1), worker: None },
             Effect::Proxy { op: OpId(2), what: ProxyOp::Adopt },
             Effect::RunHook { op: OpId(3), run },
             Effect::LoadConfig { op: OpId(4) },
