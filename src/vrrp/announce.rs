@@ -4,6 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::vrrp::checksum;
 
+/// The frame that tells the segment that `ip` now lives at another host's `mac`, sent by `sender`: switches learn where
+/// the sender is, and only hosts where the address is.
+pub fn announcement_for(sender: [u8; 6], mac: [u8; 6], ip: IpAddr) -> Vec<u8> {
+    let mut frame = announcement(mac, ip);
+    if let Some(source) = frame.get_mut(6..12) {
+        source.copy_from_slice(&sender);
+    }
+    frame
+}
+
 /// The frame that tells the segment that `ip` now lives at `mac`.
 pub fn announcement(mac: [u8; 6], ip: IpAddr) -> Vec<u8> {
     match ip {

@@ -790,7 +790,9 @@ impl World {
         }
         for v in 0..self.cluster.vips {
             if frame[28..32] == vip_ip(v).octets() {
-                self.arp[v] = Some(host);
+                // Whose hardware address the frame names, whoever sent it.
+                let place = self.hosts.iter().position(|h| h.mac == frame[27]).unwrap_or(host);
+                self.arp[v] = Some(place);
                 self.announced.push((self.now, host));
             }
         }

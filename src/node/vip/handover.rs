@@ -243,6 +243,7 @@ impl Vip {
     pub(super) fn changed_role(&mut self, host: &Host<'_>, from: Role, to: Role, claim: Option<Claim>) {
         let leaving = self.handover.leaving.take();
         if to == Role::Active {
+            self.forget_places();
             self.handover.linger = None;
             self.handover.rival = None;
             self.handover.deaf = None;
@@ -379,6 +380,7 @@ impl Vip {
             out.log(LogLevel::Warn, Some(self.config.name.as_str()), why.clone());
             self.leave(host, Leaving::Yielded(name.clone()), &why, out);
             if self.router.role() == Role::Backup {
+                self.announce_for_claimant(host, out);
                 self.handover.deaf = Some(name);
                 self.configure_router(now);
             }

@@ -3,15 +3,16 @@
 //! Both lists are bounded, the longest silent entry makes room. They are for people; only the re-announcement follows from
 //! them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::config::Transport;
-use crate::node::effect::LogLevel;
+use crate::node::effect::{Effect, LogLevel};
 use crate::node::outbox::Outbox;
 use crate::node::vip::{Host, Vip};
 use crate::units::Centis;
+use crate::vrrp::announce::announcement_for;
 use crate::vrrp::arp::Claimed;
 use crate::vrrp::packet::{Advert, Claim};
 use crate::vrrp::router::Role;
@@ -46,6 +47,8 @@ pub(in crate::node) struct Strangers {
     explained_until: Option<Instant>,
     told: Option<Instant>,
     answered: Option<Instant>,
+    /// Where others claimed our addresses to be while they were here; at most one place for each.
+    places: BTreeMap<IpAddr, [u8; 6]>,
 }
 
 impl Vip {
@@ -75,7 +78,11 @@ impl Vip {
     pub(in crate::node) fn claimed(&mut self, host: &Host<'_>, at: Instant, claimed: Claimed, out: &mut Outbox) {
         let ours = |a: &super::Placed| a.lease.is_present() && a.lease.address().ip() == claimed.ip;
         let here = self.addresses.iter().any(ours);
-        if !here || self.router.role() != Role::Active || at < self.since {
+        if !here || self.router.role() != Role::Active {
+            return;
+        }
+        self.strangers.places.insert(claimed.ip, claimed.mac);
+        if at < self.since {
             return;
         }
         // The frame of a router that was active a moment ago, or believes that it is: the election deals with that.
@@ -83,7 +90,7 @@ impl Vip {
             return;
         }
         self.count("duplicate-address");
-        let Strangers { duplicates, told, answered, explained_until: _, speakers: _ } = &mut self.strangers;
+        let Strangers { duplicates, told, answered, explained_until: _, speakers: _, places: _ } = &mut self.strangers;
         duplicates.retain(|d| d.claimed != claimed);
         duplicates.push_front(Duplicate { claimed, at });
         duplicates.truncate(STRANGERS_MAX);
@@ -101,6 +108,25 @@ impl Vip {
             *answered = Some(host.now);
             self.announcing.wanted = true;
         }
+    }
+}
+
+impl Vip {
+    /// Tells hosts where the addresses are now, in the words of who claimed them last: it cannot know that it is alone.
+    pub(super) fn announce_for_claimant(&mut self, host: &Host<'_>, out: &mut Outbox) {
+        for placed in self.addresses.iter().filter(|a| a.lease.is_present()) {
+            let ip = placed.lease.address().ip();
+            let own = placed.link(host.network).and_then(|link| link.mac);
+            if let Some((own, theirs)) = own.zip(self.strangers.places.get(&ip)) {
+                let frame = announcement_for(own, *theirs, ip);
+                out.push(Effect::Announce { interface: placed.interface.clone(), frame });
+            }
+        }
+    }
+
+    /// Another turn at holding the addresses: who claimed them before says nothing about it.
+    pub(super) fn forget_places(&mut self) {
+        self.strangers.places.clear();
     }
 }
 
