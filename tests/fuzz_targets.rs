@@ -20,13 +20,16 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use vipkeeper::config::{self, Checksum, Colour, Source, Sources, Version};
 use vipkeeper::journal::{Record, Replay};
 use vipkeeper::node::event::{
     Address, Datagram, HookOutcome, Link, Loaded, Network, OpId, Received, Request, RequestId, Signal,
 };
 use vipkeeper::node::{Effect, Event, Node};
-use vipkeeper::peer::Incarnation;
+use vipkeeper::peer::message::Hello;
+use vipkeeper::peer::{Incarnation, PeerKey};
 use vipkeeper::proxy::master::{Processes, ReloadAnswer};
 use vipkeeper::proxy::stats::StatsError;
 use vipkeeper::proxy::{BackendSample, ProxyOutcome, Sample};
@@ -38,14 +41,32 @@ use vipkeeper::vrrp::packet::{ADDRESSES_MAX_V6, Capture, Claim, Credential, Outg
 pub type Target = fn(&[u8]) -> bool;
 
 /// A target by its name, as its corpus is called.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("advert", advert),
     ("node", node),
     ("config", config),
     ("stats", stats),
     ("master", master),
     ("journal", journal),
+    ("hello", hello),
 ];
+
+// ---- hellos -------------------------------------------------------------------------------------------------------
+
+/// What follows the HMAC's check: the input is signed first, as whoever has the key could.
+pub fn hello(data: &[u8]) -> bool {
+    let key = [7; 32];
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&key).unwrap();
+    mac.update(data);
+    let mut bytes = data.to_vec();
+    bytes.extend(mac.finalize().into_bytes());
+    let key = PeerKey::new(key);
+    // Without the key nothing gets in.
+    assert!(Hello::decode(&key, data).is_err());
+    let Ok(hello) = Hello::decode(&key, &bytes) else { return false };
+    assert_eq!(hello.encode(&key), bytes);
+    true
+}
 
 // ---- adverts ------------------------------------------------------------------------------------------------------
 
