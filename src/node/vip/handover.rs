@@ -17,7 +17,7 @@ use crate::peer::table::{Known, Peer};
 use crate::proxy::health::Verdict;
 use crate::units::{Name, Priority};
 use crate::vrrp::packet::Claim;
-use crate::vrrp::router::{Role, State, Wait};
+use crate::vrrp::router::{Rival, Role, RouterConfig, State, Wait};
 
 /// Addresses that are handed over stay for at most this long.
 pub(super) const LINGER_MAX: Duration = Duration::from_millis(100);
@@ -410,14 +410,10 @@ impl Vip {
         }
     }
 
-    /// The preempt mode in force: no mode takes a VIP from a router that would not notice.
-    pub(super) fn preempt(&self) -> Preempt {
-        if self.handover.deaf.is_some() { Preempt::Refused } else { self.config.preempt }
-    }
-
     pub(super) fn configure_router(&mut self, now: Instant) {
         let config = router_config(&self.config, &self.peers, self.source);
-        self.router.configure(now, crate::vrrp::router::RouterConfig { preempt: self.preempt(), ..config });
+        let rival = if self.handover.deaf.is_some() { Rival::Deaf } else { Rival::Hears };
+        self.router.configure(now, RouterConfig { rival, ..config });
     }
 
     /// What must hold after every turn.
