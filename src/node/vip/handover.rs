@@ -162,7 +162,17 @@ impl Vip {
     /// Whether adverts of that peer arrive.
     fn hears(&self, host: &Host<'_>, peer: &Name) -> bool {
         let recent = |at: &Instant| host.now.saturating_duration_since(*at) <= self.down();
-        host.peering.addresses(peer).iter().any(|ip| self.handover.signs.get(ip).is_some_and(recent))
+        let named = host.peering.addresses(peer).iter().any(|ip| self.handover.signs.get(ip).is_some_and(recent));
+        // Link-local addresses belong to no node by the configuration: the only holder is who speaks from there.
+        named || (self.hears_unnamed(host) && self.holder(host) == Some(peer))
+    }
+
+    /// Adverts arrive from an address that the configuration does not name. Hellos that make up for them do not count.
+    fn hears_unnamed(&self, host: &Host<'_>) -> bool {
+        let heard = self.router.heard(host.now).filter(|_| self.router.role() == Role::Backup);
+        heard.is_some_and(|h| {
+            host.now.saturating_duration_since(h.at) <= self.down() && host.peering.node_of(h.source).is_none()
+        })
     }
 
     /// Peers that say that they are active.
@@ -462,7 +472,7 @@ impl Vip {
                 let recent = |at: &Instant| host.now.saturating_duration_since(*at) <= long;
                 !host.peering.addresses(name).iter().any(|ip| self.handover.signs.get(ip).is_some_and(recent))
             };
-            let unknown = self.router.heard(host.now).is_some_and(|h| host.peering.node_of(h.source).is_none());
+            let unknown = self.hears_unnamed(host);
             for (name, ..) in self.active_peers(host).filter(|(name, ..)| silent(name) && !unknown) {
                 troubles.push(format!(
                     "adverts of {name} do not arrive, its hellos do: a firewall that drops IP protocol 112, \
