@@ -23,6 +23,8 @@ use crate::vrrp::router::{Rival, Role, RouterConfig, State, Wait};
 pub(super) const LINGER_MAX: Duration = Duration::from_millis(100);
 /// They stay for this long after an advert of the successor was heard: it installs them in a fraction of that.
 const LINGER_HEARD: Duration = Duration::from_millis(20);
+/// Removing them takes no longer than this, as a rule.
+const WITHDRAW_TAKES: Duration = Duration::from_millis(20);
 /// A VIP that a peer wanted and did not take is not offered again for this long.
 const OFFER_PAUSE: Duration = Duration::from_secs(10);
 /// After an advert that should be here by now, this much is allowed for lateness before the holder is asked.
@@ -259,7 +261,7 @@ impl Vip {
             self.handover.holding_due = host.peering.talks();
             if host.peering.talks() {
                 // Until then the one before may still have answered for it.
-                self.announcing.overlap_ends = Some(host.now + LINGER_MAX);
+                self.announcing.overlap_ends = Some(host.now + LINGER_MAX + WITHDRAW_TAKES);
             }
         }
         if from != Role::Active {
