@@ -294,7 +294,7 @@ impl Vip {
 
     /// Whether clients are still served here. After a hang others may hold the VIP already.
     fn can_linger(&self, host: &Host<'_>) -> bool {
-        let hung = self.config.advert_interval.duration() * 2;
+        let hung = self.patience().min(self.config.advert_interval.duration() * 2);
         let spoke = self.handover.spoken.is_some_and(|at| host.now.saturating_duration_since(at) <= hung);
         let up = host.network.link(&self.interface).is_some_and(|link| link.up);
         spoke && up && *host.proxy == Verdict::Healthy
