@@ -51,10 +51,17 @@ impl Node {
             }
             groups::align(&mut self.groups, &mut self.vips, &host, Pull::UpUnlessHeld, out);
         }
-        for vip in &mut self.vips {
-            vip.settle_handover(&host, failed_since, out);
+        groups::concede(&self.groups, &mut self.vips);
+        for at in 0..self.vips.len() {
+            let Some(vip) = self.vips.get_mut(at) else { continue };
+            let before = vip.router.role();
+            vip.settle_handover(&host, out);
+            // At once: the next one of its group must not name a successor of its own.
+            if vip.router.role() != before {
+                groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
+            }
         }
-        groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
+        self.vips.iter_mut().for_each(|vip| vip.wake_for_handover(&host, failed_since));
         for (vip, standing) in self.vips.iter_mut().zip(&standings) {
             if standing.settled {
                 vip.tell_at_rest(&host, out);

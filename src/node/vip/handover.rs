@@ -84,6 +84,13 @@ enum Leaving {
     Yielded(Name),
 }
 
+/// How a VIP left Active: the others of its group leave in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::node) struct Departure {
+    leaving: Leaving,
+    deaf: Option<Name>,
+}
+
 impl Handover {
     pub(super) fn new(id: VipId) -> Self {
         Self {
@@ -118,9 +125,32 @@ impl Handover {
         }
     }
 
-    /// An advert of another router was accepted.
-    pub(super) fn heard(&mut self, now: Instant, at: Instant, source: IpAddr, claim: Claim) {
-        if self.signs.len() < SIGNS_MAX || self.signs.contains_key(&source) {
+    /// What the others of its group are to do too; nothing once the time to linger is over.
+    pub(in crate::node) fn departure(&self) -> Option<Departure> {
+        let linger = self.linger.as_ref()?;
+        let to = linger.successor.clone();
+        let leaving = match linger.unless_taken {
+            UnlessTaken::TakeBack => Leaving::Offered(to),
+            UnlessTaken::LetGo => Leaving::Yielded(to),
+        };
+        Some(Departure { leaving, deaf: self.deaf.clone() })
+    }
+
+    /// It is taken back if nobody takes it.
+    pub(in crate::node) fn may_take_back(&self) -> bool {
+        self.linger.as_ref().is_some_and(|linger| linger.unless_taken == UnlessTaken::TakeBack)
+    }
+
+    /// Another VIP of its group was taken: so is this one.
+    pub(in crate::node) fn concede(&mut self) {
+        if let Some(linger) = &mut self.linger {
+            linger.unless_taken = UnlessTaken::LetGo;
+        }
+    }
+
+    /// An advert of another router was accepted; of those that belong to no peer nothing is remembered.
+    pub(super) fn heard(&mut self, now: Instant, at: Instant, (source, peer): (IpAddr, Option<&Name>), claim: Claim) {
+        if peer.is_some() && (self.signs.len() < SIGNS_MAX || self.signs.contains_key(&source)) {
             self.signs.insert(source, at);
         }
         if claim != Claim::Resign
@@ -255,7 +285,9 @@ impl Vip {
     pub(super) fn changed_role(&mut self, host: &Host<'_>, from: Role, to: Role, claim: Option<Claim>) {
         let leaving = self.handover.leaving.take();
         if to == Role::Active {
-            self.handover.linger = None;
+            if self.handover.linger.take().is_some() {
+                self.handover.offer_from = Some(host.now + OFFER_PAUSE);
+            }
             self.handover.rival = None;
             self.handover.deaf = None;
             self.handover.holding_due = host.peering.talks();
@@ -301,12 +333,7 @@ impl Vip {
     }
 
     /// What follows for a hand-over from the facts of this turn.
-    pub(in crate::node) fn settle_handover(
-        &mut self,
-        host: &Host<'_>,
-        failed_since: Option<Instant>,
-        out: &mut Outbox,
-    ) {
+    pub(in crate::node) fn settle_handover(&mut self, host: &Host<'_>, out: &mut Outbox) {
         self.end_linger(host, out);
         match self.router.role() {
             Role::Active => self.give_way(host, out),
@@ -316,6 +343,10 @@ impl Vip {
             }
             Role::Fault => self.hear_again(host.now),
         }
+    }
+
+    /// When the next turn has something to do for it. Last: others of its group may have changed its role.
+    pub(in crate::node) fn wake_for_handover(&mut self, host: &Host<'_>, failed_since: Option<Instant>) {
         let grace = failed_since.map(|since| since + self.config.grace);
         let preempt = match self.router.state() {
             State::Backup { .. } if host.peering.talks() => self.router.preempts_from(),
@@ -397,6 +428,25 @@ impl Vip {
         }
     }
 
+    /// The others of its group left: this one does too, and to the same peer.
+    pub(in crate::node) fn follow(
+        &mut self,
+        host: &Host<'_>,
+        departure: Option<&Departure>,
+        why: &str,
+        out: &mut Outbox,
+    ) {
+        self.handover.leaving = departure.map(|departure| departure.leaving.clone());
+        self.relinquish(host, why, out);
+        self.handover.leaving = None;
+        if let Some(name) = departure.and_then(|departure| departure.deaf.clone())
+            && self.router.role() == Role::Backup
+        {
+            self.handover.deaf = Some(name);
+            self.configure_router(host.now);
+        }
+    }
+
     fn leave(&mut self, host: &Host<'_>, leaving: Leaving, why: &str, out: &mut Outbox) {
         self.handover.leaving = Some(leaving);
         let steps = self.router.relinquish(host.now, why);
@@ -437,6 +487,9 @@ impl Vip {
         }
         if linger.until > now + LINGER_MAX {
             return Err(format!("{name} lingers for longer than {LINGER_MAX:?}"));
+        }
+        if self.handover.wake.is_none_or(|wake| wake > linger.until) {
+            return Err(format!("{name} lingers until nobody knows when"));
         }
         Ok(())
     }
