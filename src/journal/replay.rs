@@ -101,7 +101,10 @@ impl Replay {
         }
         let moves = matches!(
             event,
-            Event::AddressInstalled { .. } | Event::AddressWithdrawn { .. } | Event::NetworkObserved(_)
+            Event::AddressInstalled { .. }
+                | Event::AddressWithdrawn { .. }
+                | Event::AddressesAnswered(_)
+                | Event::NetworkObserved(_)
         );
         let effects = self.node.handle(self.now, event);
         if moves {

@@ -54,10 +54,17 @@ impl Node {
             }
             groups::align(&mut self.groups, &mut self.vips, &host, Pull::UpUnlessHeld, out);
         }
-        for vip in self.vips.iter_mut().filter(|v| v.touched) {
-            vip.settle_handover(&host, failed_since, out);
+        groups::concede(&self.groups, &mut self.vips);
+        for at in 0..self.vips.len() {
+            let Some(vip) = self.vips.get_mut(at).filter(|vip| vip.touched) else { continue };
+            let before = vip.router.role();
+            vip.settle_handover(&host, out);
+            // At once: the next one of its group must not name a successor of its own.
+            if vip.router.role() != before {
+                groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
+            }
         }
-        groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
+        self.vips.iter_mut().filter(|v| v.touched).for_each(|vip| vip.wake_for_handover(&host, failed_since));
         for (vip, standing) in self.vips.iter_mut().filter(|v| v.touched).zip(&standings) {
             if standing.settled {
                 vip.tell_at_rest(&host, out);

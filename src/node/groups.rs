@@ -159,16 +159,28 @@ pub(super) fn align(groups: &mut [Group], vips: &mut [Vip], host: &Host<'_>, pul
             let leader = members.iter().find(|m| (m.router.role() == Role::Active) == up);
             let leader = leader.map(|m| format!("vip {} of group {}: {}", m.config.name, group.name(), m.why));
             let why = leader.unwrap_or_default();
+            // Where one goes all go: two successors would be two holders of the group.
+            let departure = members.iter().find_map(|m| m.handover.departure());
             for vip in vips.iter_mut().filter(|v| group.has(v)) {
                 if up {
                     vip.take_over(host, &why, out);
                 } else {
-                    vip.relinquish(host, &why, out);
+                    vip.follow(host, departure.as_ref(), &why, out);
                 }
             }
         }
         let (active, others) = roles(vips);
         group.held = if active > 0 && others == 0 { Held::All } else { Held::None };
+    }
+}
+
+/// Members that were offered and not taken are taken back together, or not at all: who took one took all.
+pub(super) fn concede(groups: &[Group], vips: &mut [Vip]) {
+    for group in groups {
+        let members = group.members(vips);
+        if !members.iter().all(|m| m.handover.may_take_back()) {
+            vips.iter_mut().filter(|v| group.has(v)).for_each(|vip| vip.handover.concede());
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::peer::message::{Item, VipState};
 use crate::peer::table::{Known, Outcome, Peer, Said, Table};
 use crate::peer::{Incarnation, VipId};
 use crate::units::{Family, Name, Priority};
+use crate::vrrp::router::Role;
 
 /// Hellos because of changes are not closer together than this. What was asked for is never held back.
 const CHANGE_SPACING: Duration = Duration::from_millis(5);
@@ -145,10 +146,13 @@ impl Peering {
         Some((peer, peer.vip(vip)?))
     }
 
-    /// The fit peer that takes the VIP when we give it up: the one of the highest priority, then address.
+    /// The fit peer that takes the VIP when we give it up: one that is active already, else that of the highest priority,
+    /// then address.
     pub(super) fn successor(&self, now: Instant, vip: VipId) -> Option<&Name> {
         let fit = self.fresh(now, vip).filter(|(_, _, known)| known.state.fit);
-        let rank = |peer: &Peer, known: &Known| (known.state.priority, peer.addresses().first().copied());
+        let rank = |peer: &Peer, known: &Known| {
+            (known.state.role == Role::Active, known.state.priority, peer.addresses().first().copied())
+        };
         fit.max_by_key(|(_, peer, known)| rank(peer, known)).map(|(name, ..)| name)
     }
 

@@ -20,6 +20,8 @@ use crate::vrrp::router::{Role, State};
 
 /// VIPs that are named to the service manager one by one; of more only the numbers are told.
 const NAMED_MAX: usize = 16;
+/// What strangers did is a trouble for this long; the lists that programs read keep it for longer.
+const LATELY: Duration = Duration::from_secs(60);
 
 impl Node {
     /// Digest of the configuration in force.
@@ -128,8 +130,34 @@ impl Node {
             routing: vip.routing_status(&self.observation.network),
             speakers: speakers(now, vip),
             duplicates: duplicates(now, vip),
-            troubles: vip.peer_troubles(&self.host(now)),
+            troubles: self.troubles(now, vip),
         }
+    }
+
+    /// What a human should look at: the cause, and whose it is.
+    fn troubles(&self, now: Instant, vip: &Vip) -> Vec<String> {
+        let mut troubles = vip.peer_troubles(&self.host(now));
+        let recent = |at: Instant| now.saturating_duration_since(at) <= LATELY;
+        for speaker in vip.strangers.speakers.iter().filter(|s| recent(s.at)) {
+            troubles.push(format!(
+                "{} speaks for VRID {} too, with priority {}, and is no node of the configuration: another router \
+                 uses this VRID, or that address is missing in a [[node]]",
+                speaker.source,
+                vip.config.vrid,
+                speaker.claim.byte()
+            ));
+        }
+        for duplicate in vip.strangers.duplicates.iter().filter(|d| recent(d.at)) {
+            let (mac, ip) = (mac(duplicate.claimed.mac), duplicate.claimed.ip);
+            troubles.push(format!("{mac} claims {ip} too: another host has this address"));
+        }
+        if vip.router.role() == Role::Active {
+            let missing = vip.routing_status(&self.observation.network);
+            let missing = missing.into_iter().filter_map(|(what, why)| why.map(|why| format!("{what}: {why}")));
+            troubles.extend(missing);
+        }
+        troubles.extend(vip.reset_error().map(|why| format!("connections of clients cannot be reset: {why}")));
+        troubles
     }
 
     pub(super) fn host(&self, now: Instant) -> Host<'_> {

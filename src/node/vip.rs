@@ -36,7 +36,7 @@ use crate::peer::VipId;
 use crate::units::{IfName, Name, Priority};
 use crate::vrrp::auth::Authenticity;
 use crate::vrrp::packet::Reject;
-use crate::vrrp::router::{Company, Role, Router, RouterConfig};
+use crate::vrrp::router::{Company, Rival, Role, Router, RouterConfig};
 
 /// Transitions kept for `status`.
 const TRANSITIONS_MAX: usize = 16;
@@ -317,5 +317,6 @@ fn router_config(config: &VipConfig, peers: &[IpAddr], source: Option<IpAddr>) -
         preempt: config.preempt,
         address: source.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
         company: if peers.is_empty() { Company::Alone } else { Company::Peers },
+        rival: Rival::Hears,
     }
 }

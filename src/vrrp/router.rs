@@ -9,7 +9,7 @@ mod timing;
 use std::net::IpAddr;
 use std::time::Instant;
 
-pub use timing::{Company, DownTimer, RouterConfig, Wait};
+pub use timing::{Company, DownTimer, Rival, RouterConfig, Wait};
 
 use crate::config::Preempt;
 use crate::units::{Centis, Priority};
@@ -156,6 +156,7 @@ impl Router {
     pub fn preempts_from(&self) -> Option<Instant> {
         let State::Backup { fit_since, priority, .. } = self.state else { return None };
         match self.config.preempt {
+            _ if self.config.rival == Rival::Deaf => None,
             _ if priority.is_owner() => Some(fit_since),
             Preempt::Refused => None,
             Preempt::After(delay) => fit_since.checked_add(delay),
@@ -196,6 +197,7 @@ impl Router {
         let State::Backup { fit_since, priority, .. } = self.state else { return None };
         let heard = self.heard(now).filter(|heard| outranks(heard.claim, priority))?;
         match self.config.preempt {
+            _ if self.config.rival == Rival::Deaf => None,
             Preempt::Refused => None,
             Preempt::After(delay) => {
                 let from = fit_since.checked_add(delay).filter(|from| now < *from)?;
@@ -477,6 +479,7 @@ impl Router {
     fn preempts(&self, now: Instant, theirs: Claim) -> bool {
         let State::Backup { fit_since, priority, .. } = self.state else { return false };
         let allowed = match self.config.preempt {
+            _ if self.config.rival == Rival::Deaf => false,
             // RFC 9568 section 6.1, Preempt_Mode: the owner preempts whatever is configured.
             Preempt::Refused => priority.is_owner(),
             Preempt::After(delay) => priority.is_owner() || now.saturating_duration_since(fit_since) >= delay,

@@ -1,7 +1,7 @@
 //! A fake machine: address table with leases, link, proxy process, disk, hooks. It survives its vipkeeper.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use vipkeeper::addrs::routing::RoutingEntry;
@@ -182,7 +182,12 @@ impl Host {
             valid_secs: None,
             options: AddressOptions::default(),
         };
-        let own = self.has_own_address.then(|| fixed(node_ip(self.index)));
+        let link_local = Address {
+            ip: IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 11 + self.index as u16)),
+            prefix: 64,
+            ..fixed(node_ip(self.index))
+        };
+        let own = self.has_own_address.then(|| fixed(node_ip(self.index))).into_iter().chain([link_local]);
         let foreign = self.foreign_address.then(|| fixed(Ipv4Addr::new(10, 0, 0, 200)));
         let leased = self.table.iter().map(|(ip, leased)| Address {
             index,
@@ -193,7 +198,7 @@ impl Host {
             options: leased.options.clone(),
         });
         let link = Link { index, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.mac]) };
-        Network { links: vec![link], addresses: own.into_iter().chain(foreign).chain(leased).collect() }
+        Network { links: vec![link], addresses: own.chain(foreign).chain(leased).collect() }
     }
 
     /// What the stats socket says; none: silence.

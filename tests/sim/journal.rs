@@ -13,7 +13,7 @@ use vipkeeper::render::{RenderInput, render};
 use vipkeeper::units::Name;
 
 use crate::faults;
-use crate::setup::{Cluster, node_name, standard};
+use crate::setup::{Cluster, key, node_name, standard};
 use crate::world::{World, secs};
 
 /// What the driver and its journal see of one vipkeeper; a restarted one begins anew.
@@ -60,8 +60,14 @@ fn written(cluster: &Cluster, version: u64) -> Loaded {
     for node in 1..=cluster.nodes {
         text += &format!("[[node]]\nname = \"lb{node}\"\naddress = \"10.0.0.{}\"\n\n", 10 + node);
     }
-    text += "[[vip]]\nname = \"vip0\"\naddresses = [\"10.0.0.100/24\"]\ninterface = \"eth0\"\nvrid = 51\n\
-             prefer = [\"lb1\", \"lb2\"]\nadvert_interval = \"1s\"\npreempt_delay = \"0s\"\n\
+    let keyed = cluster.keyed.contains(&true);
+    // Two addresses travel together, one alone.
+    let addresses = if keyed { "\"10.0.0.100/24\", \"10.0.0.101/24\"" } else { "\"10.0.0.100/24\"" };
+    if keyed {
+        text += "[peers]\nkey_file = \"/peers.key\"\n\n";
+    }
+    text += &format!("[[vip]]\nname = \"vip0\"\naddresses = [{addresses}]\ninterface = \"eth0\"\nvrid = 51\n");
+    text += "prefer = [\"lb1\", \"lb2\"]\nadvert_interval = \"1s\"\npreempt_delay = \"0s\"\n\
              notify = [\"/hooks/any\"]\n\n\
              [proxy]\nengine = \"haproxy\"\n\n\
              [[frontend]]\nname = \"www\"\nbind = [\"vip0:80\"]\ndefault_backend = \"web\"\n\n\
@@ -76,11 +82,11 @@ fn written(cluster: &Cluster, version: u64) -> Loaded {
         template: None,
     };
     let rendered = Arc::new(render(&input).unwrap());
-    Loaded { config: Arc::new(config), rendered, key: None, key_note: None }
+    Loaded { config: Arc::new(config), rendered, key: keyed.then(key), key_note: None }
 }
 
-fn witnessed(seed: u64) -> World {
-    let mut world = World::dark(standard(), seed);
+fn witnessed(cluster: Cluster, seed: u64) -> World {
+    let mut world = World::dark(cluster, seed);
     world.witness = Some(Witness::new(world.now));
     world.source = Some(written);
     world.boot_all();
@@ -108,7 +114,7 @@ fn assert_replays(world: &World) -> Vec<String> {
 
 #[test]
 fn a_failover_and_a_stop_replay() {
-    let mut world = witnessed(1);
+    let mut world = witnessed(standard(), 1);
     world.run(secs(12)).unwrap();
     assert_eq!(world.holders(0), [0]);
     world.kill_proxy(0);
@@ -137,7 +143,8 @@ fn a_failover_and_a_stop_replay() {
 fn histories_of_faults_replay() {
     let (mut decided, mut loads) = (0, 0);
     for seed in 0..24 {
-        let mut world = witnessed(seed);
+        let cluster = if seed % 2 == 0 { standard() } else { standard().with_key() };
+        let mut world = witnessed(cluster, seed);
         for _ in 0..12 {
             let pause = world.rng.between(0, 4_000);
             world.run(Duration::from_millis(pause)).unwrap();
@@ -148,4 +155,33 @@ fn histories_of_faults_replay() {
         loads += world.witness.unwrap().lines.iter().filter(|line| line.contains("ConfigLoaded")).count();
     }
     assert!(decided > 200 && loads > 5, "too little happened: {decided} lines, {loads} loads");
+}
+
+/// Hellos are judged again with the key of the journal, signatures with its time of day.
+#[test]
+fn a_hand_over_between_nodes_that_know_each_other_replays() {
+    let mut world = witnessed(standard().with_key(), 1);
+    world.run(secs(12)).unwrap();
+    // The clock is set while it runs.
+    let unix = Duration::from_secs(1_900_000_000);
+    world.deliver(0, Duration::ZERO, Event::WallClockRead { at: world.now, unix });
+    world.kill_proxy(0);
+    world.run(secs(15)).unwrap();
+    assert_eq!(world.holders(0), [0]);
+    let story = assert_replays(&world);
+    let place = |text: &str, from: usize| {
+        let found = story.iter().skip(from).position(|line| line.contains(text));
+        from + found.unwrap_or_else(|| panic!("{text} is missing after line {from}:\n{}", story.join("\n")))
+    };
+    let failed = place("lb1 vip0: active -> fault: proxy failed", 0);
+    let back = place("lb1 vip0: backup -> active: lb2 hands over", failed);
+    for ip in ["10.0.0.100", "10.0.0.101"] {
+        let first = place(&format!("lb1 + {ip}"), 0);
+        let gone = place(&format!("lb1 - {ip}"), failed);
+        let again = place(&format!("lb1 + {ip}"), back);
+        assert!(first < failed && failed < gone && gone < back && back < again);
+        // As soon as it was known, not with the next look at all addresses.
+        let stamp = |at: usize| story[at].split_whitespace().next().unwrap().parse::<f64>().unwrap();
+        assert!(stamp(gone) - stamp(failed) < 1.5, "{} {}", story[failed], story[gone]);
+    }
 }

@@ -31,6 +31,7 @@ mod rng;
 mod scenarios;
 mod setup;
 mod sweep;
+mod together;
 mod tracking;
 mod wire;
 mod world;

@@ -44,6 +44,8 @@ fn a_host_that_claims_the_address_is_told_once_and_answered() {
     assert!(duplicate.ms_ago <= 1000);
     assert_eq!(trace(&world).matches("02:00:00:00:09:09 claims 10.0.0.100").count(), 1, "{}", trace(&world));
     assert_eq!(world.arp[0], Some(0), "it announced itself again");
+    let troubles = &status.troubles;
+    assert_eq!(*troubles, ["02:00:00:00:09:09 claims 10.0.0.100 too: another host has this address"]);
     // Neither is a reason to give up.
     assert_eq!(status.state, "active");
     world.run(secs(40)).unwrap();
@@ -88,6 +90,8 @@ fn routers_of_nobody_are_believed_and_remembered_and_their_list_is_bounded() {
     }
     let speakers = vip(&world, 1).speakers;
     assert_eq!(speakers.len(), 8);
+    let told = &vip(&world, 1).troubles;
+    assert!(told[0].starts_with("10.0.0.212 speaks for VRID 51 too, with priority 22, and is no node"), "{told:?}");
     assert_eq!((speakers[0].address.as_str(), speakers[0].priority, speakers[0].interval_ms), ("10.0.0.212", 22, 1000));
     assert_eq!(speakers[7].address, "10.0.0.205");
     assert_eq!(vip(&world, 0).speakers, [], "nodes of the configuration are no strangers");

@@ -591,7 +591,7 @@ impl World {
                 self.send_changes(host, &mut changes);
             }
             match effect {
-                Effect::Transmit { to, bytes, .. } => self.transmit(host, to.is_multicast().then_some(()), to, &bytes),
+                Effect::Transmit { source, to, bytes, .. } => self.transmit(host, source, to, &bytes),
                 Effect::Announce { frame, .. } => self.announce(host, &frame),
                 Effect::OpenHello { .. } => self.answer(host, incarnation, Event::HelloOpened { result: Ok(()) }),
                 Effect::SendHello { to, bytes } => self.send_hello(host, to, &bytes),
@@ -727,7 +727,7 @@ impl World {
         free - self.now
     }
 
-    fn transmit(&mut self, from: usize, multicast: Option<()>, to: IpAddr, datagram: &[u8]) {
+    fn transmit(&mut self, from: usize, source: IpAddr, to: IpAddr, datagram: &[u8]) {
         if !self.hosts[from].is_connected() {
             self.deliver(
                 from,
@@ -739,7 +739,7 @@ impl World {
         for host in 0..self.hosts.len() {
             let wanted = host != from
                 && self.hosts[host].is_connected()
-                && (multicast.is_some() || IpAddr::V4(node_ip(host)) == to);
+                && (to.is_multicast() || IpAddr::V4(node_ip(host)) == to);
             if !wanted {
                 continue;
             }
@@ -749,12 +749,13 @@ impl World {
             }
             for (us, bytes) in self.segment.carry(&mut self.rng, from, host, datagram) {
                 let delay = Duration::from_micros(us);
-                let received = Received {
-                    interface: eth0(),
-                    truncated: false,
-                    datagram: Datagram::V4(bytes),
-                    at: self.now + delay,
+                let datagram = match (source, to) {
+                    (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                        Datagram::V6 { source, destination, hop_limit: 255, message: bytes }
+                    }
+                    _ => Datagram::V4(bytes),
                 };
+                let received = Received { interface: eth0(), truncated: false, datagram, at: self.now + delay };
                 self.deliver(host, delay, Event::PacketReceived(received));
             }
         }

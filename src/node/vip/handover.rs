@@ -17,12 +17,14 @@ use crate::peer::table::{Known, Peer};
 use crate::proxy::health::Verdict;
 use crate::units::{Name, Priority};
 use crate::vrrp::packet::Claim;
-use crate::vrrp::router::{Role, State, Wait};
+use crate::vrrp::router::{Rival, Role, RouterConfig, State, Wait};
 
 /// Addresses that are handed over stay for at most this long.
 pub(super) const LINGER_MAX: Duration = Duration::from_millis(100);
 /// They stay for this long after an advert of the successor was heard: it installs them in a fraction of that.
 const LINGER_HEARD: Duration = Duration::from_millis(20);
+/// Removing them takes no longer than this, as a rule.
+const WITHDRAW_TAKES: Duration = Duration::from_millis(20);
 /// A VIP that a peer wanted and did not take is not offered again for this long.
 const OFFER_PAUSE: Duration = Duration::from_secs(10);
 /// After an advert that should be here by now, this much is allowed for lateness before the holder is asked.
@@ -82,6 +84,13 @@ enum Leaving {
     Yielded(Name),
 }
 
+/// How a VIP left Active: the others of its group leave in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::node) struct Departure {
+    leaving: Leaving,
+    deaf: Option<Name>,
+}
+
 impl Handover {
     pub(super) fn new(id: VipId) -> Self {
         Self {
@@ -116,9 +125,32 @@ impl Handover {
         }
     }
 
-    /// An advert of another router was accepted.
-    pub(super) fn heard(&mut self, now: Instant, at: Instant, source: IpAddr, claim: Claim) {
-        if self.signs.len() < SIGNS_MAX || self.signs.contains_key(&source) {
+    /// What the others of its group are to do too; nothing once the time to linger is over.
+    pub(in crate::node) fn departure(&self) -> Option<Departure> {
+        let linger = self.linger.as_ref()?;
+        let to = linger.successor.clone();
+        let leaving = match linger.unless_taken {
+            UnlessTaken::TakeBack => Leaving::Offered(to),
+            UnlessTaken::LetGo => Leaving::Yielded(to),
+        };
+        Some(Departure { leaving, deaf: self.deaf.clone() })
+    }
+
+    /// It is taken back if nobody takes it.
+    pub(in crate::node) fn may_take_back(&self) -> bool {
+        self.linger.as_ref().is_some_and(|linger| linger.unless_taken == UnlessTaken::TakeBack)
+    }
+
+    /// Another VIP of its group was taken: so is this one.
+    pub(in crate::node) fn concede(&mut self) {
+        if let Some(linger) = &mut self.linger {
+            linger.unless_taken = UnlessTaken::LetGo;
+        }
+    }
+
+    /// An advert of another router was accepted; of those that belong to no peer nothing is remembered.
+    pub(super) fn heard(&mut self, now: Instant, at: Instant, (source, peer): (IpAddr, Option<&Name>), claim: Claim) {
+        if peer.is_some() && (self.signs.len() < SIGNS_MAX || self.signs.contains_key(&source)) {
             self.signs.insert(source, at);
         }
         if claim != Claim::Resign
@@ -162,7 +194,17 @@ impl Vip {
     /// Whether adverts of that peer arrive.
     fn hears(&self, host: &Host<'_>, peer: &Name) -> bool {
         let recent = |at: &Instant| host.now.saturating_duration_since(*at) <= self.down();
-        host.peering.addresses(peer).iter().any(|ip| self.handover.signs.get(ip).is_some_and(recent))
+        let named = host.peering.addresses(peer).iter().any(|ip| self.handover.signs.get(ip).is_some_and(recent));
+        // Link-local addresses belong to no node by the configuration: the only holder is who speaks from there.
+        named || (self.hears_unnamed(host) && self.holder(host) == Some(peer))
+    }
+
+    /// Adverts arrive from an address that the configuration does not name. Hellos that make up for them do not count.
+    fn hears_unnamed(&self, host: &Host<'_>) -> bool {
+        let heard = self.router.heard(host.now).filter(|_| self.router.role() == Role::Backup);
+        heard.is_some_and(|h| {
+            host.now.saturating_duration_since(h.at) <= self.down() && host.peering.node_of(h.source).is_none()
+        })
     }
 
     /// Peers that say that they are active.
@@ -244,13 +286,15 @@ impl Vip {
         let leaving = self.handover.leaving.take();
         if to == Role::Active {
             self.forget_places();
-            self.handover.linger = None;
+            if self.handover.linger.take().is_some() {
+                self.handover.offer_from = Some(host.now + OFFER_PAUSE);
+            }
             self.handover.rival = None;
             self.handover.deaf = None;
             self.handover.holding_due = host.peering.talks();
             if host.peering.talks() {
                 // Until then the one before may still have answered for it.
-                self.announcing.overlap_ends = Some(host.now + LINGER_MAX);
+                self.announcing.overlap_ends = Some(host.now + LINGER_MAX + WITHDRAW_TAKES);
             }
         }
         if from != Role::Active {
@@ -283,19 +327,14 @@ impl Vip {
 
     /// Whether clients are still served here. After a hang others may hold the VIP already.
     fn can_linger(&self, host: &Host<'_>) -> bool {
-        let hung = self.config.advert_interval.duration() * 2;
+        let hung = self.patience().min(self.config.advert_interval.duration() * 2);
         let spoke = self.handover.spoken.is_some_and(|at| host.now.saturating_duration_since(at) <= hung);
         let up = host.network.link(&self.interface).is_some_and(|link| link.up);
         spoke && up && *host.proxy == Verdict::Healthy
     }
 
     /// What follows for a hand-over from the facts of this turn.
-    pub(in crate::node) fn settle_handover(
-        &mut self,
-        host: &Host<'_>,
-        failed_since: Option<Instant>,
-        out: &mut Outbox,
-    ) {
+    pub(in crate::node) fn settle_handover(&mut self, host: &Host<'_>, out: &mut Outbox) {
         self.end_linger(host, out);
         match self.router.role() {
             Role::Active => self.give_way(host, out),
@@ -305,6 +344,10 @@ impl Vip {
             }
             Role::Fault => self.hear_again(host.now),
         }
+    }
+
+    /// When the next turn has something to do for it. Last: others of its group may have changed its role.
+    pub(in crate::node) fn wake_for_handover(&mut self, host: &Host<'_>, failed_since: Option<Instant>) {
         let grace = failed_since.map(|since| since + self.config.grace);
         let preempt = match self.router.state() {
             State::Backup { .. } if host.peering.talks() => self.router.preempts_from(),
@@ -387,6 +430,25 @@ impl Vip {
         }
     }
 
+    /// The others of its group left: this one does too, and to the same peer.
+    pub(in crate::node) fn follow(
+        &mut self,
+        host: &Host<'_>,
+        departure: Option<&Departure>,
+        why: &str,
+        out: &mut Outbox,
+    ) {
+        self.handover.leaving = departure.map(|departure| departure.leaving.clone());
+        self.relinquish(host, why, out);
+        self.handover.leaving = None;
+        if let Some(name) = departure.and_then(|departure| departure.deaf.clone())
+            && self.router.role() == Role::Backup
+        {
+            self.handover.deaf = Some(name);
+            self.configure_router(host.now);
+        }
+    }
+
     fn leave(&mut self, host: &Host<'_>, leaving: Leaving, why: &str, out: &mut Outbox) {
         self.handover.leaving = Some(leaving);
         let steps = self.router.relinquish(host.now, why);
@@ -412,14 +474,10 @@ impl Vip {
         }
     }
 
-    /// The preempt mode in force: no mode takes a VIP from a router that would not notice.
-    pub(super) fn preempt(&self) -> Preempt {
-        if self.handover.deaf.is_some() { Preempt::Refused } else { self.config.preempt }
-    }
-
     pub(super) fn configure_router(&mut self, now: Instant) {
         let config = router_config(&self.config, &self.peers, self.source);
-        self.router.configure(now, crate::vrrp::router::RouterConfig { preempt: self.preempt(), ..config });
+        let rival = if self.handover.deaf.is_some() { Rival::Deaf } else { Rival::Hears };
+        self.router.configure(now, RouterConfig { rival, ..config });
     }
 
     /// What must hold after every turn.
@@ -431,6 +489,9 @@ impl Vip {
         }
         if linger.until > now + LINGER_MAX {
             return Err(format!("{name} lingers for longer than {LINGER_MAX:?}"));
+        }
+        if self.handover.wake.is_none_or(|wake| wake > linger.until) {
+            return Err(format!("{name} lingers until nobody knows when"));
         }
         Ok(())
     }
@@ -468,7 +529,7 @@ impl Vip {
                 let recent = |at: &Instant| host.now.saturating_duration_since(*at) <= long;
                 !host.peering.addresses(name).iter().any(|ip| self.handover.signs.get(ip).is_some_and(recent))
             };
-            let unknown = self.router.heard(host.now).is_some_and(|h| host.peering.node_of(h.source).is_none());
+            let unknown = self.hears_unnamed(host);
             for (name, ..) in self.active_peers(host).filter(|(name, ..)| silent(name) && !unknown) {
                 troubles.push(format!(
                     "adverts of {name} do not arrive, its hellos do: a firewall that drops IP protocol 112, \

@@ -27,6 +27,11 @@ impl Vip {
         out.push(Effect::ResetConnections { op, addresses });
     }
 
+    /// Why the last reset of connections failed.
+    pub(in crate::node) fn reset_error(&self) -> Option<&str> {
+        self.reset_error.as_deref()
+    }
+
     /// The outcome.
     pub(in crate::node) fn connections_reset(&mut self, op: OpId, result: &Result<u32, String>, out: &mut Outbox) {
         if !self.resetting.remove(&op) {
@@ -34,8 +39,9 @@ impl Vip {
         }
         let name = self.config.name.to_string();
         match result {
-            Ok(0) => {}
+            Ok(0) => self.reset_error = None,
             Ok(count) => {
+                self.reset_error = None;
                 *self.counters.entry("connections-reset").or_default() += u64::from(*count);
                 let plural = if *count == 1 { "" } else { "s" };
                 out.log(LogLevel::Info, Some(&name), format!("reset {count} connection{plural} of clients"));

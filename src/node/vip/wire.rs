@@ -70,7 +70,8 @@ impl Vip {
             // Told, not dropped: a rolling change of the address list must not end in two active routers.
             self.count("adverts-with-other-addresses");
         }
-        self.handover.heard(host.now, at, advert.source, advert.claim);
+        let peer = host.peering.node_of(advert.source);
+        self.handover.heard(host.now, at, (advert.source, peer), advert.claim);
         let steps = self.router.hear(host.now, at, advert.source, advert.claim, advert.interval);
         self.take(host, steps, out);
     }

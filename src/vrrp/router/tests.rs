@@ -30,6 +30,7 @@ fn config() -> RouterConfig {
         preempt: Preempt::After(Duration::ZERO),
         address: ME,
         company: Company::Peers,
+        rival: Rival::Hears,
     }
 }
 

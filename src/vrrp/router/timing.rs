@@ -21,6 +21,8 @@ pub struct RouterConfig {
     pub address: IpAddr,
     /// Whether anybody else takes part; alone, nobody can have taken over while we hung.
     pub company: Company,
+    /// Whether a weaker active router would notice that it is preempted.
+    pub rival: Rival,
 }
 
 /// Whether other routers are configured.
@@ -30,6 +32,15 @@ pub enum Company {
     Peers,
     /// This node alone.
     Alone,
+}
+
+/// Whether the active router hears this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rival {
+    /// As far as is known.
+    Hears,
+    /// It does not: preempted, it would go on. No mode takes the VIP from it, not even for the owner.
+    Deaf,
 }
 
 impl RouterConfig {

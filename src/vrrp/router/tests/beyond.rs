@@ -131,6 +131,19 @@ fn an_owner_that_listens_preempts_whatever_is_configured() {
     assert_eq!(router.deadline(), Some(t + config().down(Centis::SECOND, Priority::OWNER)));
 }
 
+#[test]
+fn not_even_an_owner_preempts_a_router_that_would_not_notice() {
+    let t = t0();
+    let deaf = RouterConfig { rival: Rival::Deaf, ..config() };
+    let mut router = owner(deaf, t);
+    router.relinquish(t, "test");
+    hear(&mut router, t + ms(500), HIGH, claim(254));
+    assert_eq!(router.preempts_from(), None);
+    assert_eq!(router.deadline(), Some(t + ms(500) + deaf.down(Centis::SECOND, Priority::OWNER)), "it is deferred to");
+    router.configure(t + ms(600), config());
+    assert_eq!(router.preempts_from(), Some(t));
+}
+
 /// RFC 3768 section 6.1 and RFC 9568 section 6.1, in microseconds.
 #[test]
 fn how_long_routers_wait() {
