@@ -9,6 +9,7 @@ pub mod effect;
 mod electing;
 mod entitlement;
 pub mod event;
+mod filtering;
 mod groups;
 mod observing;
 mod outbox;
@@ -33,6 +34,7 @@ use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
 use crate::node::entitlement::WithoutProxy;
 use crate::node::event::{HookOutcome, Loaded, OpId, Request, RequestId, Signal};
+use crate::node::filtering::Filtering;
 use crate::node::groups::Group;
 use crate::node::observing::Observation;
 use crate::node::outbox::{Ops, Outbox};
@@ -132,6 +134,7 @@ pub struct Node {
     interfaces: BTreeMap<IfName, Interface>,
     proxying: Proxying,
     tracking: Tracking,
+    filtering: Filtering,
     vips: Vec<Vip>,
     groups: Vec<Group>,
     peering: Peering,
@@ -169,6 +172,7 @@ impl Node {
             interfaces: BTreeMap::new(),
             proxying,
             tracking,
+            filtering: Filtering::default(),
             vips,
             groups,
             changes: Changes::default(),
@@ -215,6 +219,7 @@ impl Node {
         vips.chain(self.proxying.deadlines())
             .chain(self.tracking.deadlines())
             .chain(self.peering.deadline())
+            .chain(self.filtering.deadline())
             .chain(self.changes.deadline().map(|at| (at, "the configuration is to be read")))
             .chain(observe.map(|at| (at, "links and addresses are to be looked at")))
             .chain(reopen)
@@ -246,6 +251,7 @@ impl Node {
             Event::RoutingChanged { op, result } => {
                 self.vips.iter_mut().for_each(|vip| vip.routing_changed(now, op, &result, out));
             }
+            Event::Filtered { op, result } => self.filtered(now, op, result, out),
             Event::TransmitFailed { interface, error } => self.transmit_failed(&interface, &error, out),
             Event::ProxyDone { op, outcome } => {
                 let news = self.proxying.done(now, op, outcome, &mut self.ops, out);
@@ -283,6 +289,7 @@ impl Node {
         self.settle_interfaces(now, out);
         self.settle_trackers(now, out);
         self.settle_vips(now, judge, out);
+        self.settle_filter(now, out);
         self.note_roles(now);
         self.settle_peering(now, out);
         if let Some(op) = self.changes.due(now, &mut self.ops) {
@@ -503,6 +510,7 @@ impl Node {
 
     fn exit(&mut self, code: u8, out: &mut Outbox) {
         self.phase = Phase::Exited;
+        self.leave_filter(out);
         out.push(Effect::Exit { code });
     }
 

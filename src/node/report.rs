@@ -125,7 +125,7 @@ impl Node {
             routing: vip.routing_status(&self.observation.network),
             speakers: speakers(now, vip),
             duplicates: duplicates(now, vip),
-            troubles: vip.peer_troubles(&self.host(now)),
+            troubles: vip.peer_troubles(&self.host(now)).into_iter().chain(self.filter_trouble(vip)).collect(),
         }
     }
 
