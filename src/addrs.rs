@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::units::{LeaseSecs, OpId, VipAddress};
 
+pub mod filter;
 pub mod routing;
 
 /// Pause after a failed operation on an address.

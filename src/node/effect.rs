@@ -125,6 +125,14 @@ pub enum Effect {
         /// The route or rule.
         entry: RoutingEntry,
     },
+    /// Drop packets to exactly these addresses that are for the host itself, except neighbour discovery; none: remove
+    /// the filter, also one that a predecessor left. Answered by `Filtered`. One at a time.
+    Filter {
+        /// The operation.
+        op: OpId,
+        /// The addresses, in their order.
+        addresses: Vec<IpAddr>,
+    },
     /// An operation of the proxy worker: answered by `ProxyDone`. One at a time.
     Proxy {
         /// The operation.

@@ -107,6 +107,13 @@ pub enum Event {
         /// The kernel's answer.
         result: Result<(), String>,
     },
+    /// Outcome of [`super::Effect::Filter`]; a filter that was gone already is a success.
+    Filtered {
+        /// The operation.
+        op: OpId,
+        /// What is wrong, for people.
+        result: Result<(), String>,
+    },
     /// An advert or announcement could not be sent.
     TransmitFailed {
         /// On which interface.

@@ -9,6 +9,7 @@ pub mod effect;
 mod electing;
 mod entitlement;
 pub mod event;
+mod filtering;
 mod groups;
 mod observing;
 mod outbox;
@@ -34,6 +35,7 @@ use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
 use crate::node::entitlement::WithoutProxy;
 use crate::node::event::{HookOutcome, Loaded, OpId, Request, RequestId, Signal};
+use crate::node::filtering::Filtering;
 use crate::node::groups::Group;
 use crate::node::observing::Observation;
 use crate::node::outbox::{Ops, Outbox};
@@ -134,6 +136,7 @@ pub struct Node {
     interfaces: BTreeMap<IfName, Interface>,
     proxying: Proxying,
     tracking: Tracking,
+    filtering: Filtering,
     vips: Vec<Vip>,
     groups: Vec<Group>,
     peering: Peering,
@@ -172,6 +175,7 @@ impl Node {
             interfaces: BTreeMap::new(),
             proxying,
             tracking,
+            filtering: Filtering::default(),
             vips,
             groups,
             changes: Changes::default(),
@@ -220,6 +224,7 @@ impl Node {
         vips.chain(self.proxying.deadlines())
             .chain(self.tracking.deadlines())
             .chain(self.peering.deadline())
+            .chain(self.filtering.deadline())
             .chain(self.changes.deadline().map(|at| (at, "the configuration is to be read")))
             .chain(observe.map(|at| (at, "links and addresses are to be looked at")))
             .chain(reopen)
@@ -251,6 +256,7 @@ impl Node {
             Event::RoutingChanged { op, result } => {
                 self.vips.iter_mut().for_each(|vip| vip.routing_changed(now, op, &result, out));
             }
+            Event::Filtered { op, result } => self.filtered(now, op, result, out),
             Event::TransmitFailed { interface, error } => self.transmit_failed(&interface, &error, out),
             Event::ProxyDone { op, outcome } => {
                 let news = self.proxying.done(now, op, outcome, &mut self.ops, out);
@@ -290,6 +296,7 @@ impl Node {
         self.settle_trackers(now, out);
         self.choose(now, judge);
         self.settle_vips(now, judge, out);
+        self.settle_filter(now, out);
         self.note_roles(now);
         self.settle_peering(now, out);
         if let Some(op) = self.changes.due(now, &mut self.ops) {
@@ -512,6 +519,7 @@ impl Node {
 
     fn exit(&mut self, code: u8, out: &mut Outbox) {
         self.phase = Phase::Exited;
+        self.leave_filter(out);
         out.push(Effect::Exit { code });
     }
 

@@ -31,6 +31,7 @@ impl Outbox {
             | Effect::RemoveRouting { .. } => self.addresses.push(effect),
             Effect::ObserveNetwork
             | Effect::ObserveRouting
+            | Effect::Filter { .. }
             | Effect::Proxy { .. }
             | Effect::WatchWorker { .. }
             | Effect::Probe { .. }

@@ -137,6 +137,7 @@ impl Node {
     /// What a human should look at: the cause, and whose it is.
     fn troubles(&self, now: Instant, vip: &Vip) -> Vec<String> {
         let mut troubles = vip.peer_troubles(&self.host(now));
+        troubles.extend(self.filter_trouble(vip));
         let recent = |at: Instant| now.saturating_duration_since(at) <= LATELY;
         for speaker in vip.strangers.speakers.iter().filter(|s| recent(s.at)) {
             troubles.push(format!(

@@ -210,6 +210,11 @@ impl Vip {
             || self.routing.iter().chain(&self.routing_leaving).any(Routed::may_be_present)
     }
 
+    /// All that it has here or had.
+    pub(super) fn all_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().chain(&self.leaving).map(|placed| placed.lease.address().ip())
+    }
+
     pub(super) fn hooks_idle(&self) -> bool {
         self.hooks.is_idle()
     }

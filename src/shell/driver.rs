@@ -24,6 +24,7 @@ use super::hello_socket::{Arrived, HelloSocket};
 use super::journal::Recorder;
 use super::looks::Look;
 use super::netlink::AddressOp;
+use super::nftables::Filter;
 use super::systemd::{self, Watchdog};
 use super::vrrp_socket::VrrpSocket;
 use super::workers::Probe;
@@ -57,6 +58,7 @@ const WALL_CLOCK_SLACK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Outlets {
     pub(crate) addresses: mpsc::Sender<AddressOp>,
+    pub(crate) filter: mpsc::Sender<Filter>,
     pub(crate) observe: Arc<Notify>,
     pub(crate) proxy: mpsc::Sender<(OpId, ProxyOp)>,
     pub(crate) worker: watch::Sender<Option<u32>>,
@@ -333,6 +335,7 @@ impl Driver {
                 Effect::ObserveRouting => self.change_address(AddressOp::ObserveRouting),
                 Effect::AddRouting { op, entry } => self.change_address(AddressOp::AddRouting { op, entry }),
                 Effect::RemoveRouting { op, entry } => self.change_address(AddressOp::RemoveRouting { op, entry }),
+                Effect::Filter { op, addresses } => self.filter(Filter { op, addresses }),
                 Effect::Proxy { op, what } => {
                     let sent = self.outlets.proxy.try_send((op, what));
                     self.fail_unsent(sent, |(op, _), why| {
@@ -424,6 +427,11 @@ impl Driver {
     fn change_address(&mut self, op: AddressOp) {
         let sent = self.outlets.addresses.try_send(op);
         self.fail_unsent(sent, |op, why| Some(op.failed(why)));
+    }
+
+    fn filter(&mut self, filter: Filter) {
+        let sent = self.outlets.filter.try_send(filter);
+        self.fail_unsent(sent, |filter, why| Some(Event::Filtered { op: filter.op, result: Err(why) }));
     }
 
     fn file_op(&mut self, op: FileOp) {

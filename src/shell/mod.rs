@@ -15,6 +15,7 @@ pub mod hello_socket;
 pub mod vrrp_socket;
 
 pub mod netlink;
+pub mod nftables;
 pub mod sock_diag;
 
 pub mod hook_runner;

@@ -14,7 +14,7 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 
 /// The search path of programs; nothing of vipkeeper's own environment is passed on.
-const PROGRAM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PROGRAM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to start.
 #[derive(Debug)]

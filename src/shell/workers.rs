@@ -15,7 +15,8 @@ use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
 use super::runtime_dir::RuntimeDir;
-use super::{Setup, hook_runner, looks, netlink, stats_socket};
+use super::{Setup, hook_runner, looks, netlink, nftables, stats_socket};
+use crate::addrs::filter::Table;
 use crate::config::Sources;
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
@@ -92,6 +93,9 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     queues.spawn(netlink::run(ops, Arc::clone(&observe), events.clone()));
     tokio::spawn(netlink::monitor(Arc::clone(&network_changed)));
 
+    let (filter, ops) = mpsc::channel(SINGLE_OPS);
+    queues.spawn(nftables::run(Table::of(me), ops, events.clone()));
+
     let (hooks, ops) = mpsc::channel(HOOKS);
     queues.spawn(hook_runner::run(me.as_str().to_owned(), ops, events.clone()));
 
@@ -127,7 +131,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     Ok((
         Workers { queues, control },
         Inlets { events: inlet, calls: inlet_calls, network_changed, config_touched },
-        Outlets { addresses, observe, proxy, worker, probes, looks, hooks, files },
+        Outlets { addresses, filter, observe, proxy, worker, probes, looks, hooks, files },
     ))
 }
 

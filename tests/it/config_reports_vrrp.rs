@@ -911,3 +911,47 @@ fn there_is_no_more_of_anything_than_fits() {
     let problems = load(&sources).unwrap_err();
     assert!(problems.iter().any(|problem| problem.rule == "there may be at most 255 [[group]], not 256"));
 }
+
+#[test]
+fn virtual_mac_addresses_are_refused_by_name() {
+    check(
+        "vrid = 51",
+        &[("ours", "vrid = 51\nvmac = true"), ("keepalived's", "vrid = 51\nuse_vmac = true")],
+        &expect![[r#"
+            ours:
+              unknown key `vmac` in [[vip]]
+                help: remove the key: virtual MAC addresses are not supported in this version, the addresses have that of the interface
+            keepalived's:
+              unknown key `use_vmac` in [[vip]]
+                help: remove the key: virtual MAC addresses are not supported in this version, the addresses have that of the interface
+        "#]],
+    );
+}
+
+#[test]
+fn nobody_binds_a_vip_that_accepts_nothing() {
+    let with = |bind: &str| {
+        format!(
+            "[[vip]]\nname = \"gateway\"\naddresses = [\"192.168.83.112/24\"]\ninterface = \"eth0\"\nvrid = 52\n\
+             prefer = [\"lb1\", \"lb2\"]\naccept = false\n\
+             [[frontend]]\nname = \"x\"\nbind = [\"{bind}\"]\ndefault_backend = \"web\"\n"
+        )
+    };
+    let [name, address, star] = ["gateway:81", "192.168.83.112:81", "*:81"].map(with);
+    check(
+        "",
+        &[("name", &name), ("address", &address), ("star", &star)],
+        &expect![[r#"
+        name:
+          VIP "gateway" accepts no connections: nobody would be served here
+            note: it has `accept = false`, for routers that only forward
+            help: leave `accept` out of the [[vip]], or bind another address
+        address:
+          VIP "gateway" accepts no connections: nobody would be served here
+            note: it has `accept = false`, for routers that only forward
+            help: leave `accept` out of the [[vip]], or bind another address
+        star:
+          it loads
+    "#]],
+    );
+}

@@ -38,6 +38,7 @@ mod shell_hello_socket;
 mod shell_hooks;
 mod shell_looks;
 mod shell_netlink;
+mod shell_nftables;
 mod shell_routing;
 mod shell_sock_diag;
 mod shell_vrrp_socket;

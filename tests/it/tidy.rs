@@ -84,12 +84,13 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
 }
 
 /// Parts of the shell that only a running node may use, not the command line.
-const NODE_ONLY: [&str; 11] = [
+const NODE_ONLY: [&str; 12] = [
     "driver",
     "hello_socket",
     "hook_runner",
     "looks",
     "netlink",
+    "nftables",
     "program",
     "process",
     "stats_socket",

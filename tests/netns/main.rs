@@ -15,6 +15,7 @@
 
 mod lab;
 
+mod accept;
 mod conflict;
 mod failover;
 mod faults;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use vipkeeper::config::{Config, VirtualAddress};
+use vipkeeper::config::{Accept, Config, VirtualAddress};
 use vipkeeper::node::event::{Request, Signal};
 use vipkeeper::units::{IfName, VipAddress};
 
@@ -170,4 +170,55 @@ fn a_large_set_is_renewed_in_turns_handed_over_in_batches_and_resumed_after_a_re
     world.request(0, 1, Request::Release { vip: None, hold: secs(0) });
     world.run(ms(100)).unwrap();
     assert_eq!((world.hosts[0].table.len(), world.hosts[1].table.len()), (0, CROWD));
+}
+
+fn only_forwarding(_version: u64, config: &mut Config) {
+    config.vips[0].accept = Accept::No;
+}
+
+/// Both nodes with a VIP 0 that accepts nothing.
+fn forwarding() -> World {
+    let mut world = World::new(standard(), 1);
+    world.edit = only_forwarding;
+    for host in 0..2 {
+        world.write_config(host, 2, false);
+    }
+    world.run(secs(15)).unwrap();
+    assert_eq!(world.holders(0), [0]);
+    world
+}
+
+#[test]
+fn the_filter_of_a_vip_that_accepts_nothing_is_there_before_it_and_goes_with_vipkeeper() {
+    let mut world = forwarding();
+    let vip = IpAddr::V4(vip_ip(0));
+    assert_eq!((&world.hosts[0].filtered, &world.hosts[1].filtered), (&vec![vip], &vec![vip]));
+    // Somebody flushes all tables.
+    world.hosts[0].filtered.clear();
+    world.run(secs(11)).unwrap();
+    assert_eq!(world.hosts[0].filtered, [vip]);
+    world.signal(0, Signal::Terminate);
+    world.run(ms(500)).unwrap();
+    assert_eq!((world.holders(0), &world.hosts[0].filtered), (vec![1], &Vec::new()));
+    // The next vipkeeper removes what a killed one left, when nobody wants it any more.
+    world.kill(1);
+    assert_eq!(world.hosts[1].filtered, [vip]);
+    world.edit = |_, _| {};
+    world.boot(1);
+    world.run(secs(1)).unwrap();
+    assert!(world.hosts[1].filtered.is_empty());
+}
+
+#[test]
+fn a_node_that_cannot_filter_keeps_the_vip_and_says_so_until_it_can() {
+    let mut world = forwarding();
+    world.hosts[0].refuse_filters = true;
+    world.run(secs(21)).unwrap();
+    let status = world.hosts[0].node.as_ref().unwrap().status(world.now);
+    assert_eq!(world.holders(0), [0]);
+    assert_eq!(status.vips[0].troubles, ["this host answers on the addresses although `accept = false`: no nft here"]);
+    assert_eq!(status.vips[0].counters["filters-failed"], 2);
+    world.hosts[0].refuse_filters = false;
+    world.run(secs(11)).unwrap();
+    assert_eq!(world.hosts[0].node.as_ref().unwrap().status(world.now).vips[0].troubles, [""; 0]);
 }

@@ -59,6 +59,9 @@ pub struct Host {
     pub table: BTreeMap<IpAddr, Leased>,
     /// Routes and rules with our tag.
     pub routing: Vec<RoutingEntry>,
+    /// Addresses whose packets are dropped.
+    pub filtered: Vec<IpAddr>,
+    pub refuse_filters: bool,
     /// Open connections of clients, by local address.
     pub clients: BTreeMap<IpAddr, u32>,
     /// Installations and renewals that the kernel was asked for.
@@ -120,6 +123,8 @@ impl Host {
             incarnation: 0,
             table: BTreeMap::new(),
             routing: Vec::new(),
+            filtered: Vec::new(),
+            refuse_filters: false,
             clients: BTreeMap::new(),
             installs: 0,
             link_up: true,

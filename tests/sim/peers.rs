@@ -66,15 +66,15 @@ fn the_proxy_dies_and_the_named_successor_takes_over_at_once() {
              0.00 ms  lb1 proxy dies
              0.40 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: signal 9
              0.40 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: signal 9
-             0.69 ms  lb2 vip0: backup -> active: lb1 hands over
-             1.08 ms  lb2 + 10.0.0.100
-             1.37 ms  lb1 - 10.0.0.100
-             3.40 ms  lb1 proxy starts with 0000000000000001
-             5.80 ms  lb1: the proxy (pid 1003) ended: exit status 1
-            19.14 ms  lb2 vip0: notify_master exited 0: /hooks/master
-            20.14 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-            23.40 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-            31.40 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+             0.57 ms  lb2 vip0: backup -> active: lb1 hands over
+             0.65 ms  lb2 + 10.0.0.100
+             1.49 ms  lb1 - 10.0.0.100
+             2.40 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+             4.40 ms  lb1 proxy starts with 0000000000000001
+             6.80 ms  lb1: the proxy (pid 1003) ended: exit status 1
+            12.40 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+            22.70 ms  lb2 vip0: notify_master exited 0: /hooks/master
+            29.70 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
         "#]],
     );
 }
@@ -92,14 +92,14 @@ fn vipkeeper_is_stopped_and_clients_always_find_a_holder() {
              0.00 ms  lb1 gets Terminate
              0.02 ms  lb1: stopping: giving up all VIPs
              0.02 ms  lb1 vip0: active -> fault: vipkeeper stops
-             0.25 ms  lb2 vip0: backup -> active: lb1 hands over
-             0.75 ms  lb2 + 10.0.0.100
-             1.77 ms  lb1 - 10.0.0.100
-             7.77 ms  lb2 vip0: notify_master exited 0: /hooks/master
-            19.02 ms  lb1 vip0: notify_stop exited 0: /hooks/stop
-            31.02 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 STOP 254
-            31.02 ms  lb1 vipkeeper exits 0
-            35.77 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+             0.21 ms  lb2 vip0: backup -> active: lb1 hands over
+             0.78 ms  lb2 + 10.0.0.100
+             1.95 ms  lb1 - 10.0.0.100
+             8.79 ms  lb2 vip0: notify_master exited 0: /hooks/master
+            20.79 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+            23.02 ms  lb1 vip0: notify_stop exited 0: /hooks/stop
+            37.02 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 STOP 254
+            37.02 ms  lb1 vipkeeper exits 0
         "#]],
     );
 }

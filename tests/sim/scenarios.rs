@@ -169,13 +169,13 @@ fn vipkeeper_is_killed_and_restarted() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 vipkeeper is killed
-                100.00 ms  lb1 vipkeeper starts
-                101.01 ms  lb1: found a running proxy (pid 1001)
-                101.33 ms  lb1: the proxy is healthy
-                101.33 ms  lb1 vip0: fault -> active: resumes the lease of its predecessor
-                124.33 ms  lb1 vip0: notify_master exited 0: /hooks/master
-                125.33 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+              0.00 ms  lb1 vipkeeper is killed
+            100.00 ms  lb1 vipkeeper starts
+            101.01 ms  lb1: found a running proxy (pid 1001)
+            101.33 ms  lb1: the proxy is healthy
+            101.33 ms  lb1 vip0: fault -> active: resumes the lease of its predecessor
+            124.33 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            126.33 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
         "#]],
     );
 }

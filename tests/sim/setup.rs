@@ -143,7 +143,6 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         on_release: OnRelease::Reset,
         grace: cluster.grace,
         accept: Accept::Yes,
-        vmac: Vmac::Off,
         interfaces: names().map(|n| (n, eth0())).collect(),
         vrid: Vrid::new(51 + v as i64).unwrap(),
         priorities: (0..cluster.nodes)

@@ -53,6 +53,7 @@ enum Item {
     Reset(u64, OpId, Vec<IpAddr>),
     AddRouting(u64, OpId, RoutingEntry),
     RemoveRouting(u64, OpId, RoutingEntry),
+    Filter(u64, OpId, Vec<IpAddr>),
     StallEnds,
     ProxyOp(u64, OpId, ProxyOp),
     Probe(u64, OpId),
@@ -454,6 +455,14 @@ impl World {
                 }
                 self.answer(host, incarnation, Event::RoutingChanged { op, result: Ok(()) });
             }
+            Item::Filter(incarnation, op, addresses) => {
+                let h = &mut self.hosts[host];
+                let result = if h.refuse_filters { Err("no nft here".to_owned()) } else { Ok(()) };
+                if result.is_ok() {
+                    h.filtered = addresses;
+                }
+                self.push(ms(1), host, Item::Deliver(incarnation, Event::Filtered { op, result }));
+            }
             Item::LeaseEnds(ip) => {
                 let ended = self.hosts[host].table.get(&ip).is_some_and(|l| l.until + LEASE_SLACK <= self.now);
                 if ended {
@@ -633,6 +642,7 @@ impl World {
                     let delay = self.netlink_delay(host);
                     self.push(delay, host, Item::RemoveRouting(incarnation, op, entry));
                 }
+                Effect::Filter { op, addresses } => self.push(ms(10), host, Item::Filter(incarnation, op, addresses)),
                 Effect::Proxy { op, what } => {
                     assert!(self.hosts[host].proxy_op.is_none(), "two operations on one proxy: {what:?}");
                     self.hosts[host].proxy_op = Some(op);

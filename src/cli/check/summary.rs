@@ -6,7 +6,7 @@ use crate::cli::place::Me;
 use crate::config::proof::{self, Effect};
 use crate::config::{
     Accept, Auth, Backend, Bind, BindTarget, CheckKind, Config, Frontend, GroupConfig, HmacMode, PeersConfig, Preempt,
-    Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress, Vmac,
+    Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress,
 };
 use crate::units::{IfName, Name};
 
@@ -88,9 +88,6 @@ fn more(vip: &VipConfig) -> String {
         if count > 0 {
             more.push(format!("{what}: {count}"));
         }
-    }
-    if vip.vmac == Vmac::On {
-        more.push("with its own MAC address".to_owned());
     }
     if vip.accept == Accept::No {
         more.push("forwarding only".to_owned());

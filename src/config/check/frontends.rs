@@ -13,7 +13,7 @@ use crate::config::limits::FRONTENDS_MAX;
 use crate::config::problem::{Place, Problem};
 use crate::config::raw::{RawFrontend, RawMode};
 use crate::config::written::{At, TextOr};
-use crate::config::{Bind, BindTarget, Frontend, Mode};
+use crate::config::{Accept, Bind, BindTarget, Frontend, Mode, VipConfig};
 use crate::units::Name;
 
 /// All frontends, and what they say of the backends.
@@ -160,7 +160,7 @@ fn binds(cx: &mut Cx<'_>, item: &Item<RawFrontend>, targets: &mut Targets<'_>) -
 fn bind(cx: &mut Cx<'_>, place: Place, text: &str, options: Option<String>, targets: &mut Targets<'_>) -> Option<Bind> {
     let (host, port) = host_and_port(cx, &place, text)?;
     let (target, addresses) = target(cx, &place, host, port, targets)?;
-    let mut free = true;
+    let mut free = is_accepted(cx, &place, &addresses, targets);
     for ip in addresses {
         let address = SocketAddr::new(ip, port);
         match targets.taken.get(&address) {
@@ -178,6 +178,17 @@ fn bind(cx: &mut Cx<'_>, place: Place, text: &str, options: Option<String>, targ
     }
     let origin = cx.origin(&place);
     free.then_some(Bind { target, port, options, origin })
+}
+
+/// A proxy behind a filter that drops what is sent to it serves nobody.
+fn is_accepted(cx: &mut Cx<'_>, place: &Place, addresses: &[IpAddr], targets: &Targets<'_>) -> bool {
+    let bound = |vip: &&VipConfig| vip.addresses.iter().any(|address| addresses.contains(&address.ip()));
+    let Some(vip) = targets.vips.good.iter().filter(|vip| vip.accept == Accept::No).find(bound) else { return true };
+    let problem = Problem::new(place.clone(), format!("VIP {:?} accepts no connections", vip.name.as_str()));
+    let problem =
+        problem.label("nobody would be served here").note("it has `accept = false`, for routers that only forward");
+    cx.add(problem.fix("leave `accept` out of the [[vip]], or bind another address"));
+    false
 }
 
 fn host_and_port<'t>(cx: &mut Cx<'_>, place: &Place, text: &'t str) -> Option<(&'t str, u16)> {

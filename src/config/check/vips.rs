@@ -14,7 +14,7 @@ use crate::config::limits::{ANNOUNCE_DELAY, ANNOUNCE_REFRESH, GRACE, LINK_HOLD, 
 use crate::config::problem::{Place, Problem};
 use crate::config::raw::{RawOnRelease, RawVip};
 use crate::config::written::{At, TextOr};
-use crate::config::{Accept, Announce, HookCommands, OnRelease, VipConfig, Vmac};
+use crate::config::{Accept, Announce, HookCommands, OnRelease, VipConfig};
 use crate::units::{Family, IfName, Name, Vrid};
 
 /// All VIPs, also those with problems, so that binds to them are not reported.
@@ -153,7 +153,6 @@ fn all_but_the_name<B>(
             on_release: holding.on_release,
             grace: holding.grace,
             accept: holding.accept,
-            vmac: holding.vmac,
             track: track?,
             hooks,
         })
@@ -168,7 +167,6 @@ struct Holding {
     on_release: OnRelease,
     grace: std::time::Duration,
     accept: Accept,
-    vmac: Vmac,
 }
 
 fn holding(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Holding> {
@@ -186,7 +184,6 @@ fn holding(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Holding> {
         },
         grace: grace?,
         accept: if is(&raw.accept, true) { Accept::Yes } else { Accept::No },
-        vmac: if is(&raw.vmac, false) { Vmac::On } else { Vmac::Off },
     })
 }
 

@@ -49,8 +49,6 @@ pub struct VipConfig {
     pub grace: Duration,
     /// Whether the addresses accept traffic for the host itself (RFC 9568 section 6.1, Accept_Mode).
     pub accept: Accept,
-    /// Virtual MAC addresses.
-    pub vmac: Vmac,
     /// What changes the priority, or forbids to hold the VIP.
     pub track: Vec<Track>,
     /// Commands to run on transitions; those of `[hooks]` where the VIP has none of its own.
@@ -239,15 +237,6 @@ pub enum Accept {
     Yes,
     /// Only forwarding: packets to the VIP itself are dropped by nftables, except neighbour discovery.
     No,
-}
-
-/// Whether a VIP has the virtual router MAC address (RFC 9568 section 7.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vmac {
-    /// The interface's own; peers learn it by gratuitous ARP.
-    Off,
-    /// A macvlan with 00:00:5e:00:01:VRID (IPv6: 02) carries the addresses.
-    On,
 }
 
 /// Several VIPs that are always in one state.

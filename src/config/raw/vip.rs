@@ -76,12 +76,9 @@ pub(in crate::config) struct RawVip {
     /// How long the VIP stays while the proxy is started again in place, if no other node is known to be fit.
     #[schemars(extend("default" = default(limits::GRACE)))]
     pub(in crate::config) grace: Option<At<DurationText>>,
-    /// Whether the host answers on the addresses, as a proxy needs; `false`: it forwards only.
+    /// Whether the host answers on the addresses, as a proxy needs; `false`: it forwards only, and nftables drops the rest.
     #[schemars(extend("default" = true))]
     pub(in crate::config) accept: Option<At<bool>>,
-    /// Whether the addresses have the virtual router's own MAC address, on a macvlan, instead of the interface's.
-    #[schemars(extend("default" = false))]
-    pub(in crate::config) vmac: Option<At<bool>>,
     /// What changes the priority, or forbids to hold the VIP.
     pub(in crate::config) track: Option<At<Vec<At<RawTrack>>>>,
     /// Runs when this node gets the VIP. A program without arguments, or a list with its arguments.

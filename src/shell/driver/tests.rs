@@ -40,6 +40,7 @@ fn bench() -> Bench {
     };
     let outlets = Outlets {
         addresses,
+        filter: mpsc::channel(1).0,
         observe: Arc::new(Notify::new()),
         proxy: mpsc::channel(1).0,
         worker: watch::channel(None).0,
