@@ -266,7 +266,8 @@ impl Node {
                 let news = self.proxying.exited(now, pid, &status, out);
                 self.proxy_news(now, news, out);
             }
-            Event::ProbeLate { op, runnable } => self.proxying.probe_late(op, runnable),
+            Event::ProbeLate { op, runnable: true } => self.proxying.probe_starved(op),
+            Event::ProbeLate { runnable: false, .. } => {}
             Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid),
             Event::Probed { op, result } => {
                 let news = self.proxying.probed(now, op, result, &self.loaded, &mut self.ops, out);

@@ -226,9 +226,9 @@ impl Proxying {
         self.take(now, actions, out)
     }
 
-    /// The shell looked at the worker of a probe that takes its time.
-    pub(super) fn probe_late(&mut self, op: OpId, runnable: bool) {
-        self.late = Some(op).filter(|op| runnable && self.prober.is_asking(*op));
+    /// The worker of a probe that takes its time waits for a processor.
+    pub(super) fn probe_starved(&mut self, op: OpId) {
+        self.late = Some(op).filter(|op| self.prober.is_asking(*op));
     }
 
     /// A machine short of processors makes a sound proxy slow, and moving the VIP would help nobody; one that is stuck

@@ -146,6 +146,7 @@ fn decisions_are_printed_with_time_and_reason() {
     let ended = journal.replay(journal.text.as_bytes());
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     expect![[r#"
+        told:
               0.00 ms  lb1 vipkeeper starts
               0.00 ms  lb1: there is no /etc/vipkeeper/peers.key: the nodes speak plain VRRP and do not help each other; write it with `vipkeeper keygen /etc/vipkeeper/peers.key` and copy it to every node
               1.00 ms  lb1: found a running proxy (pid 7)
@@ -159,7 +160,7 @@ fn decisions_are_printed_with_time_and_reason() {
            5001.00 ms  lb1 - 10.5.0.100
            5001.00 ms  lb1 vipkeeper exits 0
     "#]]
-    .assert_eq(&ended.stdout);
+    .assert_eq(&format!("told:\n{}", ended.stdout));
 }
 
 #[test]
