@@ -14,10 +14,9 @@ pub(super) const VIPS_MAX: usize = 1_000;
 pub(super) const ADDRESSES_MAX: usize = 5_000;
 /// Advertised addresses of a VIP: the count is one byte (RFC 9568 section 5.2.5).
 pub(super) const ADVERTISED_MAX: usize = 255;
-/// The same for IPv6, where an advert must fit into 1500 bytes: 40 of IPv6, 8 of VRRP, 16 for each address.
-pub(super) const ADVERTISED_V6_MAX: usize = 90;
-/// The same with an HMAC trailer of 28 bytes.
-pub(super) const ADVERTISED_V6_HMAC_MAX: usize = 89;
+/// The same for IPv6, where an advert must fit into the smallest MTU (1280 bytes, RFC 8200 section 5): 40 of IPv6, 8 of VRRP, 28
+/// of a signature, 16 for each address.
+pub(super) const ADVERTISED_V6_MAX: usize = 75;
 /// Routes of one VIP, and as many rules.
 pub(super) const ROUTES_MAX: usize = 64;
 /// `[[group]]`.

@@ -1,6 +1,7 @@
 //! The node as an operator sees it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::addrs::LeasedAddress;
@@ -8,8 +9,8 @@ use crate::node::effect::Effect;
 use crate::node::groups;
 use crate::node::outbox::Outbox;
 use crate::node::status::{
-    ConfigStatus, DuplicateStatus, Holder, ProxyStatus, ReloadStatus, SpeakerStatus, Status, TransitionStatus,
-    VipStatus,
+    ConfigStatus, DuplicateStatus, Holder, ProxyStatus, RefusedStatus, ReloadStatus, SpeakerStatus, Status,
+    TransitionStatus, VipStatus,
 };
 use crate::node::vip::{Host, Vip, mac};
 use crate::node::{Node, Phase};
@@ -130,6 +131,7 @@ impl Node {
             routing: vip.routing_status(&self.observation.network),
             speakers: speakers(now, vip),
             duplicates: duplicates(now, vip),
+            refused: refused(now, vip),
             troubles: self.troubles(now, vip),
         }
     }
@@ -151,6 +153,9 @@ impl Node {
         for duplicate in vip.strangers.duplicates.iter().filter(|d| recent(d.at)) {
             let (mac, ip) = (mac(duplicate.claimed.mac), duplicate.claimed.ip);
             troubles.push(format!("{mac} claims {ip} too: another host has this address"));
+        }
+        for refused in vip.strangers.refused.iter().filter(|r| recent(r.at)) {
+            troubles.push(refused.words(self.node_at(refused.source)));
         }
         if vip.router.role() == Role::Active {
             let missing = vip.routing_status(&self.observation.network);
@@ -188,16 +193,20 @@ impl Node {
         Some(format!("{}; the link is new: waits {left} ms more for a first frame", vip.why))
     }
 
+    /// The node with that address.
+    fn node_at(&self, address: IpAddr) -> Option<&str> {
+        let mut nodes = self.loaded.config.nodes.iter();
+        nodes.find(|n| n.address_of(Family::of(address)) == Some(address)).map(|n| n.name.as_str())
+    }
+
     fn holder(&self, now: Instant, vip: &Vip) -> Option<Holder> {
         if let (Role::Active, Some(priority)) = (vip.router.role(), vip.router.priority()) {
             let address = self.loaded.config.node(&self.me).map(|n| n.address.to_string()).unwrap_or_default();
             return Some(Holder { node: Some(self.me.to_string()), address, priority: priority.get() });
         }
         let heard = vip.router.heard(now)?;
-        let known =
-            self.loaded.config.nodes.iter().find(|n| n.address_of(Family::of(heard.source)) == Some(heard.source));
         Some(Holder {
-            node: known.map(|n| n.name.to_string()),
+            node: self.node_at(heard.source).map(str::to_owned),
             address: heard.source.to_string(),
             priority: heard.claim.byte(),
         })
@@ -241,6 +250,15 @@ fn duplicates(now: Instant, vip: &Vip) -> Vec<DuplicateStatus> {
         address: d.claimed.ip.to_string(),
         mac: mac(d.claimed.mac),
         ms_ago: ms(now, d.at),
+    });
+    all.collect()
+}
+
+fn refused(now: Instant, vip: &Vip) -> Vec<RefusedStatus> {
+    let all = vip.strangers.refused.iter().map(|r| RefusedStatus {
+        address: r.source.to_string(),
+        reason: r.reason.name().to_owned(),
+        ms_ago: ms(now, r.at),
     });
     all.collect()
 }

@@ -134,6 +134,9 @@ pub struct VipStatus {
     /// Hosts that claimed an address of this VIP while it was here, most recent first; at most 8.
     #[serde(default)]
     pub duplicates: Vec<DuplicateStatus>,
+    /// Routers whose adverts for this VRID are refused, most recent first; at most 8.
+    #[serde(default)]
+    pub refused: Vec<RefusedStatus>,
     /// What a human should look at, in words that name the cause and the host.
     #[serde(default)]
     pub troubles: Vec<String>,
@@ -166,6 +169,17 @@ pub struct SpeakerStatus {
     /// Its advertisement interval in milliseconds.
     pub interval_ms: u64,
     /// Milliseconds since its last advert.
+    pub ms_ago: u64,
+}
+
+/// A router whose adverts are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedStatus {
+    /// Its address.
+    pub address: String,
+    /// Why, as the counters of dropped packets call it.
+    pub reason: String,
+    /// Milliseconds since its last such advert.
     pub ms_ago: u64,
 }
 

@@ -32,11 +32,11 @@ impl Node {
             Datagram::V4(_) => Family::V4,
             Datagram::V6 { .. } => Family::V6,
         };
-        let (vrid, parsed) =
-            match parse(&received.datagram, if received.truncated { Capture::Cut } else { Capture::Whole }) {
-                Ok(advert) => (Some(advert.vrid), Ok(advert)),
-                Err(rejected) => (rejected.vrid, Err(rejected.reason)),
-            };
+        let parsed = parse(&received.datagram, if received.truncated { Capture::Cut } else { Capture::Whole });
+        let vrid = match &parsed {
+            Ok(advert) => Some(advert.vrid),
+            Err(rejected) => rejected.vrid,
+        };
         let ours = |v: &&mut Vip| {
             v.interface == received.interface && Some(v.config.vrid) == vrid && v.config.family() == family
         };
@@ -50,15 +50,16 @@ impl Node {
         let (wall, network, hooks) = (self.wall.at(now), &self.observation.network, &self.loaded.config.hooks);
         let (peering, proxy) = (&self.peering, self.proxying.verdict());
         let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
-        let (counters, reason) = match (self.vips.iter_mut().find(ours), parsed) {
-            (Some(vip), Ok(advert)) => return vip.hear(&host, received.at.min(now), &advert, out),
-            (Some(vip), Err(reason)) => (&mut vip.dropped, reason),
+        let at = received.at.min(now);
+        match (self.vips.iter_mut().find(ours), parsed) {
+            (Some(vip), Ok(advert)) => vip.hear(&host, at, &advert, out),
+            (Some(vip), Err(rejected)) => vip.refuse(&host, at, rejected.source, rejected.reason, out),
             (None, parsed) => {
-                let reason = parsed.err().unwrap_or(Reject::Vrid);
-                (self.dropped.entry(received.interface.clone()).or_default(), reason)
+                let reason = parsed.err().map_or(Reject::Vrid, |rejected| rejected.reason);
+                let counters = self.dropped.entry(received.interface.clone()).or_default();
+                *counters.entry(reason).or_default() += 1;
             }
-        };
-        *counters.entry(reason).or_default() += 1;
+        }
     }
 
     /// A send that fails because the link is gone shows in the next dump; anything else is worth a line.

@@ -179,6 +179,31 @@ impl Reject {
             Self::AuthReplay => "auth-replay",
         }
     }
+
+    /// What is behind it in most cases, for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Truncated | Self::Oversized | Self::IpHeader | Self::Type | Self::AddressCount => {
+                "they are malformed, or of another protocol"
+            }
+            Self::Ttl => "they were forwarded by a router: somebody off the link sends them",
+            Self::Version => "they are of another version of VRRP: `version` must be the same on every router",
+            Self::Checksum => "no checksum of that version fits: they are damaged on their way",
+            Self::Vrid => "no VIP here has that VRID",
+            Self::Interval => "they give no interval",
+            Self::IntervalMismatch => {
+                "they give another interval: with version 2, `advert_interval` must be the same on every router"
+            }
+            Self::Transport => "one side speaks unicast and the other multicast, or in another group",
+            Self::UnknownPeer => "that address is of no [[node]]",
+            Self::OwnAddress => "that is the address of this node: a second host has it, or a switch loops",
+            Self::AuthType => "one side authenticates and the other does not, or in another way",
+            Self::Auth => "password or key differ from ours",
+            Self::AuthKey => "they are signed with a key id that is not in `keys`",
+            Self::AuthStale => "they are signed at another time of day: the clocks differ",
+            Self::AuthReplay => "they were heard before: somebody repeats them",
+        }
+    }
 }
 
 /// A dropped packet: the reason, and whose router it was about, as far as it can be known.
@@ -188,11 +213,13 @@ pub struct Rejected {
     pub reason: Reject,
     /// The VRID byte, if the packet was long enough to have one and IP was sound.
     pub vrid: Option<Vrid>,
+    /// Who sent it, if IP was sound.
+    pub source: Option<IpAddr>,
 }
 
 impl From<Reject> for Rejected {
     fn from(reason: Reject) -> Self {
-        Self { reason, vrid: None }
+        Self { reason, vrid: None, source: None }
     }
 }
 
@@ -223,7 +250,7 @@ pub fn parse(datagram: &Datagram, capture: Capture) -> Result<Advert, Rejected> 
     }
     let packet = ip::open(datagram)?;
     let vrid = packet.message.get(1).and_then(|v| Vrid::new(i64::from(*v)).ok());
-    let reject = |reason| Rejected { reason, vrid };
+    let reject = |reason| Rejected { reason, vrid, source: Some(packet.source) };
     if packet.hops != HOPS {
         return Err(reject(Reject::Ttl));
     }

@@ -117,6 +117,12 @@ fn the_other_version_is_refused_at_its_vip_and_touches_nothing() {
     world.run(secs(1)).unwrap();
     let status = vip(&world, 0);
     assert_eq!((status.dropped["version"], status.state.as_str(), status.speakers.len()), (1, "active", 0));
+    let told = &status.troubles;
+    assert!(
+        told[0].starts_with("adverts of 10.0.0.250 are refused (version): they are of another version"),
+        "{told:?}"
+    );
+    assert_eq!(status.refused[0].address, "10.0.0.250");
     // The same one in our version has its effect.
     world.inject(0, advert(Version::V3));
     world.run(ms(1)).unwrap();

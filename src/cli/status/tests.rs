@@ -37,6 +37,7 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         routing: Vec::new(),
         speakers: Vec::new(),
         duplicates: Vec::new(),
+        refused: Vec::new(),
         troubles: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use super::interfaces::{self, interfaces};
 use super::nodes::{Nodes, link_local, unusable};
 use crate::config::VirtualAddress;
 use crate::config::document::Item;
-use crate::config::limits::{ADDRESSES_MAX, ADVERTISED_MAX, ADVERTISED_V6_HMAC_MAX, ADVERTISED_V6_MAX};
+use crate::config::limits::{ADDRESSES_MAX, ADVERTISED_MAX, ADVERTISED_V6_MAX};
 use crate::config::problem::{Place, Problem};
 use crate::config::raw::{RawAddress, RawScope, RawVip};
 use crate::config::written::{At, TextOr};
@@ -159,11 +159,11 @@ fn one_family(cx: &mut Cx<'_>, all: &[Option<(Place, VirtualAddress)>]) {
 
 fn not_too_many(cx: &mut Cx<'_>, item: &Item<RawVip>, all: &[Option<(Place, VirtualAddress)>], taken: &mut Taken) {
     let advertised: Vec<_> = all.iter().flatten().filter(|(_, one)| one.advertised).collect();
-    let signed = item.raw.get().auth.as_ref().is_some_and(|auth| auth.get().hmac.is_some());
-    let (max, why) = match (advertised.first().map(|(_, one)| one.address.family()), signed) {
-        (None | Some(Family::V4), _) => (ADVERTISED_MAX, "an advert counts them in one byte"),
-        (Some(Family::V6), false) => (ADVERTISED_V6_MAX, "no more fit into an advert of 1500 bytes"),
-        (Some(Family::V6), true) => (ADVERTISED_V6_HMAC_MAX, "no more fit into a signed advert of 1500 bytes"),
+    let (max, why) = match advertised.first().map(|(_, one)| one.address.family()) {
+        None | Some(Family::V4) => (ADVERTISED_MAX, "an advert counts them in one byte"),
+        Some(Family::V6) => {
+            (ADVERTISED_V6_MAX, "no more fit into an advert of 1280 bytes, which every IPv6 link carries")
+        }
     };
     if let Some((place, _)) = advertised.get(max) {
         let rule = format!("a VIP may have at most {max} `addresses`, not {}", advertised.len());

@@ -1,6 +1,7 @@
-//! Who else speaks for a VIP: routers that no configuration knows, and hosts that claim its addresses.
+//! Who else speaks for a VIP: routers that no configuration knows or whose adverts are refused, and hosts that claim its
+//! addresses.
 //!
-//! Both lists are bounded, the longest silent entry makes room. They are for people; only the re-announcement follows from
+//! All lists are bounded, the longest silent entry makes room. They are for people; only the re-announcement follows from
 //! them.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,15 +12,15 @@ use crate::config::Transport;
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::outbox::Outbox;
 use crate::node::vip::{Host, Vip};
-use crate::units::Centis;
+use crate::units::{Centis, Name};
 use crate::vrrp::announce::announcement_for;
 use crate::vrrp::arp::Claimed;
-use crate::vrrp::packet::{Advert, Claim};
+use crate::vrrp::packet::{Advert, Claim, Reject};
 use crate::vrrp::router::Role;
 
 /// Entries of each list.
 const STRANGERS_MAX: usize = 8;
-/// A duplicate address is told no more often than this.
+/// A duplicate address, or refused adverts, are told no more often than this.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// A router that belongs to no node.
@@ -38,14 +39,24 @@ pub(in crate::node) struct Duplicate {
     pub(in crate::node) at: Instant,
 }
 
+/// A router whose adverts for this VRID are refused.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::node) struct Refused {
+    pub(in crate::node) source: IpAddr,
+    pub(in crate::node) reason: Reject,
+    pub(in crate::node) at: Instant,
+}
+
 /// Most recent first.
 #[derive(Debug, Default)]
 pub(in crate::node) struct Strangers {
     pub(in crate::node) speakers: VecDeque<Speaker>,
     pub(in crate::node) duplicates: VecDeque<Duplicate>,
+    pub(in crate::node) refused: VecDeque<Refused>,
     /// A router spoke: until its next advert is due, its frames are no riddle.
     explained_until: Option<Instant>,
     told: Option<Instant>,
+    told_refused: Option<Instant>,
     answered: Option<Instant>,
     /// Where others claimed our addresses to be while they were here; at most one place for each.
     places: BTreeMap<IpAddr, [u8; 6]>,
@@ -74,6 +85,29 @@ impl Vip {
         speakers.truncate(STRANGERS_MAX);
     }
 
+    /// An advert for this VRID, received by the kernel at `at`, does not count. Nothing follows from it but words.
+    pub(in crate::node) fn refuse(
+        &mut self,
+        host: &Host<'_>,
+        at: Instant,
+        source: Option<IpAddr>,
+        reason: Reject,
+        out: &mut Outbox,
+    ) {
+        *self.dropped.entry(reason).or_default() += 1;
+        let Some(source) = source else { return };
+        let Strangers { refused, told_refused, .. } = &mut self.strangers;
+        refused.retain(|r| (r.source, r.reason) != (source, reason));
+        let one = Refused { source, reason, at };
+        refused.push_front(one);
+        refused.truncate(STRANGERS_MAX);
+        if told_refused.is_none_or(|last| host.now >= last + TELL_EVERY) {
+            *told_refused = Some(host.now);
+            let message = one.words(host.peering.node_of(source).map(Name::as_str));
+            out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
+        }
+    }
+
     /// A frame on the wire, received by the kernel at `at`, claims an address for another host.
     pub(in crate::node) fn claimed(&mut self, host: &Host<'_>, at: Instant, claimed: Claimed, out: &mut Outbox) {
         let ours = |a: &super::Placed| a.lease.is_present() && a.lease.address().ip() == claimed.ip;
@@ -90,7 +124,7 @@ impl Vip {
             return;
         }
         self.count("duplicate-address");
-        let Strangers { duplicates, told, answered, explained_until: _, speakers: _, places: _ } = &mut self.strangers;
+        let Strangers { duplicates, told, answered, .. } = &mut self.strangers;
         duplicates.retain(|d| d.claimed != claimed);
         duplicates.push_front(Duplicate { claimed, at });
         duplicates.truncate(STRANGERS_MAX);
@@ -127,6 +161,15 @@ impl Vip {
     /// Another turn at holding the addresses: who claimed them before says nothing about it.
     pub(super) fn forget_places(&mut self) {
         self.strangers.places.clear();
+    }
+}
+
+impl Refused {
+    /// For people; `node` is the name of the node with that address.
+    pub(in crate::node) fn words(&self, node: Option<&str>) -> String {
+        let Self { source, reason, at: _ } = self;
+        let who = node.map_or(source.to_string(), |node| format!("{node} ({source})"));
+        format!("adverts of {who} are refused ({}): {}", reason.name(), reason.meaning())
     }
 }
 

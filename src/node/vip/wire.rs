@@ -1,6 +1,6 @@
 //! A VIP on the wire: where its adverts leave from, what they say, and whose are believed.
 //!
-//! A refused advert is counted, and touches nothing else.
+//! A refused advert is counted and its sender told, and touches nothing else.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Vip {
     pub(in crate::node) fn hear(&mut self, host: &Host<'_>, at: Instant, advert: &Advert, out: &mut Outbox) {
         self.touched = true;
         if let Err(reason) = self.admit(host, advert) {
-            *self.dropped.entry(reason).or_default() += 1;
+            self.refuse(host, at, Some(advert.source), reason, out);
             return;
         }
         self.count("adverts-received");

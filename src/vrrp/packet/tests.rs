@@ -93,7 +93,10 @@ fn a_ttl_other_than_255_is_rejected() {
     let mut bytes = good();
     bytes[8] = 254;
     let rejected = read(&fix_ip(bytes), Capture::Whole).unwrap_err();
-    assert_eq!(rejected, Rejected { reason: Reject::Ttl, vrid: Vrid::new(51).ok() });
+    assert_eq!(
+        rejected,
+        Rejected { reason: Reject::Ttl, vrid: Vrid::new(51).ok(), source: Some(IpAddr::from([10, 0, 0, 1])) }
+    );
 }
 
 #[test]
