@@ -10,6 +10,7 @@ use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::ProxyNews;
 use crate::node::vip::{Host, Vip};
 use crate::node::{Node, Phase};
+use crate::render::Rendered;
 
 /// A file must have been quiet for this long: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(200);
@@ -38,6 +39,8 @@ pub(super) struct LastReload {
 /// Attempts to change the configuration: one is read, one is applied, all further wishes share one slot.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
+    /// What the lifecycle had in hand when a newer one came: it may still be what the proxy will run.
+    overtaken: Option<Applying>,
     /// First and last touch since the files were read.
     touched: Option<(Instant, Instant)>,
     urgent: bool,
@@ -64,6 +67,12 @@ impl Changes {
         self.waiting.push(id);
         self.urgent = true;
         Ok(())
+    }
+
+    /// The attempt whose text that is: it ended.
+    fn take(&mut self, rendered: &Arc<Rendered>) -> Option<Applying> {
+        let theirs = |a: &mut Applying| Arc::ptr_eq(&a.loaded.rendered, rendered);
+        self.applying.take_if(theirs).or_else(|| self.overtaken.take_if(theirs))
     }
 
     /// Everybody who waits for a reload; nothing is read any more.
@@ -137,8 +146,11 @@ impl Node {
             return;
         }
         let mut waiting = waiting;
-        if let Some(earlier) = self.changes.applying.take() {
-            waiting.extend(earlier.waiting);
+        if let Some(mut earlier) = self.changes.applying.take() {
+            waiting.append(&mut earlier.waiting);
+            if self.proxying.lifecycle.has_in_hand(&earlier.loaded.rendered) {
+                self.changes.overtaken = Some(earlier);
+            }
         }
         self.changes.applying = Some(Applying { loaded: loaded.clone(), waiting, since: now });
         let news = self.proxying.apply(now, &loaded, &mut self.ops, out);
@@ -149,23 +161,19 @@ impl Node {
     pub(super) fn proxy_news(&mut self, now: Instant, news: Vec<ProxyNews>, out: &mut Outbox) {
         for item in news {
             match item {
-                ProxyNews::Applied(rendered) => {
-                    match self.changes.applying.take_if(|a| Arc::ptr_eq(&a.loaded.rendered, &rendered)) {
-                        Some(applying) => self.put_in_force(now, applying, out),
-                        None if self.loaded.rendered.generation == rendered.generation => out.push(Effect::KeepConfig),
-                        None => {}
-                    }
-                }
+                ProxyNews::Applied(rendered) => match self.changes.take(&rendered) {
+                    Some(applying) => self.put_in_force(now, applying, out),
+                    None if self.loaded.rendered.generation == rendered.generation => out.push(Effect::KeepConfig),
+                    None => {}
+                },
                 // A newer change may be on its way by now: whoever waits is answered by that one's end.
-                ProxyNews::Refused(rendered, why) => {
-                    match self.changes.applying.take_if(|a| Arc::ptr_eq(&a.loaded.rendered, &rendered)) {
-                        Some(applying) => {
-                            let why = format!("nothing changes: {why}");
-                            self.reload_ended(now, applying.since, applying.waiting, Err(why), out);
-                        }
-                        None => out.log(LogLevel::Warn, None, why),
+                ProxyNews::Refused(rendered, why) => match self.changes.take(&rendered) {
+                    Some(applying) => {
+                        let why = format!("nothing changes: {why}");
+                        self.reload_ended(now, applying.since, applying.waiting, Err(why), out);
                     }
-                }
+                    None => out.log(LogLevel::Warn, None, why),
+                },
             }
         }
     }
@@ -210,7 +218,7 @@ impl Node {
         self.settled.all = true;
         self.notified = None;
         let mut old = std::mem::take(&mut self.vips);
-        let mut fresh = Vec::new();
+        let (mut fresh, mut renamed) = (Vec::new(), Vec::new());
         let stopping = self.phase != Phase::Running;
         let network = self.observation.network.clone();
         let (wall, peering, proxy) = (self.wall.at(now), &self.peering, self.proxying.verdict());
@@ -222,7 +230,7 @@ impl Node {
                 Some(at) if takes_part => {
                     let mut vip = old.swap_remove(at);
                     if vip.reconfigure(wanted, &config, &self.me, now) {
-                        vip.tell_again(&host, out);
+                        renamed.push(self.vips.len());
                     }
                     self.vips.push(vip);
                 }
@@ -235,12 +243,17 @@ impl Node {
                 }
             }
         }
-        for at in fresh {
+        for at in fresh.iter().chain(&renamed).copied() {
             let Some(vip) = self.vips.get_mut(at) else { continue };
             let mut same = old.iter_mut().filter(|v| v.config.name == vip.config.name && !v.is_silenced());
             // One that is still leaving since an earlier change tells its scripts what it has to before this one does.
             if let Some(earlier) = same.next() {
                 vip.succeed(earlier, &host, out);
+            }
+        }
+        for at in renamed {
+            if let Some(vip) = self.vips.get_mut(at) {
+                vip.tell_again(&host, out);
             }
         }
         self.groups = groups::adopt(std::mem::take(&mut self.groups), &config);

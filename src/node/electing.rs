@@ -72,7 +72,7 @@ impl Node {
             vip.act(&host, &mut self.ops, out);
             vip.tell_holding();
         }
-        groups::tell(&mut self.groups, &self.vips, &host, &mut self.ops, out);
+        groups::tell(&mut self.groups, &self.vips, &host, out);
         let before = self.vips.len();
         self.vips.retain(|vip| vip.farewell.is_none() || !vip.is_gone());
         self.interfaces_stale |= self.vips.len() != before;

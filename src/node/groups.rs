@@ -6,10 +6,9 @@
 use std::time::Instant;
 
 use crate::config::{Config, GroupConfig};
-use crate::hooks::{self, HookQueue, HookRun, HookState};
-use crate::node::effect::{Effect, LogLevel};
-use crate::node::event::OpId;
-use crate::node::outbox::{Ops, Outbox};
+use crate::hooks::{self, HookState};
+use crate::node::hooking::Subject;
+use crate::node::outbox::Outbox;
 use crate::node::vip::{CONFLICT_QUIET, Host, Vip};
 use crate::units::Name;
 use crate::vrrp::router::{Entitlement, Role};
@@ -23,7 +22,6 @@ pub(super) struct Group {
     told: Option<HookState>,
     /// When they were told so again, after a conflict.
     retold_at: Option<Instant>,
-    hooks: HookQueue,
 }
 
 /// Whether a group was here when it was last looked at.
@@ -46,7 +44,7 @@ pub(super) enum Pull {
 
 impl Group {
     fn new(config: &GroupConfig) -> Self {
-        Self { config: config.clone(), held: Held::Unknown, told: None, retold_at: None, hooks: HookQueue::default() }
+        Self { config: config.clone(), held: Held::Unknown, told: None, retold_at: None }
     }
 
     /// Its VIPs on this node, in the order of the group.
@@ -59,16 +57,8 @@ impl Group {
         vip.farewell.is_none() && self.config.vips.contains(&vip.config.name)
     }
 
-    pub(super) fn hook_finished(&mut self, op: OpId) -> Option<HookRun> {
-        self.hooks.finish(op)
-    }
-
     pub(super) fn name(&self) -> &Name {
         &self.config.name
-    }
-
-    pub(super) fn hooks_idle(&self) -> bool {
-        self.hooks.is_idle()
     }
 }
 
@@ -184,8 +174,8 @@ pub(super) fn concede(groups: &[Group], vips: &mut [Vip]) {
     }
 }
 
-/// What hooks of groups are told: a state once every VIP was told it, and the next one of the queue.
-pub(super) fn tell(groups: &mut [Group], vips: &[Vip], host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
+/// What hooks of groups are told: a state once every VIP was told it.
+pub(super) fn tell(groups: &mut [Group], vips: &[Vip], host: &Host<'_>, out: &mut Outbox) {
     for group in groups {
         let members = group.members(vips);
         let told: Vec<Option<HookState>> = members.iter().map(|m| m.told()).collect();
@@ -200,14 +190,7 @@ pub(super) fn tell(groups: &mut [Group], vips: &[Vip], host: &Host<'_>, ops: &mu
         if state.is_some() && (again || state != group.told) {
             group.told = state;
             let runs = state.map(|state| hooks::plan_group(&group.config, host.hooks, state)).unwrap_or_default();
-            for dropped in group.hooks.push(runs) {
-                let message = format!("{} of a group was dropped: too many hooks are waiting", dropped.hook);
-                out.log(LogLevel::Warn, Some(group.config.name.as_str()), message);
-            }
-        }
-        let op = ops.next();
-        if let Some(run) = group.hooks.start(op) {
-            out.push(Effect::RunHook { op, run });
+            out.hooks(Subject::Group(group.config.name.clone()), runs);
         }
     }
 }

@@ -11,6 +11,7 @@ mod entitlement;
 pub mod event;
 mod filtering;
 mod groups;
+mod hooking;
 mod observing;
 mod outbox;
 mod peering;
@@ -34,9 +35,10 @@ pub use status::Status;
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
 use crate::node::entitlement::WithoutProxy;
-use crate::node::event::{HookOutcome, Loaded, OpId, Request, RequestId, Signal};
+use crate::node::event::{Loaded, Request, RequestId, Signal};
 use crate::node::filtering::Filtering;
 use crate::node::groups::Group;
+use crate::node::hooking::Hooking;
 use crate::node::observing::Observation;
 use crate::node::outbox::{Ops, Outbox};
 use crate::node::peering::Peering;
@@ -137,6 +139,7 @@ pub struct Node {
     proxying: Proxying,
     tracking: Tracking,
     filtering: Filtering,
+    hooking: Hooking,
     vips: Vec<Vip>,
     groups: Vec<Group>,
     peering: Peering,
@@ -176,6 +179,7 @@ impl Node {
             proxying,
             tracking,
             filtering: Filtering::default(),
+            hooking: Hooking::default(),
             vips,
             groups,
             changes: Changes::default(),
@@ -297,6 +301,7 @@ impl Node {
         self.settle_trackers(now, out);
         self.choose(now, judge);
         self.settle_vips(now, judge, out);
+        self.settle_hooks(out);
         self.settle_filter(now, out);
         self.note_roles(now);
         self.settle_peering(now, out);
@@ -405,32 +410,6 @@ impl Node {
         }
     }
 
-    fn hook_finished(&mut self, op: OpId, outcome: HookOutcome, out: &mut Outbox) {
-        let (name, run) = if let Some(found) = self.groups.iter_mut().find_map(|group| group.hook_finished(op)) {
-            (found.vip.clone(), found)
-        } else {
-            let found = self.vips.iter_mut().find_map(|vip| vip.hook_finished(op).map(|run| (vip, run)));
-            let Some((vip, run)) = found else { return };
-            if outcome != HookOutcome::Succeeded {
-                vip.count("hooks-failed");
-            }
-            (vip.config.name.to_string(), run)
-        };
-        let line = run.argv.join(" ");
-        match outcome {
-            HookOutcome::Succeeded => {
-                out.log(LogLevel::Info, Some(&name), format!("{} exited 0: {line}", run.hook));
-            }
-            HookOutcome::Failed(why) => {
-                out.log(LogLevel::Warn, Some(&name), format!("{} failed: {why}: {line}", run.hook));
-            }
-            HookOutcome::TimedOut => {
-                let secs = run.timeout.as_secs();
-                out.log(LogLevel::Warn, Some(&name), format!("{} was killed after {secs} s: {line}", run.hook));
-            }
-        }
-    }
-
     fn requested(&mut self, now: Instant, id: RequestId, request: Request, out: &mut Outbox) {
         if self.phase != Phase::Running {
             out.push(Effect::Reply { request: id, result: Err("vipkeeper is stopping".to_owned()) });
@@ -509,13 +488,9 @@ impl Node {
             ProxyOnExit::Stop | ProxyOnExit::Stopping => (ProxyOnExit::Stopping, self.proxying.has_ended()),
         };
         self.phase = Phase::Stopping { addresses_until: None, until, proxy };
-        if now >= until || (stopped && self.hooks_idle()) {
+        if now >= until || (stopped && self.hooking.is_idle()) {
             self.exit(0, out);
         }
-    }
-
-    fn hooks_idle(&self) -> bool {
-        self.vips.iter().all(Vip::hooks_idle) && self.groups.iter().all(Group::hooks_idle)
     }
 
     fn exit(&mut self, code: u8, out: &mut Outbox) {

@@ -1,7 +1,9 @@
 //! Effects of one turn, in the order in which they must reach the world.
 
+use crate::hooks::HookRun;
 use crate::node::effect::{Effect, Effects, LogLevel, LogLine};
 use crate::node::event::OpId;
+use crate::node::hooking::Subject;
 
 /// Collects effects: what goes onto the wire first, then resets of connections, which
 /// need their addresses, then addresses and routes, then everything that may take its time.
@@ -12,6 +14,7 @@ pub(super) struct Outbox {
     resets: Effects,
     addresses: Effects,
     rest: Effects,
+    hooks: Vec<(Subject, Vec<HookRun>)>,
 }
 
 impl Outbox {
@@ -50,6 +53,15 @@ impl Outbox {
     /// learn that there is nobody.
     pub(super) fn push_first(&mut self, effect: Effect) {
         self.first.push(effect);
+    }
+
+    /// Hooks that a transition asks for: they run in this order, one at a time for each name.
+    pub(super) fn hooks(&mut self, subject: Subject, runs: Vec<HookRun>) {
+        self.hooks.push((subject, runs));
+    }
+
+    pub(super) fn take_hooks(&mut self) -> Vec<(Subject, Vec<HookRun>)> {
+        std::mem::take(&mut self.hooks)
     }
 
     pub(super) fn log(&mut self, level: LogLevel, vip: Option<&str>, message: impl Into<String>) {

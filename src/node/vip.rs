@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::addrs::Want;
 use crate::config::{Config, VipConfig};
-use crate::hooks::{HookQueue, HookState};
+use crate::hooks::HookState;
 use crate::node::Deadline;
 use crate::node::event::{Network, OpId};
 use crate::node::tracking::Judgement;
@@ -90,7 +90,6 @@ pub(super) struct Vip {
     conflict: Conflict,
     /// Arrived in this turn: announced at once, without waiting for the others.
     arrived: BTreeSet<IpAddr>,
-    hooks: HookQueue,
     /// What the hooks were told last.
     told: Option<HookState>,
     /// `notify_master` waits until every address is here.
@@ -145,7 +144,6 @@ impl Vip {
             announcing: Announcing::default(),
             conflict: Conflict::default(),
             arrived: BTreeSet::new(),
-            hooks: HookQueue::default(),
             told: None,
             master_hook_due: false,
             source: None,
@@ -201,7 +199,7 @@ impl Vip {
 
     /// Nothing of it is left on this host.
     pub(super) fn is_gone(&self) -> bool {
-        self.router.role() == Role::Fault && !self.may_hold_addresses() && self.hooks.is_idle()
+        self.router.role() == Role::Fault && !self.may_hold_addresses()
     }
 
     /// Addresses, or routes and rules that go before them.
@@ -213,10 +211,6 @@ impl Vip {
     /// All that it has here or had.
     pub(super) fn all_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter().chain(&self.leaving).map(|placed| placed.lease.address().ip())
-    }
-
-    pub(super) fn hooks_idle(&self) -> bool {
-        self.hooks.is_idle()
     }
 
     pub(super) fn count(&mut self, counter: &'static str) {
@@ -304,7 +298,7 @@ impl Vip {
         if self.transitions.len() > TRANSITIONS_MAX {
             return Err(format!("{name} keeps too many transitions"));
         }
-        self.check_linger(host.now)
+        self.check_handover(host.now)
     }
 }
 

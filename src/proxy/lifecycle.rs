@@ -125,7 +125,7 @@ pub struct Lifecycle {
     target: Candidate,
     /// What runs, as far as it was confirmed.
     running: Option<Candidate>,
-    /// What passed its check and is installed: a restart needs no new check.
+    /// What passed its check, is installed and not known to fail: a restart needs no new check.
     installed: Option<Digest>,
     /// One slot for a change that arrived during a transaction or a pause.
     pending: Option<Candidate>,
@@ -209,6 +209,22 @@ impl Lifecycle {
             | State::Proving { .. }
             | State::Down { .. }
             | State::Starting { .. }
+            | State::Serving { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => false,
+        }
+    }
+
+    /// That candidate is being started or loaded: its end will be told.
+    pub fn has_in_hand(&self, rendered: &Arc<Rendered>) -> bool {
+        match &self.state {
+            State::Starting { candidate, .. } | State::Reloading { candidate, .. } => {
+                Arc::ptr_eq(&candidate.rendered, rendered)
+            }
+            State::Adopting { .. }
+            | State::Proving { .. }
+            | State::Down { .. }
             | State::Serving { .. }
             | State::Killing { .. }
             | State::Stopping { .. }
@@ -350,6 +366,7 @@ impl Lifecycle {
             State::Starting { candidate, .. } => {
                 let why = format!("the started proxy has not proven itself within {} s", CONFIRM_WITHIN.as_secs());
                 let mut actions = vec![Action::Refused(Arc::clone(&candidate.rendered), why.clone())];
+                self.installed = None;
                 actions.extend(self.kill(now, op, &why));
                 actions
             }
@@ -361,6 +378,7 @@ impl Lifecycle {
                 Stage::Reconfirming { why, .. } => {
                     let why = format!("{why}; the last good file does not serve either");
                     let mut actions = vec![Action::Refused(Arc::clone(&candidate.rendered), why)];
+                    self.installed = None;
                     actions.extend(self.kill(now, op, "neither the new nor the last good configuration serves"));
                     actions
                 }

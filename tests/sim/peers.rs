@@ -314,6 +314,31 @@ fn a_one_way_partition_leaves_one_holder_and_its_end_changes_it_back() {
 }
 
 #[test]
+fn a_rival_that_was_deaf_once_is_preempted_later() {
+    let mut world = settled(Cluster { interval: Centis::new(10).unwrap(), ..pair() });
+    world.segment.cut.insert((0, 1));
+    world.disturb();
+    world.run(secs(10)).unwrap();
+    assert_eq!(world.holders(0), [1]);
+    // The deaf one dies: the VIP comes back before its last hello is old.
+    world.kill(1);
+    world.run(secs(4)).unwrap();
+    assert_eq!(world.holders(0), [0], "{}", world.trace.unwrap());
+    world.segment.cut.clear();
+    world.restart_in(1, ms(1));
+    world.disturb();
+    world.run(secs(20)).unwrap();
+    // Now it leaves here, and nothing is in the way of its return.
+    world.hosts[0].troubles.cannot_start = true;
+    world.kill_proxy(0);
+    world.run(secs(2)).unwrap();
+    assert_eq!(world.holders(0), [1], "{}", world.trace.unwrap());
+    world.hosts[0].troubles.cannot_start = false;
+    world.run(secs(30)).unwrap();
+    assert_eq!(world.holders(0), [0], "{}", world.trace.unwrap());
+}
+
+#[test]
 fn a_proxy_that_nobody_can_replace_is_restarted_in_place() {
     let mut world = settled(Cluster { grace: ms(800), ..pair() });
     world.hosts[1].troubles.cannot_start = true;

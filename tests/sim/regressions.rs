@@ -393,3 +393,55 @@ fn a_vip_that_comes_back_tells_its_scripts_after_what_it_told_when_it_left() {
     world.run(secs(5)).unwrap();
     assert_eq!(hooks(&world, 1), ["vip0 FAULT 253", "vip0 BACKUP 253"]);
 }
+
+#[test]
+fn a_change_that_was_overtaken_and_runs_all_the_same_is_in_force() {
+    let mut world = settled(standard());
+    world.hosts[0].slow_checks = ms(500);
+    world.write_config(0, 2, false);
+    world.request(0, 1, Request::Reload);
+    world.run(ms(100)).unwrap();
+    // The first is being checked when the second comes, and the second is refused.
+    world.hosts[0].refused = Some(Digest(3));
+    world.write_config(0, 3, false);
+    world.request(0, 2, Request::Reload);
+    world.run(secs(5)).unwrap();
+    assert_eq!(world.hosts[0].proxy.as_ref().unwrap().generation, Digest(2));
+    assert_eq!(status(&world, 0).config.digest, Digest(2).to_string());
+    assert!(matches!(answers(&world, 2)[..], [Err(_)]), "{:?}", world.replies);
+    // Back to what was in force before is a change, too.
+    world.hosts[0].refused = None;
+    world.write_config(0, 1, false);
+    world.request(0, 3, Request::Reload);
+    world.run(secs(5)).unwrap();
+    assert_eq!(world.hosts[0].proxy.as_ref().unwrap().generation, Digest(1));
+    assert_eq!(status(&world, 0).config.digest, Digest(1).to_string());
+}
+
+#[test]
+fn hooks_of_a_name_run_in_one_order_whoever_bears_it() {
+    let mut world = settled(standard());
+    world.edit = |version, config| match version {
+        2 => {
+            config.vips[0].name = vipkeeper::units::Name::new("web").unwrap();
+            config.vips[0].transport = Transport::Unicast;
+        }
+        3 => config.vips[0].transport = Transport::Unicast,
+        _ => {}
+    };
+    world.hooks_run.clear();
+    // `vip0` leaves, and what bears its name afterwards is another router, renamed in place.
+    world.hosts[0].hooks_hang = true;
+    for version in [2, 3] {
+        world.write_config(0, version, false);
+        world.write_config(1, version, false);
+        world.run(secs(1)).unwrap();
+    }
+    world.hosts[0].hooks_hang = false;
+    world.run(secs(20)).unwrap();
+    assert_eq!(world.holders(0), [0]);
+    let told = hooks(&world, 0);
+    let of_vip0: Vec<_> = told.iter().filter(|t| t.starts_with("vip0")).collect();
+    assert_eq!(of_vip0.first().map(|t| **t), Some("vip0 FAULT 254"), "{told:?}");
+    assert_eq!(of_vip0.last().map(|t| **t), Some("vip0 MASTER 254"), "{told:?}");
+}

@@ -65,10 +65,8 @@ fn the_proxy_dies() {
              14.79 ms  lb2 vip0: notify_master exited 0: /hooks/master
              37.79 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
              40.40 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-            112.90 ms  lb1 proxy starts with 0000000000000001
-            115.30 ms  lb1: the proxy (pid 1005) ended: exit status 1
-            316.34 ms  lb1 proxy starts with 0000000000000001
-            318.74 ms  lb1: the proxy (pid 1007) ended: exit status 1
+            159.99 ms  lb1 proxy starts with 0000000000000001
+            162.39 ms  lb1: the proxy (pid 1005) ended: exit status 1
         "#]],
     );
 }

@@ -264,7 +264,12 @@ fn sweep() {
 fn one_seed() {
     let Some(seed) = env("SIM_SEED") else { return };
     let (world, result) = play(seed, true);
-    println!("{:?}\n{}", world.cluster, world.trace.unwrap_or_default());
+    println!("{:?}\n{}", world.cluster, world.trace.as_deref().unwrap_or_default());
+    if result.is_err() {
+        for node in world.hosts.iter().filter_map(|h| h.node.as_ref()) {
+            println!("{}", serde_json::to_string_pretty(&node.status(world.now)).unwrap());
+        }
+    }
     result.unwrap();
 }
 

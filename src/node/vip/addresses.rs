@@ -85,7 +85,7 @@ impl Vip {
         }
     }
 
-    /// Requests what the addresses need, announces what is due, starts the next hook.
+    /// Requests what the addresses need, announces what is due, plans the hooks of it.
     pub(in crate::node) fn act(&mut self, host: &Host<'_>, ops: &mut Ops, out: &mut Outbox) {
         let want = self.wanted();
         self.act_on_routing(host, want, ops, out);
@@ -95,10 +95,6 @@ impl Vip {
         if self.master_hook_due && self.addresses.iter().all(|a| a.lease.is_present()) {
             self.master_hook_due = false;
             self.queue_hooks(host, HookState::Master, out);
-        }
-        let op = ops.next();
-        if let Some(run) = self.hooks.start(op) {
-            out.push(Effect::RunHook { op, run });
         }
     }
 

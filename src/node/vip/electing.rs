@@ -30,12 +30,14 @@ pub(super) struct Conflict {
 }
 
 impl Conflict {
-    fn heard(&mut self, now: Instant) {
+    /// Whether it is another one than that of the rival's last words.
+    fn heard(&mut self, now: Instant) -> bool {
         let another = self.last.is_none_or(|last| now >= last + CONFLICT_QUIET);
         self.last = Some(now);
         if another || self.retell_at.is_some() {
             self.retell_at = Some(now + RETELL_AFTER);
         }
+        another
     }
 
     /// When [`Vip::tell_after_conflict`] has something to do.
@@ -98,9 +100,11 @@ impl Vip {
             return;
         }
         self.count("rivals-heard");
-        let message = format!("{rival} spoke for the VIP with less right: asserting and announcing again");
-        out.log(LogLevel::Info, Some(self.config.name.as_str()), message);
-        self.conflict.heard(now);
+        // Once per conflict: one that does not hear us goes on at every interval.
+        if self.conflict.heard(now) {
+            let message = format!("{rival} spoke for the VIP with less right: asserting and announcing again");
+            out.log(LogLevel::Info, Some(self.config.name.as_str()), message);
+        }
     }
 
     fn turn(&mut self, host: &Host<'_>, from: Role, to: Role, why: String, out: &mut Outbox) {

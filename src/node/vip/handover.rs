@@ -290,7 +290,7 @@ impl Vip {
                 self.handover.offer_from = Some(host.now + OFFER_PAUSE);
             }
             self.handover.rival = None;
-            self.handover.deaf = None;
+            self.hear_again(host.now);
             self.handover.holding_due = host.peering.talks();
             if host.peering.talks() {
                 // Until then the one before may still have answered for it.
@@ -481,9 +481,12 @@ impl Vip {
     }
 
     /// What must hold after every turn.
-    pub(super) fn check_linger(&self, now: Instant) -> Result<(), String> {
-        let Some(linger) = &self.handover.linger else { return Ok(()) };
+    pub(super) fn check_handover(&self, now: Instant) -> Result<(), String> {
         let name = &self.config.name;
+        if self.handover.deaf.is_some() != (self.router.config().rival == Rival::Deaf) {
+            return Err(format!("{name}: its router and what is known of a deaf rival differ"));
+        }
+        let Some(linger) = &self.handover.linger else { return Ok(()) };
         if self.router.role() == Role::Active {
             return Err(format!("{name} is active and lingers"));
         }

@@ -2,6 +2,7 @@
 
 use crate::hooks::{self, HookState};
 use crate::node::effect::LogLevel;
+use crate::node::hooking::Subject;
 use crate::node::outbox::Outbox;
 use crate::node::vip::{Host, Vip};
 use crate::vrrp::router::{Role, State};
@@ -16,15 +17,14 @@ impl Vip {
         }
     }
 
-    /// Takes over from the VIP of the same name that leaves: what was asked of it, and its scripts.
+    /// Takes over from the VIP of the same name that leaves: what was asked of it, and what its scripts know.
     ///
-    /// Those run in one order, and must not believe that the VIP is here until it is here again.
+    /// Those must not believe that the VIP is here until it is here again.
     pub(in crate::node) fn succeed(&mut self, earlier: &mut Self, host: &Host<'_>, out: &mut Outbox) {
         // What was asked of one that left the configuration ended with it.
         if earlier.farewell.is_none() {
             self.released.clone_from(&earlier.released);
         }
-        self.hooks = std::mem::take(&mut earlier.hooks);
         self.told = earlier.told;
         earlier.silenced = true;
         if matches!(self.told, Some(HookState::Master | HookState::Backup)) {
@@ -70,14 +70,6 @@ impl Vip {
         self.told = Some(state);
         let priority = self.router.priority().unwrap_or(self.base);
         let runs = hooks::plan(&self.config, host.hooks, state, priority.get());
-        for dropped in self.hooks.push(runs) {
-            self.count("hooks-dropped");
-            let message = format!("{} was dropped: too many hooks are waiting", dropped.hook);
-            out.log(LogLevel::Warn, Some(self.config.name.as_str()), message);
-        }
-    }
-
-    pub(in crate::node) fn hook_finished(&mut self, op: crate::node::event::OpId) -> Option<hooks::HookRun> {
-        self.hooks.finish(op)
+        out.hooks(Subject::Vip(self.config.name.clone()), runs);
     }
 }

@@ -125,6 +125,8 @@ impl Lifecycle {
                 vec![Action::Refused(Arc::clone(&candidate.rendered), why)]
             }
             State::Starting { candidate, .. } => {
+                // Somebody may have touched the file, or its addresses be taken: the next start looks.
+                self.installed = None;
                 vec![Action::Refused(Arc::clone(&candidate.rendered), why.to_owned())]
             }
             State::Adopting { .. }

@@ -40,7 +40,7 @@ impl Lifecycle {
         self.state = State::Serving { master, since: now };
         if sample.generation == Some(self.target.rendered.generation) {
             self.running = Some(self.target.clone());
-            self.installed = Some(self.target.rendered.generation);
+            // The file may be another: its predecessor may have been killed between installing one and loading it.
             let mut actions = vec![Action::Applied(Arc::clone(&self.target.rendered))];
             actions.extend(self.take_pending(op));
             return actions;

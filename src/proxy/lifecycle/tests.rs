@@ -125,6 +125,13 @@ fn an_adopted_proxy_with_our_generation_serves_without_a_reload() {
 }
 
 #[test]
+fn the_file_of_an_adopted_proxy_is_looked_at_before_it_is_started_again() {
+    // Its predecessor may have been killed between installing another one and loading it.
+    let mut rig = Rig::proving();
+    rig.answers(1).tells("applied 1").exits(PID).tells("dead").waits().tells("Check 1");
+}
+
+#[test]
 fn an_adopted_proxy_with_another_generation_is_reloaded() {
     let mut rig = Rig::proving();
     rig.answers(7).tells("note, Check 1");
@@ -160,7 +167,15 @@ fn a_found_proxy_whose_end_was_told_first_is_not_waited_for() {
 fn a_started_proxy_whose_end_was_told_first_is_not_waited_for() {
     let mut rig = Rig::launching();
     rig.exits(PID).tells("").done(ProxyOutcome::Started { pid: PID }).tells("dead, refused 1");
-    rig.waits().tells("Start");
+    rig.waits().tells("Check 1");
+}
+
+#[test]
+fn a_start_that_failed_is_not_repeated_with_the_same_file_unseen() {
+    // Somebody put another file in its place: what is started never proves itself.
+    let mut rig = Rig::starting();
+    rig.answers(7).waits().tells("refused 1, note, Kill").done(ProxyOutcome::Stopped).exits(PID).tells("dead");
+    rig.waits().tells("Check 1");
 }
 
 #[test]
@@ -382,7 +397,7 @@ fn a_file_that_cannot_be_restored_is_told_and_what_runs_goes_on() {
 fn a_roll_back_that_does_not_serve_ends_in_a_kill() {
     let mut rig = Rig::reconfirming();
     rig.waits().tells("refused 2, note, Kill").done(ProxyOutcome::Stopped).exits(PID).tells("dead");
-    rig.waits().tells("Start");
+    rig.waits().tells("Check 1");
 }
 
 #[test]
