@@ -38,7 +38,7 @@ pub(super) struct Proxying {
     pub(super) worker: Option<u32>,
     /// That worker ended although its master lives: a crash, or somebody else's reload. The next answer decides.
     suspect: Option<u32>,
-    /// That probe is late, while its worker waits for a processor.
+    /// That probe is late, while its worker waits for a processor, or while we did.
     late: Option<OpId>,
     /// Since when probes were silent for want of a processor alone.
     starved_since: Option<Instant>,
@@ -177,7 +177,11 @@ impl Proxying {
 
     /// Judges a silent probe and what the lifecycle waits for.
     pub(super) fn tick(&mut self, now: Instant, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
-        if self.prober.timed_out(now, self.interval()) {
+        if let Some((op, overdue)) = self.prober.timed_out(now, self.interval()) {
+            if overdue >= self.settings.timeout {
+                // Who looks that late has not been running, and the answer may be here unread.
+                self.late.get_or_insert(op);
+            }
             self.judge_silence(now, out);
         }
         let op = ops.next();

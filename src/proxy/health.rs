@@ -174,11 +174,13 @@ impl Prober {
         matches!(self.state, ProberState::Asking { op: ours, .. } if ours == op)
     }
 
-    /// Whether the probe in flight has failed by its deadline.
-    pub fn timed_out(&mut self, now: Instant, interval: Duration) -> bool {
+    /// The probe in flight, if it had no answer by its deadline, and how long ago that was.
+    pub fn timed_out(&mut self, now: Instant, interval: Duration) -> Option<(OpId, Duration)> {
         match self.state {
-            ProberState::Asking { op, deadline, .. } if now >= deadline => self.answered(now, op, interval),
-            ProberState::Asking { .. } | ProberState::Idle | ProberState::Waiting { .. } => false,
+            ProberState::Asking { op, deadline, .. } if now >= deadline => {
+                self.answered(now, op, interval).then(|| (op, now.saturating_duration_since(deadline)))
+            }
+            ProberState::Asking { .. } | ProberState::Idle | ProberState::Waiting { .. } => None,
         }
     }
 

@@ -95,7 +95,7 @@ impl Machine {
 
     /// Judges a look that is silent at its deadline.
     pub fn tick(&mut self, now: Instant) -> News {
-        if self.prober.timed_out(now, self.config.interval) {
+        if self.prober.timed_out(now, self.config.interval).is_some() {
             self.tally.bad(now, &look::silence(&self.config))
         } else {
             News::None

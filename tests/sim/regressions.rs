@@ -46,6 +46,24 @@ fn a_proxy_that_waits_for_a_processor_keeps_the_vip_for_a_second() {
 }
 
 #[test]
+fn a_vipkeeper_that_hung_does_not_take_its_own_lateness_for_a_silent_proxy() {
+    let mut world = settled(standard());
+    let freeze = |world: &mut World, frozen| world.hosts[0].proxy.as_mut().unwrap().frozen = frozen;
+    // One silence was seen; what came of the second probe nobody was there to see.
+    freeze(&mut world, true);
+    world.run(ms(400)).unwrap();
+    world.stall(0, ms(800));
+    world.run(ms(500)).unwrap();
+    freeze(&mut world, false);
+    world.run(secs(2)).unwrap();
+    assert_eq!(told(&world, "has failed"), 0, "{}", world.trace.unwrap());
+    // Silence that was waited for is another matter.
+    freeze(&mut world, true);
+    world.run(secs(1)).unwrap();
+    assert_eq!(told(&world, "has failed"), 1, "{}", world.trace.unwrap());
+}
+
+#[test]
 fn a_reload_of_the_proxy_by_somebody_else_moves_nothing() {
     let mut world = settled(standard());
     for _ in 0..3 {
