@@ -3,9 +3,10 @@
 Needs root, iproute2, haproxy, keepalived (and socat and killall for its checks); python3's own library only.
 Namespaces are named by our process id and removed at exit; processes are ended by their own ids.
 """
-import ctypes, os, shutil, signal, subprocess, sys, tempfile, time
+import ctypes, os, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 CLONE_NEWNET = 0x40000000
+SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS, PACKET_OUTGOING, ETH_P_ALL = 26, 33, 35, 4, 3
 LIBC = ctypes.CDLL(None, use_errno=True)
 CPUACCT = "/sys/fs/cgroup/cpuacct"
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -14,6 +15,8 @@ WIRE = {"A": "10.97.0.11", "B": "10.97.0.12"}
 VIP, VRID = "10.97.0.100", 51
 # Normal scheduling, said explicitly: a row says what it ran with.
 NO_RT = 0
+# The addresses of a router that are in its adverts; both programs are told to leave out the others.
+ADVERTISED = 200
 
 VIPKEEPER_TOML = """\
 [[node]]
@@ -26,7 +29,8 @@ address = "10.97.0.12"
 
 [[vip]]
 name = "vip"
-addresses = ["{vip}/32"]
+addresses = [{vips}]
+excluded = [{excluded}]
 interface = "eth0"
 vrid = {vrid}
 prefer = ["A", "B"]
@@ -67,7 +71,10 @@ vrrp_instance VI_1 {{
     priority {priority}
     advert_int {advert}
     virtual_ipaddress {{
-        {vip}
+        {vips}
+    }}
+    virtual_ipaddress_excluded {{
+        {excluded}
     }}
     {track}
 }}
@@ -131,7 +138,6 @@ def machine(own=0.0):
 
 def socket_in(namespace, *kind):
     """A socket of another network namespace. `setns` is per thread."""
-    import socket
     with open("/proc/thread-self/ns/net") as own, open(f"/run/netns/{namespace}") as other:
         if LIBC.setns(other.fileno(), CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
@@ -140,6 +146,32 @@ def socket_in(namespace, *kind):
         finally:
             if LIBC.setns(own.fileno(), CLONE_NEWNET):
                 os._exit(70)
+
+
+class Wire:
+    """The switch's end of a host's cable. The kernel stamps what arrives, so nobody has to read it in time."""
+
+    def __init__(self, net, host, code):
+        self.socket = s = socket_in(net.switch, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        memory = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *i) for i in code))
+        s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("=HxxxxxxQ", len(code), ctypes.addressof(memory)))
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        s.bind((f"p{host}", ETH_P_ALL))
+        s.setblocking(False)
+
+    def read(self):
+        """(kernel time in ns, frame) of what the host has sent since the last reading."""
+        while True:
+            try:
+                frame, ancillary, _, address = self.socket.recvmsg(2048, 256)
+            except BlockingIOError:
+                return
+            if address[2] != PACKET_OUTGOING:
+                for level, kind, data in ancillary:
+                    if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                        seconds, ns = struct.unpack("=qq", data[:16])
+                        yield seconds * 10**9 + ns, frame
 
 
 class Net:
@@ -180,7 +212,9 @@ class Daemon:
     `kind` is "vipkeeper" or "keepalived". Each process gets a session of its own, as a service manager has it.
     """
 
-    def __init__(self, kind, net, host, advert_ms, binary=None, realtime=NO_RT, check=None, peers=False, health=""):
+    def __init__(self, kind, net, host, advert_ms, binary=None, realtime=NO_RT, check=None, peers=False, health="",
+                 addresses=(VIP,)):
+        self.addresses = addresses
         self.kind, self.net, self.host, self.proxy, self.started = kind, net, host, None, []
         self.dir = os.path.join(net.dir, host)
         os.makedirs(self.dir)
@@ -195,7 +229,8 @@ class Daemon:
     def start_vipkeeper(self, advert_ms, binary, realtime, peers, health):
         peers = '\n[peers]\nkey_file = "peers.key"\n' if peers else ""
         health = f"health = {{ {health} }}\n" if health else ""
-        self.write("vipkeeper.toml", VIPKEEPER_TOML.format(vip=VIP, vrid=VRID, advert=advert_ms, peers=peers, health=health))
+        self.write("vipkeeper.toml", VIPKEEPER_TOML.format(
+            **self.vips('"{}/32",'), vrid=VRID, advert=advert_ms, peers=peers, health=health))
         self.write("peers.key", "a key for measurements only, known to all\n", 0o600)
         self.main = self.start([binary, "run", "--realtime", str(realtime), "--config", f"{self.dir}/vipkeeper.toml",
                                 "--node", self.host, "--runtime-dir", self.dir], grouped=True)
@@ -215,10 +250,14 @@ class Daemon:
         if realtime:
             extra = f"vrrp_rt_priority {realtime}\n    {extra}"
         self.write("keepalived.conf", KEEPALIVED_CONF.format(
-            host=self.host, vip=VIP, vrid=VRID, advert=f"{advert_ms / 1000:.2f}", extra=extra, script=script,
+            host=self.host, **self.vips("{}"), vrid=VRID, advert=f"{advert_ms / 1000:.2f}", extra=extra, script=script,
             priority={"A": 254, "B": 253}[self.host], track="track_script {\n        check\n    }" if check else ""))
         pids = [x for flag, name in (("-p", "ka"), ("-r", "vrrp"), ("-c", "chk")) for x in (flag, f"{self.dir}/{name}.pid")]
         self.main = self.start([binary, "-n", "-l", "-f", f"{self.dir}/keepalived.conf", *pids], grouped=True)
+
+    def vips(self, form):
+        lines = [form.format(address) for address in self.addresses]
+        return {"vips": "\n".join(lines[:ADVERTISED]), "excluded": "\n".join(lines[ADVERTISED:])}
 
     def write(self, name, text, mode=0o644):
         with open(f"{self.dir}/{name}", "w") as f:
@@ -258,12 +297,12 @@ class Daemon:
             return [pid, *(x for kid in kids.get(pid, []) for x in tree(kid))]
         # vipkeeper's HAProxy is its child.
         everything = [x for p in self.started for x in tree(p.pid)]
-        proxies = set(x for x in everything if os.path.realpath(f"/proc/{x}/exe") == os.path.realpath(program("haproxy")))
+        haproxy = os.path.realpath(program("haproxy"))
+        proxies = set(x for x in everything if executable(x) == haproxy)
         return [x for x in everything if x not in proxies], sorted(proxies)
 
     def stop(self):
-        """SIGINT also ends vipkeeper's HAProxy. Whatever is left then is killed, by its own id."""
-        own, proxies = self.pids()
+        """SIGINT also ends vipkeeper's HAProxy. Whatever is left in the namespace then is killed, by its own id."""
         for p in self.started:
             if p.poll() is None:
                 p.send_signal(signal.SIGINT if self.kind == "vipkeeper" else signal.SIGTERM)
@@ -273,12 +312,11 @@ class Daemon:
                 p.wait(max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 pass
-        for pid in (*own, *proxies):
+        # An HAProxy that vipkeeper left running is nobody's child.
+        for pid in sh("ip", "netns", "pids", self.net.ns[self.host]).split():
             try:
-                # Ids come back into use: only what runs in our namespace is ours.
-                if os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat(f"/run/netns/{self.net.ns[self.host]}").st_ino:
-                    os.kill(pid, signal.SIGKILL)
-            except OSError:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
                 pass
         for p in self.started:
             p.wait()
@@ -289,6 +327,13 @@ class Daemon:
                     break
                 except OSError:
                     time.sleep(0.02)
+
+
+def executable(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return None  # It has ended.
 
 
 def runtime(pid):

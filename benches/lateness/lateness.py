@@ -5,7 +5,7 @@
 
 See README.md beside this file.
 """
-import argparse, ctypes, itertools, os, socket, statistics, struct, subprocess, sys, time
+import argparse, itertools, os, statistics, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import hosts
@@ -13,36 +13,14 @@ import hosts
 INTERVAL_MS = 10
 # Accepts IPv4 frames of protocol 112, so that nothing else wakes or fills the socket.
 FILTER = [(0x28, 0, 0, 12), (0x15, 0, 3, 0x800), (0x30, 0, 0, 23), (0x15, 0, 1, 112), (6, 0, 0, 0xffff), (6, 0, 0, 0)]
-SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS, PACKET_OUTGOING = 26, 33, 35, 4
-ETH_P_ALL = 3
 
 
-class Wire:
-    """The far end of the master's cable. The kernel stamps what arrives, so nobody has to read it in time."""
-
-    def __init__(self, net):
-        self.socket = s = hosts.socket_in(net.switch, socket.AF_PACKET, socket.SOCK_RAW, 0)
-        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *i) for i in FILTER))
-        s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("=HxxxxxxQ", len(FILTER), ctypes.addressof(code)))
-        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        s.bind(("pA", ETH_P_ALL))
-        s.setblocking(False)
-
-    def read(self):
-        """Kernel times, in ns, of all adverts (priority over 0) since the last reading."""
-        times = []
-        while True:
-            try:
-                frame, ancillary, _, address = self.socket.recvmsg(2048, 256)
-            except BlockingIOError:
-                return times
-            advert = 14 + (frame[14] & 15) * 4
-            if address[2] == PACKET_OUTGOING or frame[advert + 1] != hosts.VRID or frame[advert + 2] == 0:
-                continue
-            stamps = [struct.unpack("=qq", data[:16]) for level, kind, data in ancillary
-                      if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)]
-            times.append(stamps[0][0] * 10**9 + stamps[0][1])
+def adverts(wire):
+    """Kernel times, in ns, of all adverts (priority over 0) since the last reading."""
+    for at, frame in wire.read():
+        advert = 14 + (frame[14] & 15) * 4
+        if frame[advert + 1] == hosts.VRID and frame[advert + 2]:
+            yield at
 
 
 def late(times):
@@ -55,7 +33,7 @@ def measure(kind, check, realtime, a):
     net = hosts.Net("l", "A")
     daemon, load, found = None, [], {}
     try:
-        wire = Wire(net)
+        wire = hosts.Wire(net, "A", FILTER)
         daemon = hosts.Daemon(kind, net, "A", INTERVAL_MS, binary=getattr(a, kind), realtime=realtime, check=check)
         hosts.until(f"{kind} holds the VIP", lambda: net.holds("A"))
         time.sleep(a.settle)
@@ -63,9 +41,9 @@ def measure(kind, check, realtime, a):
             # Each in a session of its own, as services are: some kernels share the processor out by session.
             load = [subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) for _ in range(burners)]
             time.sleep(0.5)
-            wire.read()
+            list(wire.read())
             time.sleep(a.seconds)
-            found[burners] = late(wire.read())
+            found[burners] = late(adverts(wire))
         return found
     except RuntimeError as error:
         raise RuntimeError(f"{error}\n{daemon.log() if daemon else ''}") from error
