@@ -162,6 +162,13 @@ fn a_large_set_is_renewed_in_turns_handed_over_in_batches_and_resumed_after_a_re
     let renewals = world.hosts[0].installs - before;
     assert!((1_700..=1_900).contains(&renewals), "{renewals} in 10 s");
     assert!(busiest <= 80, "{busiest} in 100 ms");
+    // All are announced again and again, and the adverts do not wait for it.
+    assert!(
+        world.announcements >= 2 * CROWD && world.announcements_at_once <= 300,
+        "{} {}",
+        world.announcements,
+        world.announcements_at_once
+    );
     // A restart knows by the freshest lease that its predecessor was alive.
     world.kill(0);
     world.restart_in(0, ms(200));

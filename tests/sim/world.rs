@@ -135,6 +135,9 @@ pub struct World {
     /// Digest over everything that happened, for the determinism test.
     pub journal: u64,
     pub replies: Vec<(u64, Result<String, String>)>,
+    /// Frames that announced an address: all, and the most in one turn of a node.
+    pub announcements: usize,
+    pub announcements_at_once: usize,
     /// Requests, with the host and its incarnation.
     pub asked: Vec<(u64, usize, u64)>,
     pub hooks_run: Vec<(usize, String)>,
@@ -180,6 +183,8 @@ impl World {
             trace: None,
             journal: 0,
             replies: Vec::new(),
+            announcements: 0,
+            announcements_at_once: 0,
             asked: Vec::new(),
             hooks_run: Vec::new(),
             tape: None,
@@ -592,6 +597,9 @@ impl World {
     fn execute(&mut self, host: usize, effects: Vec<Effect>) {
         let incarnation = self.hosts[host].incarnation;
         let mut changes = Vec::new();
+        let announcements = effects.iter().filter(|e| matches!(e, Effect::Announce { .. })).count();
+        self.announcements += announcements;
+        self.announcements_at_once = self.announcements_at_once.max(announcements);
         for effect in effects {
             if let Some(what) = What::of(&effect) {
                 self.tell_of(host, what);

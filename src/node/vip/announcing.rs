@@ -1,7 +1,7 @@
 //! Announcing the addresses of a VIP to the segment: on arrival, again a moment later, and when somebody may have
 //! spoiled the caches of its hosts. It must never announce an address that is not known to be here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,13 @@ const RIVAL_QUIET: Duration = Duration::from_secs(1);
 /// A round this long after a rival's last word: until then it may have answered for the address.
 const AFTER_RIVAL: Duration = Duration::from_millis(150);
 
+/// Frames that leave in one turn. A large set goes out in portions: adverts and probes must not wait for all of it.
+const PORTION_FRAMES: u32 = 256;
+/// Between two portions.
+const PORTION_PAUSE: Duration = Duration::from_millis(1);
+
 /// When addresses were announced, and when they are to be again.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Announcing {
     pub(super) last_round: Option<Instant>,
     pub(super) second_round: Option<Instant>,
@@ -35,6 +40,10 @@ pub(super) struct Announcing {
     after_rival: Option<Instant>,
     /// The holder before may have answered for the addresses until then: caches are put right once more.
     pub(super) overlap_ends: Option<Instant>,
+    /// Still to be announced in this round, and how many times each.
+    waiting: BTreeMap<IpAddr, u32>,
+    /// Then the next portion leaves.
+    portion_at: Option<Instant>,
 }
 
 impl Announcing {
@@ -55,11 +64,19 @@ impl Vip {
 
     /// Sends what is due.
     pub(super) fn announce(&mut self, host: &Host<'_>, out: &mut Outbox) {
-        let now = host.now;
         let arrived = std::mem::take(&mut self.arrived);
         if self.router.role() != Role::Active {
+            self.announcing.waiting.clear();
+            self.announcing.portion_at = None;
             return;
         }
+        self.begin_round(host, arrived);
+        self.announce_portion(host, out);
+    }
+
+    /// Puts down what is to be announced now.
+    fn begin_round(&mut self, host: &Host<'_>, arrived: BTreeSet<IpAddr>) {
+        let now = host.now;
         let settings = self.config.announce;
         let spaced = self.announcing.last_round.is_none_or(|last| now >= last + ANNOUNCE_SPACING);
         let after_rival = self.announcing.after_rival.is_some_and(|at| now >= at);
@@ -76,11 +93,11 @@ impl Vip {
         let mut announced = false;
         for placed in self.addresses.iter().filter(|a| a.lease.is_present()) {
             let ip = placed.lease.address().ip();
-            let mac = placed.link(host.network).and_then(|link| link.mac);
-            let Some(mac) = mac.filter(|_| only.as_ref().is_none_or(|only| only.contains(&ip))) else { continue };
-            announced = true;
-            for _ in 0..frames {
-                out.push(Effect::Announce { interface: placed.interface.clone(), frame: announcement(mac, ip) });
+            let can = placed.link(host.network).is_some_and(|link| link.mac.is_some());
+            if can && only.as_ref().is_none_or(|only| only.contains(&ip)) {
+                announced = true;
+                let waiting = self.announcing.waiting.entry(ip).or_default();
+                *waiting = frames.max(*waiting);
             }
         }
         if !announced {
@@ -97,7 +114,39 @@ impl Vip {
             rival_at: self.announcing.rival_at,
             after_rival: self.announcing.after_rival.filter(|_| !after_rival),
             overlap_ends: self.announcing.overlap_ends.filter(|_| !overlap),
+            waiting: std::mem::take(&mut self.announcing.waiting),
+            portion_at: self.announcing.portion_at,
         };
+    }
+
+    /// Sends what waits, as much as one turn may.
+    fn announce_portion(&mut self, host: &Host<'_>, out: &mut Outbox) {
+        if self.announcing.portion_at.is_some_and(|at| host.now < at) {
+            return;
+        }
+        let waiting = &mut self.announcing.waiting;
+        let (mut sent, mut level) = (0, waiting.values().copied().max().unwrap_or(0));
+        // Every address once before any a second time.
+        while sent < PORTION_FRAMES && level > 0 {
+            let due = self.addresses.iter().filter(|a| a.lease.is_present());
+            let due = due.filter_map(|a| Some((a, a.lease.address().ip(), a.link(host.network)?.mac?)));
+            for (placed, ip, mac) in due {
+                let Some(frames) = waiting.get_mut(&ip).filter(|frames| **frames == level) else { continue };
+                *frames -= 1;
+                out.push(Effect::Announce { interface: placed.interface.clone(), frame: announcement(mac, ip) });
+                sent += 1;
+                if sent >= PORTION_FRAMES {
+                    break;
+                }
+            }
+            level -= 1;
+        }
+        waiting.retain(|_, frames| *frames > 0);
+        if sent < PORTION_FRAMES {
+            // What is left has gone meanwhile.
+            waiting.clear();
+        }
+        self.announcing.portion_at = (!self.announcing.waiting.is_empty()).then_some(host.now + PORTION_PAUSE);
     }
 
     /// When [`Vip::announce`] has something to do.
@@ -108,7 +157,7 @@ impl Vip {
             return None;
         }
         let spaced = self.announcing.last_round.filter(|_| self.announcing.wanted).map(|last| last + ANNOUNCE_SPACING);
-        let Announcing { second_round, refresh, after_rival, overlap_ends, .. } = self.announcing;
-        [second_round, refresh, after_rival, overlap_ends, spaced].into_iter().flatten().min()
+        let Announcing { second_round, refresh, after_rival, overlap_ends, portion_at, .. } = self.announcing;
+        [second_round, refresh, after_rival, overlap_ends, portion_at, spaced].into_iter().flatten().min()
     }
 }
