@@ -80,7 +80,7 @@ impl Vip {
             let Some(mac) = mac.filter(|_| only.as_ref().is_none_or(|only| only.contains(&ip))) else { continue };
             announced = true;
             for _ in 0..frames {
-                out.push(Effect::Announce { interface: placed.interface.clone(), frame: announcement(mac, ip) });
+                out.push(Effect::Announce { interface: placed.wire.clone(), frame: announcement(mac, ip) });
             }
         }
         if !announced {
