@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::units::{LeaseSecs, OpId, VipAddress};
 
+pub mod device;
 pub mod filter;
 pub mod routing;
 
@@ -183,6 +184,11 @@ impl<T> Kept<T> {
     /// It may be here: present, or asked for, or its removal is not confirmed.
     pub fn may_be_present(&self) -> bool {
         !matches!(self.known, Known::Absent { .. })
+    }
+
+    /// Its removal was asked for, and it may still be here.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.known, Known::Withdrawing { .. } | Known::Stuck { .. })
     }
 
     /// What to request now, under number `op`.

@@ -177,6 +177,15 @@ impl IfName {
         Ok(Self(name.to_owned()))
     }
 
+    /// The device of a virtual router: `vrrp4.51` or `vrrp6.51`.
+    pub fn of_virtual_router(family: Family, vrid: Vrid) -> Self {
+        let digit = match family {
+            Family::V4 => '4',
+            Family::V6 => '6',
+        };
+        Self(format!("vrrp{digit}.{vrid}"))
+    }
+
     /// The name as the kernel knows it.
     pub fn as_str(&self) -> &str {
         &self.0

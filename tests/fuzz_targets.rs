@@ -526,7 +526,7 @@ fn network(bytes: &mut Bytes<'_>) -> Network {
     let mut network = Network::default();
     if flags & 2 == 0 {
         let mac = (flags & 4 == 0).then_some([2, 0, 0, 0, 0, 1]);
-        network.links.push(Link { index, name: eth0(), up: flags & 8 == 0, mac });
+        network.links.push(Link { index, name: eth0(), up: flags & 8 == 0, mac, alias: None, parent: None, arp: None });
     }
     let mut add = |last: u8, ours: bool, valid_secs: Option<u32>| {
         let ip = Ipv4Addr::new(10, 0, 0, last).into();

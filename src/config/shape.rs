@@ -15,12 +15,8 @@ use super::schema::schema;
 use super::suggest::nearest;
 use super::written::DURATION_PATTERN;
 
-/// What to do with a key for virtual MAC addresses.
-const NO_VMAC: &str =
-    "remove the key: virtual MAC addresses are not supported in this version, the addresses have that of the interface";
-
 /// Words of keepalived and HAProxy, our key for them, and what to do.
-const FOREIGN_WORDS: [(&str, &str, &str); 28] = [
+const FOREIGN_WORDS: [(&str, &str, &str); 27] = [
     ("virtual_router_id", "vrid", "write `vrid`"),
     ("virtual_ipaddress", "addresses", "write `addresses = [\"192.168.83.111/24\"]`"),
     ("ip", "address", "write `address` in [[node]] and `server`, `addresses` in [[vip]]"),
@@ -40,8 +36,7 @@ const FOREIGN_WORDS: [(&str, &str, &str); 28] = [
     ("virtual_ipaddress_excluded", "excluded", "write `excluded = [\"192.168.83.111/24\"]`"),
     ("virtual_routes", "routes", "write `routes = [{ to = \"10.0.0.0/8\", via = \"192.168.83.1\" }]`"),
     ("virtual_rules", "rules", "write `rules = [{ from = \"192.168.83.111/32\", table = 100, preference = 1000 }]`"),
-    ("use_vmac", "", NO_VMAC),
-    ("vmac", "", NO_VMAC),
+    ("use_vmac", "vmac", "write `vmac = true`"),
     ("down_timer_adverts", "down_multiplier", "write `down_multiplier = 3`"),
     ("vrrp_sync_group", "group", "write a [[group]] with `name` and `vips`"),
     ("auth_hmac", "auth", "write `auth = { hmac = { keys = { 1 = \"hex:...\" } } }`"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::addrs::device::{ArpConf, Device};
 use crate::addrs::routing::RoutingEntry;
 use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
@@ -124,6 +125,30 @@ pub enum Effect {
         op: OpId,
         /// The route or rule.
         entry: RoutingEntry,
+    },
+    /// Create the device of a virtual router and set it up, or put right what is wrong with it: answered by `DeviceRaised`. A device of that
+    /// name that is not marked as vipkeeper's is left alone, and a failure.
+    RaiseDevice {
+        /// The operation.
+        op: OpId,
+        /// The device.
+        device: Device,
+    },
+    /// Remove the device of a virtual router: answered by `DeviceRemoved`. One that is not marked as vipkeeper's stays, and counts as gone.
+    RemoveDevice {
+        /// The operation.
+        op: OpId,
+        /// Its name.
+        name: IfName,
+    },
+    /// Let an interface answer ARP like that: answered by `ArpConfigured`.
+    ConfigureArp {
+        /// The operation.
+        op: OpId,
+        /// Its index.
+        index: u32,
+        /// How.
+        conf: ArpConf,
     },
     /// Drop packets to exactly these addresses that are for the host itself, except neighbour discovery; none: remove
     /// the filter, also one that a predecessor left. Answered by `Filtered`. One at a time.

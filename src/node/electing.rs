@@ -109,6 +109,7 @@ impl Node {
             weights: &vip.judgement.weights,
             tracked: vip.judgement.abstain.as_deref(),
             elsewhere: vip.elsewhere(&self.observation.network),
+            device: vip.device_trouble(&self.observation.network),
         };
         let decided = !self.proxying.may_be_adopting() && seen && socket != Ok(false) && !awaited;
         let opening = link.is_some() && socket == Ok(false);

@@ -33,6 +33,8 @@ pub(super) struct Facts<'a> {
     pub(super) tracked: Option<&'a str>,
     /// An address cannot be put on the other interface where it belongs.
     pub(super) elsewhere: Option<String>,
+    /// The device of the virtual router cannot be made.
+    pub(super) device: Option<String>,
 }
 
 /// What becomes of the VIP while the proxy has failed.
@@ -72,7 +74,7 @@ fn reason_to_abstain(facts: &Facts<'_>) -> Option<String> {
     if let Err(lacks) = facts.source {
         return Some(format!("interface {interface} has {lacks}"));
     }
-    if let Some(why) = &facts.elsewhere {
+    if let Some(why) = facts.elsewhere.as_ref().or(facts.device.as_ref()) {
         return Some(why.clone());
     }
     match facts.socket {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::addrs::device::{ArpConf, Mark};
 use crate::addrs::routing::RoutingEntry;
 use crate::config::Config;
 use crate::node::effect::LogLine;
@@ -102,6 +103,27 @@ pub enum Event {
     RoutingObserved(Result<Vec<RoutingEntry>, String>),
     /// Outcome of [`super::Effect::AddRouting`] and [`super::Effect::RemoveRouting`]; what was gone already is a success.
     RoutingChanged {
+        /// The operation.
+        op: OpId,
+        /// The kernel's answer.
+        result: Result<(), String>,
+    },
+    /// Outcome of [`super::Effect::RaiseDevice`].
+    DeviceRaised {
+        /// The operation.
+        op: OpId,
+        /// The device as it is now, or the kernel's answer.
+        result: Result<Link, String>,
+    },
+    /// Outcome of [`super::Effect::RemoveDevice`]; a device that was gone already, or is not ours, is a success.
+    DeviceRemoved {
+        /// The operation.
+        op: OpId,
+        /// The kernel's answer.
+        result: Result<(), String>,
+    },
+    /// Outcome of [`super::Effect::ConfigureArp`]; an interface that is gone is a success.
+    ArpConfigured {
         /// The operation.
         op: OpId,
         /// The kernel's answer.
@@ -227,6 +249,19 @@ pub struct Link {
     pub up: bool,
     /// Hardware address, if it is an Ethernet one.
     pub mac: Option<[u8; 6]>,
+    /// Alias.
+    pub alias: Option<String>,
+    /// Index of the interface below, if it has one.
+    pub parent: Option<u32>,
+    /// How it answers ARP.
+    pub arp: Option<ArpConf>,
+}
+
+impl Link {
+    /// Whether it is a virtual router's device, put there by vipkeeper.
+    pub fn is_ours(&self) -> bool {
+        self.alias.as_deref().is_some_and(Mark::is_on)
+    }
 }
 
 /// One address on a link.
@@ -250,6 +285,12 @@ impl Network {
     /// The link of that name.
     pub fn link(&self, name: &IfName) -> Option<&Link> {
         self.links.iter().find(|l| l.name == *name)
+    }
+
+    /// A link as it is by now, in place of what a dump showed under its name.
+    pub fn put(&mut self, link: Link) {
+        self.links.retain(|l| l.name != link.name);
+        self.links.push(link);
     }
 
     /// Addresses of a link and family, in the kernel's order.

@@ -150,7 +150,7 @@ pub(super) fn align(groups: &mut [Group], vips: &mut [Vip], host: &Host<'_>, pul
             let leader = leader.map(|m| format!("vip {} of group {}: {}", m.config.name, group.name(), m.why));
             let why = leader.unwrap_or_default();
             // Where one goes all go: two successors would be two holders of the group.
-            let departure = members.iter().find_map(|m| m.handover.departure());
+            let departure = members.iter().find_map(|m| m.departure(host.now));
             for vip in vips.iter_mut().filter(|v| group.has(v)) {
                 if up {
                     vip.take_over(host, &why, out);

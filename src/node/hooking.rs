@@ -27,7 +27,7 @@ pub(super) struct Hooking {
 
 impl Hooking {
     pub(super) fn is_idle(&self) -> bool {
-        self.queues.is_empty()
+        self.queues.values().all(HookQueue::is_idle)
     }
 
     /// Appends; returns what had to be dropped for it.
@@ -37,9 +37,11 @@ impl Hooking {
 
     /// Whose hook ended.
     fn finish(&mut self, op: OpId) -> Option<(Subject, HookRun)> {
-        let found = self.queues.iter_mut().find_map(|(subject, queue)| Some((subject.clone(), queue.finish(op)?)));
+        self.queues.iter_mut().find_map(|(subject, queue)| Some((subject.clone(), queue.finish(op)?)))
+    }
+
+    fn tidy(&mut self) {
         self.queues.retain(|_, queue| !queue.is_idle());
-        found
     }
 
     fn start(&mut self, ops: &mut Ops, out: &mut Outbox) {
@@ -71,6 +73,7 @@ impl Node {
             }
         }
         self.hooking.start(&mut self.ops, out);
+        self.hooking.tidy();
     }
 
     pub(super) fn hook_finished(&mut self, op: OpId, outcome: HookOutcome, out: &mut Outbox) {

@@ -5,6 +5,7 @@
 //! Nothing here reads a clock, a file or a socket.
 
 mod change;
+mod devices;
 pub mod effect;
 mod electing;
 mod entitlement;
@@ -34,6 +35,7 @@ pub use status::Status;
 
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
+use crate::node::devices::Below;
 use crate::node::entitlement::WithoutProxy;
 use crate::node::event::{Loaded, Request, RequestId, Signal};
 use crate::node::filtering::Filtering;
@@ -135,6 +137,7 @@ pub struct Node {
     ops: Ops,
     wall: WallClock,
     observation: Observation,
+    below: Below,
     interfaces: BTreeMap<IfName, Interface>,
     proxying: Proxying,
     tracking: Tracking,
@@ -175,6 +178,7 @@ impl Node {
             ops,
             wall: WallClock { at: now, unix: Duration::ZERO },
             observation: Observation { stale: true, ..Observation::default() },
+            below: Below::default(),
             interfaces: BTreeMap::new(),
             proxying,
             tracking,
@@ -260,6 +264,9 @@ impl Node {
             Event::RoutingChanged { op, result } => {
                 self.vips.iter_mut().for_each(|vip| vip.routing_changed(now, op, &result, out));
             }
+            Event::DeviceRaised { op, result } => self.device_raised(now, op, &result, out),
+            Event::DeviceRemoved { op, result } => self.device_removed(now, op, &result, out),
+            Event::ArpConfigured { op, result } => self.arp_configured(now, op, result, out),
             Event::Filtered { op, result } => self.filtered(now, op, result, out),
             Event::TransmitFailed { interface, error } => self.transmit_failed(&interface, &error, out),
             Event::ProxyDone { op, outcome } => {
@@ -301,6 +308,7 @@ impl Node {
         self.settle_trackers(now, out);
         self.choose(now, judge);
         self.settle_vips(now, judge, out);
+        self.settle_below(out);
         self.settle_hooks(out);
         self.settle_filter(now, out);
         self.note_roles(now);
@@ -374,7 +382,7 @@ impl Node {
             }
             // Announcements leave from wherever the addresses are.
             for placed in &vip.addresses {
-                let (_, watched) = needed.entry(placed.interface.clone()).or_default();
+                let (_, watched) = needed.entry(placed.wire.clone()).or_default();
                 watched.insert(placed.lease.address().ip());
             }
         }

@@ -43,11 +43,16 @@ impl Node {
         }
     }
 
-    pub(super) fn observed(&mut self, now: Instant, network: Network, out: &mut Outbox) {
+    pub(super) fn observed(&mut self, now: Instant, mut network: Network, out: &mut Outbox) {
         let asked_at = self.observation.asked_at.take().unwrap_or(now);
-        if !std::mem::replace(&mut self.observation.seen, true) {
+        let first = !std::mem::replace(&mut self.observation.seen, true);
+        if first {
             // From here on it is known which index belongs to which name.
             out.push(Effect::ObserveRouting);
+        }
+        self.observe_devices(now, asked_at, &mut network);
+        if first {
+            self.remove_orphans(&network, out);
         }
         let shown: BTreeMap<Place, &Address> =
             network.addresses.iter().map(|a| (place(a.index, a.ip, a.prefix), a)).collect();

@@ -31,7 +31,10 @@ impl Outbox {
             Effect::Install { .. }
             | Effect::Withdraw { .. }
             | Effect::AddRouting { .. }
-            | Effect::RemoveRouting { .. } => self.addresses.push(effect),
+            | Effect::RemoveRouting { .. }
+            | Effect::RaiseDevice { .. }
+            | Effect::RemoveDevice { .. }
+            | Effect::ConfigureArp { .. } => self.addresses.push(effect),
             Effect::ObserveNetwork
             | Effect::ObserveRouting
             | Effect::Filter { .. }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod announcing;
+mod device;
 mod electing;
 mod handover;
 mod host;
@@ -24,6 +25,7 @@ use crate::node::event::{Network, OpId};
 use crate::node::tracking::Judgement;
 pub(super) use crate::node::vip::addresses::{Answers, Seen};
 use crate::node::vip::announcing::Announcing;
+use crate::node::vip::device::VirtualDevice;
 pub(super) use crate::node::vip::electing::CONFLICT_QUIET;
 use crate::node::vip::electing::Conflict;
 use crate::node::vip::handover::Handover;
@@ -70,6 +72,8 @@ pub(super) struct Vip {
     pub(super) interface: IfName,
     pub(super) base: Priority,
     pub(super) router: Router,
+    /// The device of a virtual router that has a hardware address of its own.
+    pub(super) device: Option<VirtualDevice>,
     pub(super) addresses: Vec<Placed>,
     /// Addresses that left the configuration.
     leaving: Vec<Placed>,
@@ -126,8 +130,11 @@ impl Vip {
         let base = *config.priorities.get(me)?;
         let peers = peers(config, all, me);
         let router = Router::new(router_config(config, &peers, None), "starting");
+        let device = VirtualDevice::of(config, now);
+        let place = (&interface, device.as_ref().map(|device| &device.name));
         Some(Self {
-            addresses: config.addresses.iter().map(|a| Placed::new(a, &interface, me, now)).collect(),
+            addresses: config.addresses.iter().map(|a| Placed::new(a, place, me, now)).collect(),
+            device,
             interface,
             base,
             router,
@@ -157,7 +164,7 @@ impl Vip {
             counters: BTreeMap::new(),
             dropped: BTreeMap::new(),
             judgement: Judgement::default(),
-            handover: Handover::new(VipId::of(&config.name)),
+            handover: Handover::new(VipId::of(&config.name), config.hardware),
             touched: true,
             due: None,
             config: config.clone(),
@@ -173,7 +180,8 @@ impl Vip {
         self.peers = peers(config, all, me);
         let mut kept = Vec::new();
         for address in &config.addresses {
-            let wanted = Placed::new(address, &self.interface, me, now);
+            let place = (&self.interface, self.device.as_ref().map(|device| &device.name));
+            let wanted = Placed::new(address, place, me, now);
             let at = self.addresses.iter().position(|known| known.is_same(&wanted));
             kept.push(match at {
                 Some(at) => self.addresses.swap_remove(at),
@@ -194,6 +202,7 @@ impl Vip {
         config.interfaces.get(me) == Some(&self.interface)
             && config.vrid == self.config.vrid
             && config.transport == self.config.transport
+            && config.hardware == self.config.hardware
             && self.farewell.is_none()
     }
 
@@ -202,9 +211,10 @@ impl Vip {
         self.router.role() == Role::Fault && !self.may_hold_addresses()
     }
 
-    /// Addresses, or routes and rules that go before them.
+    /// Addresses, routes and rules that go before them, or the device that goes after them.
     pub(super) fn may_hold_addresses(&self) -> bool {
-        self.addresses.iter().chain(&self.leaving).any(|a| a.lease.may_be_present())
+        self.device.as_ref().is_some_and(VirtualDevice::may_be_present)
+            || self.addresses.iter().chain(&self.leaving).any(|a| a.lease.may_be_present())
             || self.routing.iter().chain(&self.routing_leaving).any(Routed::may_be_present)
     }
 
@@ -271,6 +281,7 @@ impl Vip {
         let linked = ours.chain(leaving).filter(|(a, _)| a.link(network).is_some());
         let leases =
             linked.filter_map(|(a, want)| a.lease.deadline(want)).map(|at| (at, "an address is to be renewed"));
+        let device = self.device_deadline(want, network).map(|at| (at, "the device is to be looked after"));
         let routing = self.routing_deadline(want, network).map(|at| (at, "a route or rule is to be looked after"));
         let arp = self.announce_deadline(network).map(|at| (at, "addresses are to be announced"));
         let released = self.released.as_ref().and_then(|r| r.until).map(|at| (at, "a release ends"));
@@ -283,6 +294,7 @@ impl Vip {
             .chain(handover)
             .chain(conflict)
             .chain(leases)
+            .chain(device)
             .chain(routing)
             .chain(arp)
             .chain(released)

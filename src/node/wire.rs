@@ -82,7 +82,7 @@ impl Node {
         }
         let (peering, proxy, hooks) = (&self.peering, self.proxying.verdict(), &self.loaded.config.hooks);
         let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
-        let there = |v: &&mut Vip| v.addresses.iter().any(|a| a.interface == *interface);
+        let there = |v: &&mut Vip| v.addresses.iter().any(|a| a.wire == *interface);
         for vip in self.vips.iter_mut().filter(there) {
             vip.touched = true;
             vip.claimed(&host, at.min(now), claimed, out);

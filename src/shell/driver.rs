@@ -324,17 +324,16 @@ impl Driver {
                 Effect::CloseInterface { interface } => self.sockets.retain(|s| *s.interface() != interface),
                 Effect::ObserveNetwork => self.outlets.observe.notify_one(),
                 Effect::Install { op, index, address, options, lease } => {
-                    self.change_address(AddressOp::Install { op, index, address, options, lease });
+                    self.ask(AddressOp::Install { op, index, address, options, lease });
                 }
-                Effect::Withdraw { op, index, address } => {
-                    self.change_address(AddressOp::Withdraw { op, index, address });
-                }
-                Effect::ResetConnections { op, addresses } => {
-                    self.change_address(AddressOp::Reset { op, addresses });
-                }
-                Effect::ObserveRouting => self.change_address(AddressOp::ObserveRouting),
-                Effect::AddRouting { op, entry } => self.change_address(AddressOp::AddRouting { op, entry }),
-                Effect::RemoveRouting { op, entry } => self.change_address(AddressOp::RemoveRouting { op, entry }),
+                Effect::Withdraw { op, index, address } => self.ask(AddressOp::Withdraw { op, index, address }),
+                Effect::ResetConnections { op, addresses } => self.ask(AddressOp::Reset { op, addresses }),
+                Effect::ObserveRouting => self.ask(AddressOp::ObserveRouting),
+                Effect::AddRouting { op, entry } => self.ask(AddressOp::AddRouting { op, entry }),
+                Effect::RemoveRouting { op, entry } => self.ask(AddressOp::RemoveRouting { op, entry }),
+                Effect::RaiseDevice { op, device } => self.ask(AddressOp::RaiseDevice { op, device }),
+                Effect::RemoveDevice { op, name } => self.ask(AddressOp::RemoveDevice { op, name }),
+                Effect::ConfigureArp { op, index, conf } => self.ask(AddressOp::ConfigureArp { op, index, conf }),
                 Effect::Filter { op, addresses } => self.filter(Filter { op, addresses }),
                 Effect::Proxy { op, what } => {
                     let sent = self.outlets.proxy.try_send((op, what));
@@ -424,7 +423,7 @@ impl Driver {
         }
     }
 
-    fn change_address(&mut self, op: AddressOp) {
+    fn ask(&mut self, op: AddressOp) {
         let sent = self.outlets.addresses.try_send(op);
         self.fail_unsent(sent, |op, why| Some(op.failed(why)));
     }

@@ -19,6 +19,7 @@
 //! on a link. A VIP with /32 is independent of all that.
 
 mod batch;
+mod device;
 mod routing;
 mod worker;
 
@@ -48,6 +49,7 @@ use tokio::task::JoinHandle;
 
 use self::batch::{Change, Changer};
 pub use self::worker::{AddressOp, run};
+use crate::addrs::device::ArpConf;
 use crate::node::event::{Address, Link, Network};
 use crate::units::{AddressOptions, Family, IfName, LeaseSecs, Scope, VipAddress};
 
@@ -159,7 +161,10 @@ impl Netlink {
                 AddressOp::Reset { .. }
                 | AddressOp::AddRouting { .. }
                 | AddressOp::RemoveRouting { .. }
-                | AddressOp::ObserveRouting => {
+                | AddressOp::ObserveRouting
+                | AddressOp::RaiseDevice { .. }
+                | AddressOp::RemoveDevice { .. }
+                | AddressOp::ConfigureArp { .. } => {
                     *result = Err("not a change of addresses".to_owned());
                     continue;
                 }
@@ -441,11 +446,16 @@ fn address_message(index: u32, address: VipAddress) -> AddressMessage {
 
 fn link_of(message: &RouteNetlinkMessage) -> Option<Link> {
     let RouteNetlinkMessage::NewLink(link) = message else { return None };
-    let mut name = None;
-    let mut mac = None;
+    let (mut name, mut mac, mut alias, mut parent, mut arp) = (None, None, None, None, None);
     for attribute in &link.attributes {
         if let LinkAttribute::IfName(text) = attribute {
             name = IfName::new(text).ok();
+        } else if let LinkAttribute::IfAlias(text) = attribute {
+            alias = Some(text.clone());
+        } else if let LinkAttribute::Link(index) = attribute {
+            parent = Some(*index);
+        } else if let LinkAttribute::AfSpecUnspec(specs) = attribute {
+            arp = specs.iter().find_map(arp_of);
         } else if let LinkAttribute::Address(bytes) = attribute {
             mac = <[u8; 6]>::try_from(bytes.as_slice()).ok();
         }
@@ -455,6 +465,18 @@ fn link_of(message: &RouteNetlinkMessage) -> Option<Link> {
         name: name?,
         up: link.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running),
         mac: mac.filter(|_| link.header.link_layer_type == LinkLayerType::Ether),
+        alias,
+        parent,
+        arp,
+    })
+}
+
+fn arp_of(spec: &AfSpecUnspec) -> Option<ArpConf> {
+    let AfSpecUnspec::Inet(entries) = spec else { return None };
+    entries.iter().find_map(|entry| {
+        let AfSpecInet::DevConf(conf) = entry else { return None };
+        let number = |n: i32| u32::try_from(n).ok();
+        Some(ArpConf { ignore: number(conf.arp_ignore)?, announce: number(conf.arp_announce)? })
     })
 }
 

@@ -8,6 +8,7 @@ pub mod auth;
 mod checksum;
 pub mod packet;
 pub mod router;
+pub mod vmac;
 
 /// IP protocol number (RFC 9568 section 5.1.1.4).
 pub const PROTOCOL: u8 = 112;

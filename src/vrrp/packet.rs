@@ -22,7 +22,7 @@ use crate::units::{Centis, Family, Priority, Vrid};
 /// Bytes of a VRRP header, in every version.
 const VRRP_HEADER: usize = 8;
 /// The only TTL or hop limit that proves that no router forwarded the packet (RFC 9568 sections 5.1.1.3 and 5.1.2.3).
-const HOPS: u8 = 255;
+pub(super) const HOPS: u8 = 255;
 /// Most addresses in an IPv6 advert: what fits into the smallest MTU of IPv6 (1280 bytes) with every header and trailer, so
 /// that no advert is ever fragmented.
 pub const ADDRESSES_MAX_V6: usize = 75;

@@ -65,7 +65,7 @@ fn the_feel_of_the_readme_loads_with_every_default() {
     assert_eq!(vip.preempt, Preempt::After(Duration::from_secs(10)));
     assert_eq!((vip.version, &vip.auth, vip.down_multiplier), (Version::V3, &Auth::None, 3));
     assert_eq!((vip.link_hold, vip.grace), (Duration::from_secs(3), Duration::from_secs(1)));
-    assert_eq!((vip.on_release, vip.accept), (OnRelease::Reset, Accept::Yes));
+    assert_eq!((vip.on_release, vip.accept, vip.hardware), (OnRelease::Reset, Accept::Yes, Hardware::Interface));
     assert_eq!((&vip.routes, &vip.rules, &vip.track), (&Vec::new(), &Vec::new(), &Vec::new()));
     assert_eq!((&config.groups, &config.trackers), (&Vec::new(), &Vec::new()));
     let peers = config.peers.as_ref().unwrap();

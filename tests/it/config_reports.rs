@@ -1533,7 +1533,7 @@ fn control_characters_do_not_reach_the_terminal() {
             13 | "\u001b]0;x" = 1
                | ^^^^^^^^^^^^
                |
-               = help: known here: accept, addresses, advert_interval, announce, auth, checksum, down_multiplier, excluded, grace, interface, link_hold, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, on_release, preempt, preempt_delay, prefer, priority, routes, rules, track, transport, version, vrid
+               = help: known here: accept, addresses, advert_interval, announce, auth, checksum, down_multiplier, excluded, grace, interface, link_hold, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, on_release, preempt, preempt_delay, prefer, priority, routes, rules, track, transport, version, vmac, vrid
 
             vipkeeper.toml: 2 problems
         "#]],
@@ -1789,7 +1789,7 @@ fn machines_get_file_line_column_message_and_fix() {
             "column_end": 8,
             "message": "unknown key `comment` in [[vip]]",
             "note": null,
-            "fix": "known here: accept, addresses, advert_interval, announce, auth, checksum, down_multiplier, excluded, grace, interface, link_hold, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, on_release, preempt, preempt_delay, prefer, priority, routes, rules, track, transport, version, vrid"
+            "fix": "known here: accept, addresses, advert_interval, announce, auth, checksum, down_multiplier, excluded, grace, interface, link_hold, multicast_group, name, notify, notify_backup, notify_fault, notify_master, notify_stop, on_release, preempt, preempt_delay, prefer, priority, routes, rules, track, transport, version, vmac, vrid"
           },
           {
             "file": "vipkeeper.toml",

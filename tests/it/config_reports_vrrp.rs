@@ -907,17 +907,50 @@ fn there_is_no_more_of_anything_than_fits() {
 }
 
 #[test]
-fn virtual_mac_addresses_are_refused_by_name() {
+fn a_virtual_mac_address_needs_a_vrid_of_its_own_on_each_node() {
+    let vip = |name: &str, address: &str, interface: &str, more: &str| {
+        format!(
+            "[[vip]]\nname = \"{name}\"\naddresses = [\"{address}\"]\ninterface = \"{interface}\"\nvrid = 60\n\
+             prefer = [\"lb1\", \"lb2\"]\n{more}\n"
+        )
+    };
+    let on = "vmac = true";
+    let inside = vip("inside", "192.168.83.120/24", "eth0", on);
+    let [elsewhere, six, plain, twice] = [
+        vip("outside", "192.168.84.120/24", "eth1", on),
+        vip("outside", "2001:db8::120/64", "eth1", on),
+        vip("outside", "192.168.84.120/24", "eth1", ""),
+        vip("outside", "192.168.83.121/24", "eth0", on),
+    ]
+    .map(|other| format!("{inside}{other}"));
     check(
-        "vrid = 51",
-        &[("ours", "vrid = 51\nvmac = true"), ("keepalived's", "vrid = 51\nuse_vmac = true")],
+        "",
+        &[
+            ("on two interfaces", &elsewhere),
+            ("in two families", &six),
+            ("one without", &plain),
+            ("on one interface", &twice),
+            ("keepalived's", &inside.replace("vmac", "use_vmac")),
+            ("a word", &inside.replace("true", "\"yes\"")),
+        ],
         &expect![[r#"
-            ours:
-              unknown key `vmac` in [[vip]]
-                help: remove the key: virtual MAC addresses are not supported in this version, the addresses have that of the interface
+            on two interfaces:
+              two VIPs with `vmac` would both have the device vrrp4.60 on node "lb1": the same vrid
+                help: give one of them another `vrid`, or leave out its `vmac`
+            in two families:
+              it loads
+            one without:
+              it loads
+            on one interface:
+              vrid 60 is used twice on eth0 of node "lb1": used again
+                help: write `vrid = 61`, or another that is free on that network
             keepalived's:
               unknown key `use_vmac` in [[vip]]
-                help: remove the key: virtual MAC addresses are not supported in this version, the addresses have that of the interface
+                help: write `vmac = true`
+            a word:
+              `vmac` of [[vip]] must be true or false: this is a string
+                note: Whether the VIP has the virtual router's MAC address of the RFC, which moves with it, instead of the interface's.
+                help: write `true` without quotes
         "#]],
     );
 }

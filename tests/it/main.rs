@@ -33,6 +33,7 @@ mod render;
 mod replay;
 mod shell_clock;
 mod shell_control;
+mod shell_device;
 mod shell_files;
 mod shell_hello_socket;
 mod shell_hooks;

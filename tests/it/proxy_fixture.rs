@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use vipkeeper::config::{
     Accept, Announce, Auth, Backend, Backoff, Bind, BindTarget, Check, CheckKind, Checksum, Config, Engine, Frontend,
-    HealthConfig, HookCommands, HookSettings, Mode, NodeConfig, OnRelease, OnStop, Origin, Preempt, ProxyConfig,
-    RawLine, RawSections, Server, Source, Sources, Timeouts, Transport, Version, VipConfig, VirtualAddress,
+    Hardware, HealthConfig, HookCommands, HookSettings, Mode, NodeConfig, OnRelease, OnStop, Origin, Preempt,
+    ProxyConfig, RawLine, RawSections, Server, Source, Sources, Timeouts, Transport, Version, VipConfig,
+    VirtualAddress,
 };
 use vipkeeper::render::{RenderError, RenderInput, Rendered, render};
 use vipkeeper::units::{Centis, Digest, IfName, Name, Priority, VipAddress, Vrid};
@@ -46,6 +47,7 @@ pub(crate) fn config() -> Config {
             on_release: OnRelease::Reset,
             grace: Duration::ZERO,
             accept: Accept::Yes,
+            hardware: Hardware::Interface,
             interfaces: BTreeMap::from([(name("lb1"), IfName::new("eth0").unwrap())]),
             vrid: Vrid::new(51).unwrap(),
             priorities: BTreeMap::from([both(150)]),

@@ -63,7 +63,15 @@ impl World {
     }
 
     fn network(&self) -> Network {
-        let link = Link { index: 2, name: IfName::new("eth0").unwrap(), up: true, mac: Some([2, 0, 0, 0, 0, 1]) };
+        let link = Link {
+            index: 2,
+            name: IfName::new("eth0").unwrap(),
+            up: true,
+            mac: Some([2, 0, 0, 0, 0, 1]),
+            alias: None,
+            parent: None,
+            arp: None,
+        };
         let ip = "10.5.0.1".parse().unwrap();
         let address = Address {
             index: 2,

@@ -422,13 +422,15 @@ impl Lab {
 
     // ---- what the kernel and clients say --------------------------------------------------------------------------
 
-    /// The balancers on whose interface an address is.
+    /// The balancers on whose interface an address is, or on the device of a virtual router there.
     pub fn holders(&self, address: impl Into<IpAddr>) -> Vec<&'static str> {
         let wanted = format!(" {}/", address.into());
-        [LB1, LB2]
-            .into_iter()
-            .filter(|lb| self.net.ip(lb, &["-o", "addr", "show", "dev", "eth0"]).unwrap().contains(&wanted))
-            .collect()
+        let holds = |line: &str| {
+            let device = line.split_whitespace().nth(1).unwrap_or_default();
+            (device == "eth0" || device.starts_with("vrrp")) && line.contains(&wanted)
+        };
+        let shown = |lb: &str| self.net.ip(lb, &["-o", "addr", "show"]).unwrap();
+        [LB1, LB2].into_iter().filter(|lb| shown(lb).lines().any(holds)).collect()
     }
 
     pub fn ip(&self, host: &str, args: &[&str]) -> String {

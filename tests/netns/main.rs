@@ -26,3 +26,4 @@ mod packets;
 mod release;
 mod reload;
 mod trackers;
+mod vmac;

@@ -84,6 +84,25 @@ fn a_dead_host_loses_the_whole_group_at_once() {
     assert_eq!((told(&world, 0), told(&world, 1)), (vec!["MASTER 0"], vec!["BACKUP 0"]));
 }
 
+/// The first node has no key: the others see its adverts, and it sees no hello.
+#[test]
+fn nobody_is_named_when_a_stronger_router_is_active_already() {
+    let keyed = vec![false, true, true];
+    for seed in 0..16 {
+        let mut world = World::new(Cluster { nodes: 3, keyed: keyed.clone(), ..grouped() }, seed);
+        world.run(secs(15)).unwrap();
+        world.kill(0);
+        world.run(secs(10)).unwrap();
+        assert_eq!(both(&world), (vec![1], vec![1]));
+        world.trace = Some(String::new());
+        world.restart_in(0, ms(1));
+        world.run(secs(10)).unwrap();
+        assert_eq!(both(&world), (vec![0], vec![0]));
+        let trace = world.trace.unwrap();
+        assert!(!trace.contains("lb3 vip"), "{trace}");
+    }
+}
+
 /// Somebody else's router is stronger for one VIP: holding the others would tear the group.
 #[test]
 fn a_stronger_router_for_one_vip_takes_the_whole_group_away() {

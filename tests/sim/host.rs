@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+use vipkeeper::addrs::device::{ArpConf, Device};
 use vipkeeper::addrs::routing::RoutingEntry;
 use vipkeeper::node::Node;
 use vipkeeper::node::event::{Address, Event, Link, Network, OpId};
 use vipkeeper::proxy::{BackendSample, Sample};
-use vipkeeper::units::{AddressOptions, Digest};
+use vipkeeper::units::{AddressOptions, Digest, IfName};
 
 use crate::setup::{eth0, node_ip, route_source};
+
+/// How the interface answers ARP before anything happens.
+pub const ARP_BEFORE: ArpConf = ArpConf { ignore: 0, announce: 1 };
+/// Indexes of devices begin after this one; interfaces have lower ones.
+pub const FIRST_DEVICE: u32 = 1000;
 
 /// An address the kernel holds under a lease.
 #[derive(Debug, Clone)]
@@ -18,6 +24,8 @@ pub struct Leased {
     pub until: Instant,
     pub since: Instant,
     pub options: AddressOptions,
+    /// Of the link where it is.
+    pub index: u32,
 }
 
 /// The master process and its worker.
@@ -101,6 +109,11 @@ pub struct Host {
     pub mac: u8,
     /// Index of the interface; none: it does not exist.
     pub link_index: Option<u32>,
+    /// Devices on the interface.
+    pub devices: BTreeMap<IfName, Link>,
+    /// How the interface answers ARP.
+    pub arp: ArpConf,
+    next_index: u32,
     pub next_pid: u32,
     pub watched_worker: Option<u32>,
     pub proxy_op: Option<OpId>,
@@ -149,6 +162,9 @@ impl Host {
             watched: Vec::new(),
             mac: index as u8,
             link_index: Some(2),
+            devices: BTreeMap::new(),
+            arp: ARP_BEFORE,
+            next_index: FIRST_DEVICE,
             next_pid: 1000 * (index as u32 + 1),
             watched_worker: None,
             proxy_op: None,
@@ -169,6 +185,47 @@ impl Host {
     pub fn lose(&mut self, ip: IpAddr) -> bool {
         self.routing.retain(|entry| IpAddr::V4(route_source(entry)) != ip);
         self.table.remove(&ip).is_some()
+    }
+
+    /// Whether there is a link with that index.
+    pub fn has_link(&self, index: u32) -> bool {
+        self.link_index == Some(index) || self.devices.values().any(|device| device.index == index)
+    }
+
+    /// What the netlink worker does: a device of somebody else is in the way.
+    pub fn raise(&mut self, device: &Device) -> Result<Link, String> {
+        if self.link_index != Some(device.parent) {
+            return Err("no such device".to_owned());
+        }
+        if self.devices.get(&device.name).is_some_and(|there| !there.is_ours()) {
+            return Err("one that is not vipkeeper's is there already".to_owned());
+        }
+        let index = self.devices.get(&device.name).map(|there| there.index).unwrap_or_else(|| {
+            self.next_index += 1;
+            self.next_index
+        });
+        let link = Link {
+            index,
+            name: device.name.clone(),
+            up: self.link_up,
+            mac: Some(device.mac),
+            alias: Some(device.mark.to_string()),
+            parent: Some(device.parent),
+            arp: Some(ArpConf { ignore: 1, announce: 0 }),
+        };
+        self.devices.insert(device.name.clone(), link.clone());
+        Ok(link)
+    }
+
+    /// A device goes, and with it what is on it: the addresses.
+    pub fn remove_device(&mut self, name: &IfName) -> Vec<IpAddr> {
+        let Some(device) = self.devices.remove(name) else { return Vec::new() };
+        let on_it = self.table.iter().filter(|(_, leased)| leased.index == device.index);
+        let gone: Vec<IpAddr> = on_it.map(|(ip, _)| *ip).collect();
+        for ip in &gone {
+            self.lose(*ip);
+        }
+        gone
     }
 
     pub fn pid(&mut self) -> u32 {
@@ -195,15 +252,25 @@ impl Host {
         let own = self.has_own_address.then(|| fixed(node_ip(self.index))).into_iter().chain([link_local]);
         let foreign = self.foreign_address.then(|| fixed(Ipv4Addr::new(10, 0, 0, 200)));
         let leased = self.table.iter().map(|(ip, leased)| Address {
-            index,
+            index: leased.index,
             ip: *ip,
             prefix: 24,
             ours: true,
             valid_secs: Some(ceil_secs(leased.until.saturating_duration_since(now))),
             options: leased.options.clone(),
         });
-        let link = Link { index, name: eth0(), up: self.link_up, mac: Some([2, 0, 0, 0, 0, self.mac]) };
-        Network { links: vec![link], addresses: own.chain(foreign).chain(leased).collect() }
+        let link = Link {
+            index,
+            name: eth0(),
+            up: self.link_up,
+            mac: Some([2, 0, 0, 0, 0, self.mac]),
+            alias: None,
+            parent: None,
+            arp: Some(self.arp),
+        };
+        let devices = self.devices.values().map(|device| Link { up: self.link_up, ..device.clone() });
+        let links = [link].into_iter().chain(devices).collect();
+        Network { links, addresses: own.chain(foreign).chain(leased).collect() }
     }
 
     /// What the stats socket says; none: silence.

@@ -33,5 +33,6 @@ mod setup;
 mod sweep;
 mod together;
 mod tracking;
+mod vmac;
 mod wire;
 mod world;

@@ -32,6 +32,7 @@ pub struct Cluster {
     pub keyed: Vec<bool>,
     /// How long a VIP stays without its proxy when nobody else is fit.
     pub grace: Duration,
+    pub hardware: Hardware,
 }
 
 impl Cluster {
@@ -143,6 +144,7 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         on_release: OnRelease::Reset,
         grace: cluster.grace,
         accept: Accept::Yes,
+        hardware: cluster.hardware,
         interfaces: names().map(|n| (n, eth0())).collect(),
         vrid: Vrid::new(51 + v as i64).unwrap(),
         priorities: (0..cluster.nodes)
@@ -236,5 +238,6 @@ pub fn standard() -> Cluster {
         owned: false,
         keyed: Vec::new(),
         grace: Duration::ZERO,
+        hardware: Hardware::Interface,
     }
 }

@@ -1,12 +1,13 @@
 //! The world: virtual clock, event queue, effects answered, invariants after every step.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vipkeeper::addrs::device::{ArpConf, Device};
 use vipkeeper::addrs::routing::RoutingEntry;
 use vipkeeper::config::{Checksum, Config};
 use vipkeeper::journal::story::{Line, Stamp, What};
@@ -15,10 +16,10 @@ use vipkeeper::node::{Effect, Event, Node};
 use vipkeeper::peer::Incarnation;
 use vipkeeper::peer::message::BYTES_MAX;
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
-use vipkeeper::units::{AddressOptions, Digest, LeaseSecs, Priority, Vrid};
+use vipkeeper::units::{AddressOptions, Digest, Family, IfName, LeaseSecs, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, Seal, build};
 
-use crate::host::{Host, Leased, Looks, ProxyProcess};
+use crate::host::{ARP_BEFORE, FIRST_DEVICE, Host, Leased, Looks, ProxyProcess};
 use crate::journal::Witness;
 use crate::net::Segment;
 use crate::rng::Rng;
@@ -45,14 +46,17 @@ enum Item {
     Deliver(u64, Event),
     Wake(u64),
     /// The kernel executes a netlink request.
-    Install(u64, OpId, IpAddr, LeaseSecs, AddressOptions),
-    Withdraw(u64, OpId, IpAddr),
+    Install(u64, OpId, (u32, IpAddr), LeaseSecs, AddressOptions),
+    Withdraw(u64, OpId, (u32, IpAddr)),
     /// The kernel executes several at once: whether each installs or withdraws.
     Changes(u64, Vec<Change>),
     LeaseEnds(IpAddr),
     Reset(u64, OpId, Vec<IpAddr>),
     AddRouting(u64, OpId, RoutingEntry),
     RemoveRouting(u64, OpId, RoutingEntry),
+    RaiseDevice(u64, OpId, Device),
+    RemoveDevice(u64, OpId, IfName),
+    ConfigureArp(u64, OpId, u32, ArpConf),
     Filter(u64, OpId, Vec<IpAddr>),
     StallEnds,
     ProxyOp(u64, OpId, ProxyOp),
@@ -65,7 +69,8 @@ enum Item {
 #[derive(Debug)]
 struct Change {
     op: OpId,
-    ip: IpAddr,
+    /// The link and the address.
+    place: (u32, IpAddr),
     lease: Option<(LeaseSecs, AddressOptions)>,
     /// On the interface that there was when it was asked for.
     here: bool,
@@ -125,6 +130,10 @@ pub struct World {
     pub segment: Segment,
     /// Whom a client's ARP cache points to, per VIP.
     pub arp: Vec<Option<usize>>,
+    /// Where switches look for a hardware address.
+    pub switch: BTreeMap<[u8; 6], usize>,
+    /// When which host sent a frame from which hardware address, while there is a trace.
+    pub sent: Vec<(Instant, usize, [u8; 6])>,
     /// Frames of announcements that left a host, with their time.
     pub announced: Vec<(Instant, usize)>,
     /// No fault that can hide adverts or hold a process since then.
@@ -176,6 +185,8 @@ impl World {
             hosts,
             segment: Segment::default(),
             arp: vec![None; vips],
+            switch: BTreeMap::new(),
+            sent: Vec::new(),
             announced: Vec::new(),
             calm_since: start,
             dual_since: vec![None; vips],
@@ -324,6 +335,8 @@ impl World {
             self.hosts[host].link_index = index;
             self.hosts[host].table.clear();
             self.hosts[host].routing.clear();
+            self.hosts[host].devices.clear();
+            self.hosts[host].arp = ARP_BEFORE;
             self.deliver(host, Duration::from_micros(100), Event::NetworkChanged);
             self.disturb();
         }
@@ -416,20 +429,20 @@ impl World {
                 }
             }
             Item::Deliver(..) | Item::Wake(_) => {}
-            Item::Install(incarnation, op, ip, lease, options) => {
-                let result = self.installed(host, ip, lease, options);
+            Item::Install(incarnation, op, place, lease, options) => {
+                let result = self.installed(host, place, lease, options);
                 self.answer(host, incarnation, Event::AddressInstalled { op, result });
             }
-            Item::Withdraw(incarnation, op, ip) => {
-                let result = self.withdrawn(host, ip);
+            Item::Withdraw(incarnation, op, place) => {
+                let result = self.withdrawn(host, place);
                 self.answer(host, incarnation, Event::AddressWithdrawn { op, result });
             }
             Item::Changes(incarnation, changes) => {
-                let carried_out = changes.into_iter().map(|Change { op, ip, lease, here }| {
+                let carried_out = changes.into_iter().map(|Change { op, place, lease, here }| {
                     let result = match lease {
-                        Some((lease, options)) if here => self.installed(host, ip, lease, options),
+                        Some((lease, options)) if here => self.installed(host, place, lease, options),
                         Some(_) => Err("no such device".to_owned()),
-                        None if here => self.withdrawn(host, ip),
+                        None if here => self.withdrawn(host, place),
                         None => Ok(()),
                     };
                     (op, result)
@@ -459,6 +472,31 @@ impl World {
                     self.hosts[host].routing.remove(at);
                 }
                 self.answer(host, incarnation, Event::RoutingChanged { op, result: Ok(()) });
+            }
+            Item::RaiseDevice(incarnation, op, device) => {
+                let result = if self.hosts[host].refuse_addresses {
+                    Err("no buffer space".to_owned())
+                } else {
+                    let before = self.hosts[host].devices.len();
+                    let raised = self.hosts[host].raise(&device);
+                    if self.hosts[host].devices.len() != before {
+                        self.tell(format!("lb{} + {}", host + 1, device.name));
+                        self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
+                    }
+                    raised
+                };
+                self.answer(host, incarnation, Event::DeviceRaised { op, result });
+            }
+            Item::RemoveDevice(incarnation, op, name) => {
+                self.remove_device(host, &name);
+                self.answer(host, incarnation, Event::DeviceRemoved { op, result: Ok(()) });
+            }
+            Item::ConfigureArp(incarnation, op, index, conf) => {
+                if self.hosts[host].link_index == Some(index) {
+                    self.tell(format!("lb{} answers ARP like {}, {}", host + 1, conf.ignore, conf.announce));
+                    self.hosts[host].arp = conf;
+                }
+                self.answer(host, incarnation, Event::ArpConfigured { op, result: Ok(()) });
             }
             Item::Filter(incarnation, op, addresses) => {
                 let h = &mut self.hosts[host];
@@ -491,6 +529,18 @@ impl World {
             Item::Restart => self.boot(host),
         }
         Ok(())
+    }
+
+    /// A device goes with what is on it; that of somebody else stays.
+    pub fn remove_device(&mut self, host: usize, name: &IfName) {
+        if self.hosts[host].devices.get(name).is_none_or(|device| !device.is_ours()) {
+            return;
+        }
+        for ip in self.hosts[host].remove_device(name) {
+            self.tell_of(host, What::Loses(ip));
+        }
+        self.tell(format!("lb{} - {name}", host + 1));
+        self.deliver(host, Duration::from_micros(50), Event::NetworkChanged);
     }
 
     fn answer(&mut self, host: usize, incarnation: u64, event: Event) {
@@ -623,12 +673,24 @@ impl World {
                     self.push(delay, host, Item::Deliver(incarnation, Event::NetworkObserved(network)));
                 }
                 Effect::Install { op, index, address, options, lease } => {
-                    let here = self.hosts[host].link_index == Some(index);
-                    changes.push(Change { op, ip: address.ip(), lease: Some((lease, options)), here });
+                    let here = self.hosts[host].has_link(index);
+                    changes.push(Change { op, place: (index, address.ip()), lease: Some((lease, options)), here });
                 }
                 Effect::Withdraw { op, index, address } => {
-                    let here = self.hosts[host].link_index == Some(index);
-                    changes.push(Change { op, ip: address.ip(), lease: None, here });
+                    let here = self.hosts[host].has_link(index);
+                    changes.push(Change { op, place: (index, address.ip()), lease: None, here });
+                }
+                Effect::RaiseDevice { op, device } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::RaiseDevice(incarnation, op, device));
+                }
+                Effect::RemoveDevice { op, name } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::RemoveDevice(incarnation, op, name));
+                }
+                Effect::ConfigureArp { op, index, conf } => {
+                    let delay = self.netlink_delay(host);
+                    self.push(delay, host, Item::ConfigureArp(incarnation, op, index, conf));
                 }
                 Effect::ResetConnections { op, addresses } => {
                     let delay = self.netlink_delay(host);
@@ -802,8 +864,20 @@ impl World {
         self.deliver(to, delay, Event::HelloReceived { from, bytes, at: self.now + delay });
     }
 
-    /// Clients hear announcements from every host whose link is up.
+    /// Clients hear announcements from every host whose link is up, switches learn where their senders are.
     fn announce(&mut self, host: usize, frame: &[u8]) {
+        if self.hosts[host].is_connected() {
+            let sender = frame[6..12].try_into().unwrap();
+            self.switch.insert(sender, host);
+            if self.trace.is_some() {
+                self.sent.push((self.now, host, sender));
+            }
+        }
+        if frame[12..14] == [0x08, 0x00] {
+            // An advert: from its source to its destination.
+            let address = |at: usize| IpAddr::from(<[u8; 4]>::try_from(&frame[at..at + 4]).unwrap());
+            return self.transmit(host, address(26), address(30), &frame[14..]);
+        }
         if !self.hosts[host].is_connected() {
             return;
         }
@@ -833,9 +907,13 @@ impl World {
         }
     }
 
-    fn withdrawn(&mut self, host: usize, ip: IpAddr) -> Result<(), String> {
+    fn withdrawn(&mut self, host: usize, (index, ip): (u32, IpAddr)) -> Result<(), String> {
         if self.hosts[host].refuse_addresses {
             return Err("no buffer space".to_owned());
+        }
+        // One that is on another link by now is another one.
+        if index > FIRST_DEVICE && self.hosts[host].table.get(&ip).is_some_and(|leased| leased.index != index) {
+            return Ok(());
         }
         if self.hosts[host].lose(ip) {
             self.tell_of(host, What::Loses(ip));
@@ -843,16 +921,25 @@ impl World {
         Ok(())
     }
 
-    fn installed(&mut self, host: usize, ip: IpAddr, lease: LeaseSecs, options: AddressOptions) -> Result<(), String> {
+    fn installed(
+        &mut self,
+        host: usize,
+        (index, ip): (u32, IpAddr),
+        lease: LeaseSecs,
+        options: AddressOptions,
+    ) -> Result<(), String> {
         self.hosts[host].installs += 1;
         if self.hosts[host].refuse_addresses {
             return Err("no buffer space".to_owned());
+        }
+        if index > FIRST_DEVICE && !self.hosts[host].has_link(index) {
+            return Err("no such device".to_owned());
         }
         let until = self.now + Duration::from_secs(u64::from(lease.get()));
         // Of an address that is there already the kernel changes the lease alone.
         let before = self.hosts[host].table.get(&ip).map(|l| (l.since, l.options.clone()));
         let (since, options) = before.unwrap_or((self.now, options));
-        if self.hosts[host].table.insert(ip, Leased { until, since, options }).is_none() {
+        if self.hosts[host].table.insert(ip, Leased { until, since, options, index }).is_none() {
             self.tell_of(host, What::Gains(ip));
         }
         self.push(until + LEASE_SLACK - self.now, host, Item::LeaseEnds(ip));
@@ -871,17 +958,17 @@ impl World {
             }
             return;
         }
-        let Change { op, ip, lease, here } = waiting.remove(0);
+        let Change { op, place, lease, here } = waiting.remove(0);
         let delay = self.netlink_delay(host);
         match lease {
             Some((lease, options)) if here => {
-                self.push(delay, host, Item::Install(incarnation, op, ip, lease, options));
+                self.push(delay, host, Item::Install(incarnation, op, place, lease, options));
             }
             Some(_) => {
                 let result = Err("no such device".to_owned());
                 self.answer(host, incarnation, Event::AddressInstalled { op, result });
             }
-            None if here => self.push(delay, host, Item::Withdraw(incarnation, op, ip)),
+            None if here => self.push(delay, host, Item::Withdraw(incarnation, op, place)),
             None => self.answer(host, incarnation, Event::AddressWithdrawn { op, result: Ok(()) }),
         }
     }
@@ -994,6 +1081,7 @@ impl World {
     fn check(&mut self, host: usize) -> Result<(), String> {
         for v in 0..self.cluster.vips {
             self.check_presence(host, v)?;
+            self.check_device(host, v)?;
             self.check_uniqueness(v)?;
         }
         let h = &self.hosts[host];
@@ -1018,6 +1106,21 @@ impl World {
         match h.idle_since.get(&v) {
             Some(since) if self.now > (*since).max(leased.since).max(self.calm_since) + RELEASE_BOUND * 4 => {
                 Err(format!("lb{} keeps vip{v} although it is not active", host + 1))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A device means Active too: from a backup nothing may leave with the virtual router's hardware address.
+    fn check_device(&self, host: usize, v: usize) -> Result<(), String> {
+        let h = &self.hosts[host];
+        let name = IfName::of_virtual_router(Family::V4, Vrid::new(51 + v as i64).unwrap());
+        if !h.devices.contains_key(&name) || h.node.is_none() || h.is_stalled(self.now) || h.refuse_addresses {
+            return Ok(());
+        }
+        match h.idle_since.get(&v) {
+            Some(since) if self.now > (*since).max(self.calm_since) + RELEASE_BOUND * 4 => {
+                Err(format!("lb{} keeps {name} although it is not active", host + 1))
             }
             _ => Ok(()),
         }

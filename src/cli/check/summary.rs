@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::cli::place::Me;
 use crate::config::proof::{self, Effect};
 use crate::config::{
-    Accept, Auth, Backend, Bind, BindTarget, CheckKind, Config, Frontend, GroupConfig, HmacMode, PeersConfig, Preempt,
-    Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress,
+    Accept, Auth, Backend, Bind, BindTarget, CheckKind, Config, Frontend, GroupConfig, Hardware, HmacMode, PeersConfig,
+    Preempt, Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress,
 };
 use crate::units::{IfName, Name};
 
@@ -91,6 +91,9 @@ fn more(vip: &VipConfig) -> String {
     }
     if vip.accept == Accept::No {
         more.push("forwarding only".to_owned());
+    }
+    if vip.hardware == Hardware::Virtual {
+        more.push(format!("virtual MAC on {}", IfName::of_virtual_router(vip.family(), vip.vrid)));
     }
     more.iter().map(|one| format!(", {one}")).collect()
 }

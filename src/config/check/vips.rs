@@ -14,7 +14,7 @@ use crate::config::limits::{ANNOUNCE_DELAY, ANNOUNCE_REFRESH, GRACE, LINK_HOLD, 
 use crate::config::problem::{Place, Problem};
 use crate::config::raw::{RawOnRelease, RawVip};
 use crate::config::written::{At, TextOr};
-use crate::config::{Accept, Announce, HookCommands, OnRelease, VipConfig};
+use crate::config::{Accept, Announce, Hardware, HookCommands, OnRelease, VipConfig};
 use crate::units::{Family, IfName, Name, Vrid};
 
 /// All VIPs, also those with problems, so that binds to them are not reported.
@@ -38,6 +38,8 @@ struct Used {
     addresses: addresses::Taken,
     /// By node, interface, family and VRID.
     vrids: BTreeMap<(Name, IfName, Family, Vrid), Place>,
+    /// Devices of virtual routers by node, family and VRID.
+    devices: BTreeMap<(Name, Family, Vrid), Place>,
 }
 
 /// What a VIP may refer to.
@@ -122,6 +124,9 @@ fn all_but_the_name<B>(
     let vrid = raw.vrid.as_ref().and_then(|vrid| Vrid::new(*vrid.get()).ok());
     if let (Some(vrid), Some(written), Some(family)) = (vrid, &raw.vrid, family) {
         claim_vrid(cx, item.at(written), (family, vrid), &known_interfaces, &mut around.used);
+        if raw.vmac.as_ref().is_some_and(|vmac| *vmac.get()) {
+            claim_device(cx, item.at(written), (family, vrid), &known_interfaces, &mut around.used);
+        }
     }
     let adverts = adverts::check(cx, item, &adverts::Around { nodes, priorities: priorities.as_ref(), family });
     let preempt = election::preempt(cx, item);
@@ -153,6 +158,7 @@ fn all_but_the_name<B>(
             on_release: holding.on_release,
             grace: holding.grace,
             accept: holding.accept,
+            hardware: holding.hardware,
             track: track?,
             hooks,
         })
@@ -167,6 +173,7 @@ struct Holding {
     on_release: OnRelease,
     grace: std::time::Duration,
     accept: Accept,
+    hardware: Hardware,
 }
 
 fn holding(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Holding> {
@@ -184,6 +191,7 @@ fn holding(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Holding> {
         },
         grace: grace?,
         accept: if is(&raw.accept, true) { Accept::Yes } else { Accept::No },
+        hardware: if is(&raw.vmac, false) { Hardware::Virtual } else { Hardware::Interface },
     })
 }
 
@@ -212,6 +220,33 @@ fn claim_vrid(
     let problem = problem.label("used again").also(first, "first used here");
     let fix = free.map(|free| format!("write `vrid = {free}`, or another that is free on that network"));
     cx.add(Problem { fix, ..problem });
+}
+
+/// The device of a virtual router is named by family and VRID, not by its interface.
+fn claim_device(
+    cx: &mut Cx<'_>,
+    place: Place,
+    (family, vrid): (Family, Vrid),
+    interfaces: &BTreeMap<Name, IfName>,
+    used: &mut Used,
+) {
+    let mut clash: Option<(&Name, Place)> = None;
+    for (node, interface) in interfaces {
+        let key = (node.clone(), family, vrid);
+        match used.devices.get(&key) {
+            // On the same interface the VRID itself was refused.
+            Some(first) => {
+                let again = used.vrids.get(&(node.clone(), interface.clone(), family, vrid)) != Some(&place);
+                clash = clash.or_else(|| (!again).then(|| (node, first.clone())));
+            }
+            None => drop(used.devices.insert(key, place.clone())),
+        }
+    }
+    let Some((node, first)) = clash else { return };
+    let device = IfName::of_virtual_router(family, vrid);
+    let rule = format!("two VIPs with `vmac` would both have the device {device} on node \"{node}\"");
+    let problem = Problem::new(place, rule).label("the same vrid").also(first, "first used here");
+    cx.add(problem.fix("give one of them another `vrid`, or leave out its `vmac`"));
 }
 
 fn announce(cx: &mut Cx<'_>, item: &Item<RawVip>) -> Option<Announce> {

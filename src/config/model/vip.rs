@@ -49,6 +49,8 @@ pub struct VipConfig {
     pub grace: Duration,
     /// Whether the addresses accept traffic for the host itself (RFC 9568 section 6.1, Accept_Mode).
     pub accept: Accept,
+    /// Which hardware address the addresses have (RFC 9568 section 7.3).
+    pub hardware: Hardware,
     /// What changes the priority, or forbids to hold the VIP.
     pub track: Vec<Track>,
     /// Commands to run on transitions; those of `[hooks]` where the VIP has none of its own.
@@ -237,6 +239,15 @@ pub enum Accept {
     Yes,
     /// Only forwarding: packets to the VIP itself are dropped by nftables, except neighbour discovery.
     No,
+}
+
+/// Which hardware address the addresses of a VIP have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hardware {
+    /// That of the interface where they are; each node has another one.
+    Interface,
+    /// That of the virtual router, on a macvlan device that moves with the VIP (RFC 9568 section 7.3).
+    Virtual,
 }
 
 /// Several VIPs that are always in one state.

@@ -79,6 +79,9 @@ pub(in crate::config) struct RawVip {
     /// Whether the host answers on the addresses, as a proxy needs; `false`: it forwards only, and nftables drops the rest.
     #[schemars(extend("default" = true))]
     pub(in crate::config) accept: Option<At<bool>>,
+    /// Whether the VIP has the virtual router's MAC address of the RFC, which moves with it, instead of the interface's.
+    #[schemars(extend("default" = false))]
+    pub(in crate::config) vmac: Option<At<bool>>,
     /// What changes the priority, or forbids to hold the VIP.
     pub(in crate::config) track: Option<At<Vec<At<RawTrack>>>>,
     /// Runs when this node gets the VIP. A program without arguments, or a list with its arguments.

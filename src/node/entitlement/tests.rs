@@ -1,7 +1,7 @@
 use super::*;
 
 fn link() -> Link {
-    Link { index: 2, name: IfName::new("eth0").unwrap(), up: true, mac: None }
+    Link { index: 2, name: IfName::new("eth0").unwrap(), up: true, mac: None, alias: None, parent: None, arp: None }
 }
 
 #[test]
@@ -25,6 +25,7 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
         weights: &weights,
         tracked: None,
         elsewhere: None,
+        device: None,
     };
     assert_eq!(entitlement(&fit()), Entitlement::Claim(Priority::new(80).unwrap()));
     let table = [
@@ -35,6 +36,7 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
         (Facts { link: Some(&down), source: Err("no IPv4 address"), ..fit() }, "no carrier"),
         (Facts { source: Err("no IPv4 address"), socket: Ok(false), ..fit() }, "no IPv4 address"),
         (Facts { elsewhere: Some("belongs on eth1".into()), socket: Ok(false), ..fit() }, "eth1"),
+        (Facts { device: Some("vrrp4.51 is foreign".into()), socket: Ok(false), ..fit() }, "vrrp4.51"),
         (Facts { socket: Ok(false), proxy: &failed, ..fit() }, "opening"),
         (Facts { socket: Err("needs CAP_NET_RAW"), ..fit() }, "CAP_NET_RAW"),
         (Facts { proxy: &failed, refused: Some("x"), ..fit() }, "signal 9"),

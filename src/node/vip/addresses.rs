@@ -90,6 +90,7 @@ impl Vip {
         let want = self.wanted();
         self.act_on_routing(host, want, ops, out);
         self.act_on_addresses(host, want, ops, out);
+        self.act_on_device(host, want, ops, out);
         self.announce(host, out);
         self.tell_after_conflict(host, out);
         if self.master_hook_due && self.addresses.iter().all(|a| a.lease.is_present()) {

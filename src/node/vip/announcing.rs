@@ -133,7 +133,7 @@ impl Vip {
             for (placed, ip, mac) in due {
                 let Some(frames) = waiting.get_mut(&ip).filter(|frames| **frames == level) else { continue };
                 *frames -= 1;
-                out.push(Effect::Announce { interface: placed.interface.clone(), frame: announcement(mac, ip) });
+                out.push(Effect::Announce { interface: placed.wire.clone(), frame: announcement(mac, ip) });
                 sent += 1;
                 if sent >= PORTION_FRAMES {
                     break;

@@ -8,7 +8,9 @@ use crate::node::effect::LogLevel;
 use crate::node::event::Link;
 use crate::node::outbox::Outbox;
 use crate::node::vip::announcing::Announcing;
+use crate::node::vip::wire::Sender;
 use crate::node::vip::{Host, Inheritance, TRANSITIONS_MAX, Transition, Vip};
+use crate::vrrp::packet::Claim;
 use crate::vrrp::router::{Entitlement, Role, Step};
 
 /// A rival that speaks this soon after a takeover is the router that was taken over from.
@@ -76,12 +78,18 @@ impl Vip {
 
     pub(super) fn take(&mut self, host: &Host<'_>, steps: Vec<Step>, out: &mut Outbox) {
         let mut said = None;
+        let leaves = steps.iter().any(|step| matches!(step, Step::Turn { to: Role::Backup | Role::Fault, .. }));
         for step in steps {
             match step {
                 Step::Advertise(claim) => {
                     said = Some(claim);
                     self.handover.spoke(host.now, claim);
-                    self.advertise(host, claim, out);
+                    let sender = match claim {
+                        // Who leaves with its own priority yields to one that is active already.
+                        Claim::Of(_) if leaves => Sender::Interface,
+                        Claim::Of(_) | Claim::Resign => Sender::VirtualRouter,
+                    };
+                    self.advertise(host, claim, sender, out);
                 }
                 Step::Reassert { rival } => self.reassert(host.now, rival, out),
                 Step::Turn { from, to, why } => {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::config::Preempt;
+use crate::config::{Hardware, Preempt};
 use crate::node::effect::LogLevel;
 use crate::node::entitlement::WithoutProxy;
 use crate::node::outbox::Outbox;
@@ -44,6 +44,8 @@ pub(in crate::node) struct Handover {
     /// What is to be said in this turn: to one peer, or to all.
     pub(in crate::node) said: Vec<(Option<Name>, Item)>,
     linger: Option<Linger>,
+    /// Addresses stay for this long after an advert of the successor was heard.
+    linger_heard: Duration,
     /// Decided here, and about to be carried out by the router.
     leaving: Option<Leaving>,
     /// The active router, weaker than we, that does not hear us: it is left alone.
@@ -82,6 +84,8 @@ enum Leaving {
     Offered(Name),
     /// This peer is active already.
     Yielded(Name),
+    /// So is a router that no peer of this node is: nobody is to be named.
+    Surrendered,
 }
 
 /// How a VIP left Active: the others of its group leave in the same way.
@@ -92,11 +96,16 @@ pub(in crate::node) struct Departure {
 }
 
 impl Handover {
-    pub(super) fn new(id: VipId) -> Self {
+    pub(super) fn new(id: VipId, hardware: Hardware) -> Self {
         Self {
             id,
             said: Vec::new(),
             linger: None,
+            linger_heard: match hardware {
+                Hardware::Interface => LINGER_HEARD,
+                // Switches look for the hardware address where it spoke last, which must be the successor.
+                Hardware::Virtual => Duration::ZERO,
+            },
             leaving: None,
             deaf: None,
             rival: None,
@@ -126,7 +135,7 @@ impl Handover {
     }
 
     /// What the others of its group are to do too; nothing once the time to linger is over.
-    pub(in crate::node) fn departure(&self) -> Option<Departure> {
+    fn departure(&self) -> Option<Departure> {
         let linger = self.linger.as_ref()?;
         let to = linger.successor.clone();
         let leaving = match linger.unless_taken {
@@ -156,7 +165,7 @@ impl Handover {
         if claim != Claim::Resign
             && let Some(linger) = &mut self.linger
         {
-            linger.until = linger.until.min(now + LINGER_HEARD);
+            linger.until = linger.until.min(now + self.linger_heard);
             linger.unless_taken = UnlessTaken::LetGo;
         }
     }
@@ -306,7 +315,8 @@ impl Vip {
                 self.handover.said.push((Some(name.clone()), Item::Take(id)));
                 (name, LINGER_MAX, UnlessTaken::TakeBack)
             }
-            (Some(Leaving::Yielded(name)), _) => (name, LINGER_HEARD, UnlessTaken::LetGo),
+            (Some(Leaving::Yielded(name)), _) => (name, self.handover.linger_heard, UnlessTaken::LetGo),
+            (Some(Leaving::Surrendered), _) => return,
             (None, Some(Claim::Resign)) => {
                 let Some(name) = host.peering.successor(host.now, id).cloned() else { return };
                 self.handover.said.push((Some(name.clone()), Item::Take(id)));
@@ -317,10 +327,10 @@ impl Vip {
                 let Some(name) = stronger.filter(|name| host.peering.known(host.now, name, id).is_some()) else {
                     return;
                 };
-                (name.clone(), LINGER_HEARD, UnlessTaken::LetGo)
+                (name.clone(), self.handover.linger_heard, UnlessTaken::LetGo)
             }
         };
-        if self.can_linger(host) {
+        if !at_most.is_zero() && self.can_linger(host) {
             self.handover.linger = Some(Linger { successor, until: host.now + at_most, unless_taken });
         }
     }
@@ -428,6 +438,14 @@ impl Vip {
                 self.configure_router(now);
             }
         }
+    }
+
+    /// What the others of its group are to do when this one has left Active.
+    pub(in crate::node) fn departure(&self, now: Instant) -> Option<Departure> {
+        // A successor named beside a router that is active already would be one active router too many.
+        let surrendered =
+            || self.router.defers_until(now).map(|_| Departure { leaving: Leaving::Surrendered, deaf: None });
+        self.handover.departure().or_else(surrendered)
     }
 
     /// The others of its group left: this one does too, and to the same peer.

@@ -13,8 +13,10 @@ use crate::units::{AddressOptions, Family, IfName, Name};
 pub(in crate::node) struct Placed {
     /// Its lease.
     pub(in crate::node) lease: LeasedAddress,
-    /// Where it belongs: the VRRP interface, or another one.
+    /// Where it belongs: the VRRP interface, the device of the virtual router there, or another interface.
     pub(in crate::node) interface: IfName,
+    /// Where its frames travel: the same, or the interface below the device.
+    pub(in crate::node) wire: IfName,
     options: AddressOptions,
     /// It has been here while this vipkeeper was active: clients may have connections to it.
     pub(super) served: bool,
@@ -23,11 +25,19 @@ pub(in crate::node) struct Placed {
 }
 
 impl Placed {
-    /// The address of a VIP whose VRRP interface here is `vrrp`, believed absent until observed.
-    pub(super) fn new(wanted: &VirtualAddress, vrrp: &IfName, me: &Name, now: Instant) -> Self {
+    /// The address of a VIP whose VRRP interface here is `vrrp`, with or without a device on it, believed absent until
+    /// observed.
+    pub(super) fn new(
+        wanted: &VirtualAddress,
+        (vrrp, device): (&IfName, Option<&IfName>),
+        me: &Name,
+        now: Instant,
+    ) -> Self {
+        let own = wanted.interfaces.get(me);
         Self {
             lease: LeasedAddress::new(wanted.address, now),
-            interface: wanted.interfaces.get(me).unwrap_or(vrrp).clone(),
+            interface: own.or(device).unwrap_or(vrrp).clone(),
+            wire: own.unwrap_or(vrrp).clone(),
             options: wanted.options.clone(),
             served: false,
             misplaced: false,
@@ -62,7 +72,7 @@ impl Placed {
 impl Vip {
     /// Why an address cannot be where it belongs, if that is another interface than the one of the adverts.
     pub(in crate::node) fn elsewhere(&self, network: &Network) -> Option<String> {
-        self.addresses.iter().filter(|placed| placed.interface != self.interface).find_map(|placed| {
+        self.addresses.iter().filter(|placed| placed.wire != self.interface).find_map(|placed| {
             let (address, interface) = (placed.lease.address(), &placed.interface);
             match placed.link(network) {
                 Some(link) if link.up => None,

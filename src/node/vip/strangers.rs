@@ -112,7 +112,9 @@ impl Vip {
     pub(in crate::node) fn claimed(&mut self, host: &Host<'_>, at: Instant, claimed: Claimed, out: &mut Outbox) {
         let ours = |a: &super::Placed| a.lease.is_present() && a.lease.address().ip() == claimed.ip;
         let here = self.addresses.iter().any(ours);
-        if !here || self.router.role() != Role::Active {
+        // Of one virtual router all nodes say that it is at the same place.
+        let virtual_one = self.device.as_ref().is_some_and(|device| device.mac == claimed.mac);
+        if !here || virtual_one || self.router.role() != Role::Active {
             return;
         }
         self.strangers.places.insert(claimed.ip, claimed.mac);
@@ -150,10 +152,11 @@ impl Vip {
     pub(super) fn announce_for_claimant(&mut self, host: &Host<'_>, out: &mut Outbox) {
         for placed in self.addresses.iter().filter(|a| a.lease.is_present()) {
             let ip = placed.lease.address().ip();
-            let own = placed.link(host.network).and_then(|link| link.mac);
+            // Not the virtual router's: switches would look for it here.
+            let own = host.network.link(&placed.wire).and_then(|link| link.mac);
             if let Some((own, theirs)) = own.zip(self.strangers.places.get(&ip)) {
                 let frame = announcement_for(own, *theirs, ip);
-                out.push(Effect::Announce { interface: placed.interface.clone(), frame });
+                out.push(Effect::Announce { interface: placed.wire.clone(), frame });
             }
         }
     }

@@ -11,6 +11,16 @@ use crate::node::outbox::Outbox;
 use crate::node::vip::{Host, Vip};
 use crate::units::Family;
 use crate::vrrp::packet::{Advert, Claim, Outgoing, Reject, build};
+use crate::vrrp::vmac::advert_frame;
+
+/// Which hardware address an advert leaves from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// The virtual router's, if it has one of its own.
+    VirtualRouter,
+    /// The interface's: another node is the virtual router by now, and switches must not look for it here.
+    Interface,
+}
 
 impl Vip {
     /// Whether there is an address to speak from; else what is missing.
@@ -100,7 +110,7 @@ impl Vip {
     }
 
     /// Sends an advert to the group, or the same to every peer.
-    pub(super) fn advertise(&mut self, host: &Host<'_>, claim: Claim, out: &mut Outbox) {
+    pub(super) fn advertise(&mut self, host: &Host<'_>, claim: Claim, sender: Sender, out: &mut Outbox) {
         let known = self.source.or(self.lost_source.filter(|_| claim == Claim::Resign));
         let Some(source) = known else { return };
         let addresses: Vec<IpAddr> = self.config.advertised().collect();
@@ -111,6 +121,7 @@ impl Vip {
                 self.peers.iter().copied().filter(|ip| Family::of(*ip) == Family::of(source)).collect()
             }
         };
+        let mac = self.device.as_ref().map(|device| device.mac).filter(|_| sender == Sender::VirtualRouter);
         let seal = self.authenticity.seal(&self.config.auth, host.wall);
         for destination in destinations {
             let bytes = build(&Outgoing {
@@ -125,7 +136,11 @@ impl Vip {
                 seal,
             });
             *self.counters.entry("adverts-sent").or_default() += 1;
-            out.push(Effect::Transmit { interface: self.interface.clone(), source, to: destination, bytes });
+            let interface = self.interface.clone();
+            out.push(match mac.and_then(|mac| advert_frame(mac, source, destination, &bytes)) {
+                Some(frame) => Effect::Announce { interface, frame },
+                None => Effect::Transmit { interface, source, to: destination, bytes },
+            });
         }
     }
 }

@@ -8,11 +8,12 @@ use tokio::sync::{Notify, mpsc};
 
 use super::batch::CHANGES_MAX;
 use super::{DUMP_AGAIN_AFTER, Netlink};
+use crate::addrs::device::{ArpConf, Device};
 use crate::addrs::routing::RoutingEntry;
 use crate::node::Event;
 use crate::node::event::OpId;
 use crate::shell::{clock, sock_diag};
-use crate::units::{AddressOptions, LeaseSecs, VipAddress};
+use crate::units::{AddressOptions, IfName, LeaseSecs, VipAddress};
 
 /// A change of the kernel's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,29 @@ pub enum AddressOp {
     },
     /// Look for routes and rules of ours: answered by `RoutingObserved`.
     ObserveRouting,
+    /// Create or look after a device: answered by `DeviceRaised`.
+    RaiseDevice {
+        /// The operation.
+        op: OpId,
+        /// The device.
+        device: Device,
+    },
+    /// Remove a device: answered by `DeviceRemoved`.
+    RemoveDevice {
+        /// The operation.
+        op: OpId,
+        /// Its name.
+        name: IfName,
+    },
+    /// Let an interface answer ARP like that: answered by `ArpConfigured`.
+    ConfigureArp {
+        /// The operation.
+        op: OpId,
+        /// Its index.
+        index: u32,
+        /// How.
+        conf: ArpConf,
+    },
 }
 
 impl AddressOp {
@@ -76,6 +100,9 @@ impl AddressOp {
                 Event::RoutingChanged { op, result: Err(why) }
             }
             Self::ObserveRouting => Event::RoutingObserved(Err(why)),
+            Self::RaiseDevice { op, .. } => Event::DeviceRaised { op, result: Err(why) },
+            Self::RemoveDevice { op, .. } => Event::DeviceRemoved { op, result: Err(why) },
+            Self::ConfigureArp { op, .. } => Event::ArpConfigured { op, result: Err(why) },
         }
     }
 
@@ -83,7 +110,13 @@ impl AddressOp {
     fn change(&self) -> Option<OpId> {
         match *self {
             Self::Install { op, .. } | Self::Withdraw { op, .. } => Some(op),
-            Self::Reset { .. } | Self::AddRouting { .. } | Self::RemoveRouting { .. } | Self::ObserveRouting => None,
+            Self::Reset { .. }
+            | Self::AddRouting { .. }
+            | Self::RemoveRouting { .. }
+            | Self::ObserveRouting
+            | Self::RaiseDevice { .. }
+            | Self::RemoveDevice { .. }
+            | Self::ConfigureArp { .. } => None,
         }
     }
 }
@@ -158,6 +191,18 @@ async fn carry_out(
             }
             AddressOp::ObserveRouting => {
                 Event::RoutingObserved(netlink.dump_routing().await.map_err(|e| e.to_string()))
+            }
+            AddressOp::RaiseDevice { op, device } => {
+                let result = netlink.raise(&device).await;
+                Event::DeviceRaised { op, result: result.map_err(|e| e.to_string()) }
+            }
+            AddressOp::RemoveDevice { op, name } => {
+                let result = netlink.remove_device(&name).await;
+                Event::DeviceRemoved { op, result: result.map_err(|e| e.to_string()) }
+            }
+            AddressOp::ConfigureArp { op, index, conf } => {
+                let result = netlink.configure_arp(index, conf).await;
+                Event::ArpConfigured { op, result: result.map_err(|e| e.to_string()) }
             }
         };
         events.send(answer).await?;

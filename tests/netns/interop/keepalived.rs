@@ -23,9 +23,11 @@ impl Keepalived {
         let prefix = if speech.address.is_ipv4() { 24 } else { 64 };
         let (address, interval) = (speech.address, speech.interval.as_secs_f64());
         let advert = if lines.contains("advert_int") { String::new() } else { format!("advert_int {interval}") };
+        // Without a device of its own the address is put on the virtual router's.
+        let device = if lines.contains("use_vmac") { "" } else { " dev eth0" };
         let text = format!(
             "vrrp_instance www {{\nstate BACKUP\ninterface eth0\nvirtual_router_id 51\n\
-             priority {priority}\n{advert}\n{lines}\nvirtual_ipaddress {{\n{address}/{prefix} dev eth0\n}}\n}}\n"
+             priority {priority}\n{advert}\n{lines}\nvirtual_ipaddress {{\n{address}/{prefix}{device}\n}}\n}}\n"
         );
         fs::write(&conf, text).unwrap();
         let file = |name: &str| lab.dir().join(name).to_str().unwrap().to_owned();
@@ -110,6 +112,12 @@ fn pairs_with_keepalived_by_unicast() {
 fn pairs_with_keepalived_over_ipv6() {
     let speech = Speech { address: SIX, ours: "advert_interval = \"200ms\"", interval: Duration::from_millis(200) };
     pairs("pairs_with_keepalived_over_ipv6", &speech, "version 3");
+}
+
+#[test]
+fn pairs_with_keepalived_and_its_virtual_hardware_address() {
+    let speech = v4("advert_interval = \"200ms\"\nvmac = true", 200);
+    pairs("pairs_with_keepalived_by_vmac", &speech, "version 3\nuse_vmac");
 }
 
 /// Equal priorities, both active after the network was parted: the higher address wins, which is lb2's.
