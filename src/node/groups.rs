@@ -3,6 +3,7 @@
 //! A group acts as one router. Its VIPs have one priority, take part together, take over together and leave together.
 //! What one of them meets in the election therefore decides for all; nothing is sent for a group as such.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::config::{Config, GroupConfig};
@@ -113,15 +114,23 @@ pub(super) fn agree(groups: &[Group], vips: &[Vip], verdicts: &mut [Entitlement]
     }
 }
 
-/// Members that wait for a live router make the others wait, so that all can go when the last one may.
+/// Until when any of them defers to a live router.
 ///
-/// Not after a resignation: whoever held one VIP of the group held all, and leaves with all.
+/// Not to one that resigned from another: whoever held one VIP of the group held all, and leaves with all.
+fn deference(members: &[&Vip], now: Instant) -> Option<Instant> {
+    let resigned = members.iter().any(|m| m.router.has_heard_resignation());
+    let leavers: Vec<IpAddr> = members.iter().filter_map(|m| m.router.resigner()).collect();
+    // A router has an address of its own in each family.
+    let another = |of: &IpAddr| leavers.iter().all(|l| l != of && l.is_ipv4() == of.is_ipv4());
+    let stays = |of: &IpAddr| !resigned || (!leavers.is_empty() && another(of));
+    members.iter().filter_map(|m| m.router.defers_to(now)).filter(|(of, _)| stays(of)).map(|(_, until)| until).max()
+}
+
+/// Members that wait for a live router make the others wait, so that all can go when the last one may.
 pub(super) fn wait(groups: &[Group], vips: &mut [Vip], host: &Host<'_>) {
     for group in groups {
         let members = group.members(vips);
-        let resigned = members.iter().any(|m| m.router.has_heard_resignation());
-        let held = |m: &&Vip| m.router.defers_until(host.now).filter(|_| !resigned);
-        let until = members.iter().flat_map(|m| [held(m), m.router.link_hold()]).flatten().max();
+        let until = members.iter().filter_map(|m| m.router.link_hold()).chain(deference(&members, host.now)).max();
         for vip in vips.iter_mut().filter(|v| group.has(v)) {
             vip.router.hold_for_group(until);
         }
@@ -142,8 +151,7 @@ pub(super) fn align(groups: &mut [Group], vips: &mut [Vip], host: &Host<'_>, pul
         let (active, others) = roles(vips);
         if active > 0 && others > 0 {
             let members = group.members(vips);
-            let resigned = members.iter().any(|m| m.router.has_heard_resignation());
-            let deferring = members.iter().any(|m| m.router.defers_until(host.now).is_some()) && !resigned;
+            let deferring = deference(&members, host.now).is_some();
             let fault = members.iter().any(|m| m.router.role() == Role::Fault);
             let up = group.held != Held::All && !fault && (pull == Pull::Up || !deferring);
             let leader = members.iter().find(|m| (m.router.role() == Role::Active) == up);

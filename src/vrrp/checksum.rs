@@ -10,3 +10,6 @@ pub(super) fn sum(start: u16, bytes: &[u8]) -> u16 {
     }
     u16::try_from(total).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests;

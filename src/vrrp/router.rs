@@ -213,6 +213,16 @@ impl Router {
         (live && timer.wait == Wait::Down).then(|| timer.expires(&self.config, priority)).filter(|at| now < *at)
     }
 
+    /// Whom it defers to, and until when: see [`Router::defers_until`].
+    pub fn defers_to(&self, now: Instant) -> Option<(IpAddr, Instant)> {
+        self.heard.map(|heard| heard.source).zip(self.defers_until(now))
+    }
+
+    /// A backup whose active router has resigned: that router, if it was known.
+    pub fn resigner(&self) -> Option<IpAddr> {
+        self.heard.map(|heard| heard.source).filter(|_| self.has_heard_resignation())
+    }
+
     /// A backup whose active router has resigned.
     pub fn has_heard_resignation(&self) -> bool {
         match self.state {

@@ -94,6 +94,17 @@ fn the_winner_of_a_conflict_tells_its_scripts_again_but_once() {
     assert_eq!(masters(&world, 0), 1, "{:?}", world.hooks_run);
 }
 
+/// The loser's scripts ran when it yielded: those of the winner run after them, and not only at the next advert.
+#[test]
+fn scripts_hear_of_a_conflict_a_fifth_of_a_second_after_the_last_word_of_the_rival() {
+    let mut world = split(standard());
+    heal(&mut world);
+    world.run(ms(150)).unwrap();
+    assert_eq!(masters(&world, 0), 0, "{:?}", world.hooks_run);
+    world.run(ms(100)).unwrap();
+    assert_eq!(masters(&world, 0), 1, "{:?}", world.hooks_run);
+}
+
 /// When a host announced, in milliseconds since `start`, one entry a round.
 fn rounds(world: &World, host: usize, start: Instant) -> Vec<u64> {
     let of_host = world.announced.iter().filter(|(at, of)| *of == host && *at >= start);
@@ -228,6 +239,17 @@ fn the_first_frame_ends_the_hold_of_a_young_link() {
     world.run(ms(100)).unwrap();
     world.set_link(0, false);
     world.run(ms(100)).unwrap();
+    assert_eq!(state(&world, 1), "active");
+}
+
+/// A link is young once: looks at the network that find it as it was do not put off a takeover.
+#[test]
+fn a_look_at_a_link_that_stayed_up_holds_nobody() {
+    let mut world = settled(Cluster { hold: secs(3), ..fast() });
+    world.run(secs(5)).unwrap();
+    world.kill(0);
+    world.deliver(1, ms(10), Event::NetworkChanged);
+    world.run(ms(200)).unwrap();
     assert_eq!(state(&world, 1), "active");
 }
 

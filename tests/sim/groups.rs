@@ -4,7 +4,7 @@ use vipkeeper::node::Status;
 use vipkeeper::node::event::Request;
 use vipkeeper::units::{IfName, Name};
 
-use crate::setup::{Cluster, node_name, standard};
+use crate::setup::{Cluster, node_ip, node_name, standard};
 use crate::world::{World, ms, secs, settled};
 
 /// Each VIP prefers another node; as a group they prefer the first one.
@@ -101,6 +101,21 @@ fn nobody_is_named_when_a_stronger_router_is_active_already() {
         let trace = world.trace.unwrap();
         assert!(!trace.contains("lb3 vip"), "{trace}");
     }
+}
+
+#[test]
+fn the_resignation_of_a_bystander_does_not_pull_a_group_away_from_its_holder() {
+    let mut world = World::new(Cluster { nodes: 3, ..grouped() }, 1);
+    world.run(secs(15)).unwrap();
+    assert_eq!(both(&world), (vec![0], vec![0]));
+    world.trace = Some(String::new());
+    // The third node was active for a moment, for one of them, and let it go again.
+    for _ in 0..20 {
+        world.advert_from(node_ip(2), 1, 0, 252);
+        world.advert_from(node_ip(2), 1, 0, 0);
+        world.run(ms(130)).unwrap();
+    }
+    assert!(!world.trace.as_deref().unwrap().contains("->"), "{}", world.trace.unwrap());
 }
 
 /// Somebody else's router is stronger for one VIP: holding the others would tear the group.

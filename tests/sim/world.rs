@@ -371,13 +371,15 @@ impl World {
         self.advert_from([10, 0, 0, 250].into(), host, vip, priority);
     }
 
+    /// Priority 0 is a resignation.
     pub fn advert_from(&mut self, source: std::net::Ipv4Addr, host: usize, vip: usize, priority: u8) {
+        let claim = Priority::new(i64::from(priority)).map_or(Claim::Resign, Claim::Of);
         let bytes = build(&Outgoing {
             source: source.into(),
             destination: [224, 0, 0, 18].into(),
             version: vipkeeper::config::Version::V3,
             vrid: Vrid::new(51 + vip as i64).unwrap(),
-            claim: Claim::Of(Priority::new(i64::from(priority)).unwrap()),
+            claim,
             interval: self.cluster.interval,
             checksum: Checksum::PseudoHeader,
             addresses: &[vip_ip(vip).into()],

@@ -1,6 +1,7 @@
 //! The transition table of RFC 9568 section 6.4, by hand, and properties over any sequence of inputs.
 
 mod beyond;
+mod bounds;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
