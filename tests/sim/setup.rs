@@ -1,5 +1,6 @@
 //! Configurations for simulated hosts.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Cluster {
     /// How long a VIP stays without its proxy when nobody else is fit.
     pub grace: Duration,
     pub hardware: Hardware,
+    pub version: Version,
+    pub auth: Auth,
 }
 
 impl Cluster {
@@ -40,6 +43,12 @@ impl Cluster {
     pub fn with_key(self) -> Self {
         Self { keyed: vec![true; self.nodes], ..self }
     }
+}
+
+/// Signed adverts, and no others.
+pub fn signed(mode: HmacMode) -> Auth {
+    let keys = BTreeMap::from([(1, vec![7; 32])]);
+    Auth::Hmac(HmacAuth { keys, active: 1, mode, window: Duration::from_secs(5) })
 }
 
 /// A tracker that looks every second, waits half of that, and believes the second look.
@@ -137,8 +146,8 @@ fn vip(cluster: &Cluster, v: usize) -> VipConfig {
         addresses: vec![VirtualAddress::plain(VipAddress::new(IpAddr::V4(vip_ip(v)), 24).unwrap())],
         routes: Vec::new(),
         rules: Vec::new(),
-        version: Version::V3,
-        auth: Auth::None,
+        version: cluster.version,
+        auth: cluster.auth.clone(),
         down_multiplier: cluster.multiplier,
         link_hold: cluster.hold,
         on_release: OnRelease::Reset,
@@ -239,5 +248,7 @@ pub fn standard() -> Cluster {
         keyed: Vec::new(),
         grace: Duration::ZERO,
         hardware: Hardware::Interface,
+        version: Version::V3,
+        auth: Auth::None,
     }
 }

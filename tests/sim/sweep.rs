@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use vipkeeper::config::{Config, Hardware, Preempt};
+use vipkeeper::config::{Auth, Config, Hardware, HmacMode, Preempt, Version};
 use vipkeeper::shell::clock::now;
 use vipkeeper::units::{Centis, Digest, Family, Vrid};
 use vipkeeper::vrrp::vmac::virtual_mac;
@@ -14,7 +14,7 @@ use vipkeeper::vrrp::vmac::virtual_mac;
 use crate::faults;
 use crate::host::ARP_BEFORE;
 use crate::rng::Rng;
-use crate::setup::{Cluster, gateway, home, number, web, with_belongings};
+use crate::setup::{Cluster, gateway, home, number, signed, web, with_belongings};
 use crate::world::World;
 
 /// Between two lines of progress.
@@ -39,7 +39,16 @@ fn cluster(seed: u64) -> (Cluster, Duration) {
         3 => vec![(web(), 0), (number(), 0)],
         _ => Vec::new(),
     };
+    // By the number alone, as the hardware below: the histories of the other seeds stay what they were.
+    let version = if centis == 100 && seed % 11 == 5 { Version::V2 } else { Version::V3 };
+    let auth = match (version, seed % 13) {
+        (Version::V2, 0..=6) => Auth::Password(*b"secret\0\0"),
+        (Version::V3, 6) => signed(HmacMode::Enforce),
+        (Version::V2 | Version::V3, _) => Auth::None,
+    };
     let cluster = Cluster {
+        version,
+        auth,
         track,
         nodes: if rng.chance(500) { 2 } else { rng.between(3, 5) as usize },
         vips: rng.between(1, 2) as usize,
@@ -57,7 +66,6 @@ fn cluster(seed: u64) -> (Cluster, Duration) {
         owned: rng.chance(150),
         keyed: Vec::new(),
         grace: Duration::ZERO,
-        // By the number alone: the histories of the other seeds stay what they were.
         hardware: if seed % 7 == 3 { Hardware::Virtual } else { Hardware::Interface },
     };
     // Half of the clusters have peers, now and then beside nodes without.

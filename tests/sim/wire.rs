@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use vipkeeper::config::{Auth, Checksum, HmacAuth, HmacMode, Transport, Version};
+use vipkeeper::config::{Auth, Checksum, HmacMode, Transport, Version};
 use vipkeeper::node::Event;
 use vipkeeper::node::status::VipStatus;
 use vipkeeper::units::{Centis, Vrid};
 use vipkeeper::vrrp::announce::announcement;
 use vipkeeper::vrrp::packet::{Claim, Outgoing, Seal, build};
 
-use crate::setup::{eth0, standard, vip_ip};
+use crate::setup::{eth0, signed, standard, vip_ip};
 use crate::world::{World, ms, secs, settled};
 
 fn vip(world: &World, host: usize) -> VipStatus {
@@ -129,20 +129,15 @@ fn the_other_version_is_refused_at_its_vip_and_touches_nothing() {
     assert_eq!(vip(&world, 0).state, "backup");
 }
 
-fn sign(mode: HmacMode) -> Auth {
-    let keys = BTreeMap::from([(1, vec![7; 32])]);
-    Auth::Hmac(HmacAuth { keys, active: 1, mode, window: Duration::from_secs(5) })
-}
-
 /// First everybody understands signatures, then everybody signs, then nothing else counts; the VIP stays where it is.
 #[test]
 fn signatures_are_rolled_out_without_a_takeover() {
     let mut world = settled(standard());
     world.edit = |version, config| {
         config.vips[0].auth = match version {
-            2 => sign(HmacMode::ReceiveOnly),
-            3 => sign(HmacMode::Permissive),
-            4 => sign(HmacMode::Enforce),
+            2 => signed(HmacMode::ReceiveOnly),
+            3 => signed(HmacMode::Permissive),
+            4 => signed(HmacMode::Enforce),
             _ => Auth::None,
         };
     };
