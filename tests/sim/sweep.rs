@@ -46,6 +46,8 @@ fn cluster(seed: u64) -> (Cluster, Duration) {
         (Version::V3, 6) => signed(HmacMode::Enforce),
         (Version::V2 | Version::V3, _) => Auth::None,
     };
+    // The default, which is as long as some whole histories.
+    let preempt = if seed % 17 == 9 { Preempt::After(Duration::from_secs(10)) } else { preempt };
     let cluster = Cluster {
         version,
         auth,
