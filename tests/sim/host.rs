@@ -61,7 +61,9 @@ pub enum Looks {
 
 pub struct Host {
     pub index: usize,
-    pub node: Option<Node>,
+    pub node: Option<Box<Node>>,
+    /// When the node is to be told the time.
+    pub deadline: Option<Instant>,
     /// Counts vipkeeper processes; what belongs to an earlier one is not delivered.
     pub incarnation: u64,
     pub table: BTreeMap<IpAddr, Leased>,
@@ -133,6 +135,7 @@ impl Host {
         Self {
             index,
             node: None,
+            deadline: None,
             incarnation: 0,
             table: BTreeMap::new(),
             routing: Vec::new(),

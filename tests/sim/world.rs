@@ -81,7 +81,8 @@ struct Queued {
     at: Instant,
     seq: u64,
     host: usize,
-    item: Item,
+    /// Boxed: the queue moves its entries about.
+    item: Box<Item>,
 }
 
 impl PartialEq for Queued {
@@ -265,7 +266,7 @@ impl World {
         self.witness_effects(host, &effects);
         let h = &mut self.hosts[host];
         h.incarnation += 1;
-        h.node = Some(node);
+        h.node = Some(Box::new(node));
         h.exit_code = None;
         h.proxy_op = None;
         h.stalled_until = None;
@@ -403,7 +404,7 @@ impl World {
 
     fn push(&mut self, delay: Duration, host: usize, item: Item) {
         self.seq += 1;
-        self.queue.push(Reverse(Queued { at: self.now + delay, seq: self.seq, host, item }));
+        self.queue.push(Reverse(Queued { at: self.now + delay, seq: self.seq, host, item: Box::new(item) }));
     }
 
     /// Runs until `until` from now; checks after every step.
@@ -413,7 +414,7 @@ impl World {
             let Reverse(next) = self.queue.pop().unwrap();
             self.now = next.at;
             self.steps += 1;
-            self.step(next.host, next.item)?;
+            self.step(next.host, *next.item)?;
             self.check(next.host)?;
         }
         self.now = end;
@@ -425,7 +426,7 @@ impl World {
         match item {
             Item::Deliver(incarnation, event) if incarnation == current => self.arrive(host, event)?,
             Item::Wake(incarnation) if incarnation == current => {
-                let due = self.hosts[host].node.as_ref().and_then(Node::deadline).is_some_and(|d| d.at <= self.now);
+                let due = self.hosts[host].deadline.is_some_and(|at| at <= self.now);
                 if due && !self.hosts[host].is_stalled(self.now) {
                     self.turn(host, [])?;
                 }
@@ -619,7 +620,7 @@ impl World {
         let now = self.now;
         let vips = self.cluster.vips;
         let Some(node) = &self.hosts[host].node else { return };
-        let deadline = node.deadline();
+        let deadline = node.deadline().map(|deadline| deadline.at);
         let active: Vec<usize> = node.active().map(|vrid| usize::from(vrid.get())).collect();
         let in_force = Some(node.in_force());
         if self.hosts[host].in_force != in_force {
@@ -633,10 +634,11 @@ impl World {
                 self.hosts[host].idle_since.entry(v).or_insert(now);
             }
         }
-        if let Some(deadline) = deadline {
+        self.hosts[host].deadline = deadline;
+        if let Some(at) = deadline {
             let late = Duration::from_micros(self.rng.between(20, 200));
             let incarnation = self.hosts[host].incarnation;
-            self.push(deadline.at.saturating_duration_since(now) + late, host, Item::Wake(incarnation));
+            self.push(at.saturating_duration_since(now) + late, host, Item::Wake(incarnation));
         }
     }
 
