@@ -4,6 +4,7 @@
 //! depend on anything but its input: the same input gives the same bytes, so that an unchanged file is no reload.
 
 mod alerts;
+mod backend;
 mod model;
 mod origins;
 
