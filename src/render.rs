@@ -7,6 +7,7 @@ mod alerts;
 mod backend;
 mod model;
 mod origins;
+mod resolvers;
 
 use std::path::Path;
 use std::sync::Arc;

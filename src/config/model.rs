@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod backend;
+mod resolvers;
 mod vip;
 
 pub use backend::*;
+pub use resolvers::*;
 pub use vip::*;
 
 use crate::units::{Digest, Family, Name};
@@ -34,6 +36,8 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// In the order of the file; names are unique.
     pub backends: Vec<Backend>,
+    /// Name servers that servers refer to; names are unique.
+    pub resolvers: Vec<Resolvers>,
     /// How hooks run.
     pub hooks: HookSettings,
     /// Digest of the text of all files: equal on two nodes when they read the same.

@@ -15,10 +15,12 @@ use super::value::show_duration;
 use super::written::{At, DurationText, Some1, TextOr};
 
 mod backend;
+mod resolvers;
 mod tracker;
 mod vip;
 
 pub(super) use backend::*;
+pub(super) use resolvers::*;
 pub(super) use tracker::RawTracker;
 pub(super) use vip::*;
 
@@ -56,6 +58,8 @@ pub(super) struct RawFile {
     pub(super) frontend: Vec<At<RawFrontend>>,
     /// Who serves them.
     pub(super) backend: Vec<At<RawBackend>>,
+    /// Name servers that are asked for servers while HAProxy runs.
+    pub(super) resolvers: Vec<At<RawResolvers>>,
     /// How notify programs run, and those that count for every VIP.
     pub(super) hooks: Option<At<RawHooks>>,
 }

@@ -1,89 +1,143 @@
 //! Backends in HAProxy's words.
 
+mod check;
+mod persistence;
+mod server;
+mod traffic;
+
 use serde::Serialize;
 
 use super::RenderError;
-use super::model::{mode_word, one_line, passed_through, raw, time, word};
-use crate::config::{Backend, Check, CheckKind, Server};
+use super::model::{mode_word, one_line, raw};
+use crate::config::{Backend, HashFunction, HashKind, HashSettings};
+
+use server::ServerModel;
 
 #[derive(Debug, Serialize)]
 pub(super) struct BackendModel {
     name: String,
     mode: &'static str,
     balance: String,
-    check: Option<CheckModel>,
+    settings: Vec<String>,
+    defaults: Vec<String>,
     servers: Vec<ServerModel>,
+    template: Option<String>,
     raw: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct CheckModel {
-    http: Option<HttpCheckModel>,
-    inter: String,
-    rise: u32,
-    fall: u32,
-}
-
-#[derive(Debug, Serialize)]
-struct HttpCheckModel {
-    method: String,
-    uri: String,
-    host: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ServerModel {
-    name: String,
-    address: String,
-    weight: u32,
-    backup: bool,
-    maxconn: Option<u32>,
-    options: Option<String>,
 }
 
 impl BackendModel {
     pub(super) fn new(backend: &Backend) -> Result<Self, RenderError> {
-        let Backend { name, mode, balance, check, servers, raw: lines, origin: _ } = backend;
+        let Backend {
+            name,
+            mode,
+            balance,
+            hash,
+            check,
+            agent,
+            server_defaults,
+            servers,
+            template,
+            cookie,
+            stick,
+            traffic: of_traffic,
+            raw: lines,
+            origin: _,
+        } = backend;
+        let mut settings = Lines::default();
+        if let Some(hash) = hash {
+            hash_lines(&mut settings, hash);
+        }
+        if let Some(cookie) = cookie {
+            persistence::cookie(&mut settings, cookie)?;
+        }
+        if let Some(stick) = stick {
+            persistence::stick(&mut settings, stick)?;
+        }
+        traffic::lines(&mut settings, of_traffic)?;
+        let mut defaults = Lines::default();
+        if let Some(check) = check {
+            check::lines(&mut settings, check)?;
+            defaults.line(check::words(check, server_defaults)?);
+        }
+        if let Some(agent) = agent {
+            defaults.line(check::agent(agent)?);
+        }
+        let of_servers = server::settings(server_defaults, check.as_ref())?;
+        if !of_servers.0.is_empty() {
+            defaults.line(of_servers);
+        }
         Ok(Self {
             name: name.to_string(),
             mode: mode_word(*mode),
-            balance: one_line("backend.balance", balance)?.to_owned(),
-            check: check.as_ref().map(CheckModel::new).transpose()?,
-            servers: servers.iter().map(ServerModel::new).collect::<Result<_, _>>()?,
+            balance: one_line("backend.balance", &balance.to_string())?.to_owned(),
+            settings: settings.0,
+            defaults: defaults.0,
+            servers: servers.iter().map(|s| ServerModel::new(s, check.as_ref())).collect::<Result<_, _>>()?,
+            template: template.as_ref().map(server::template).transpose()?,
             raw: raw(lines)?,
         })
     }
 }
 
-impl CheckModel {
-    fn new(check: &Check) -> Result<Self, RenderError> {
-        let Check { kind, interval, rise, fall } = check;
-        let http = match kind {
-            CheckKind::Tcp => None,
-            CheckKind::Http { method, path, host } => Some(HttpCheckModel {
-                method: word(one_line("the method of a check", method)?),
-                uri: word(one_line("the path of a check", path)?),
-                host: match host {
-                    None => None,
-                    // The value of `hdr` is a log-format string, where a percent sign begins a variable.
-                    Some(host) => Some(word(&one_line("the host of a check", host)?.replace('%', "%%"))),
-                },
-            }),
-        };
-        Ok(Self { http, inter: time(*interval), rise: *rise, fall: *fall })
+/// Lines of a section.
+#[derive(Debug, Default)]
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn line(&mut self, words: Words) {
+        self.0.push(words.0.join(" "));
+    }
+
+    /// A line of one word or of words that need no quotes.
+    fn plain(&mut self, line: impl Into<String>) {
+        self.0.push(line.into());
     }
 }
 
-impl ServerModel {
-    fn new(server: &Server) -> Result<Self, RenderError> {
-        let Server { name, address, weight, backup, maxconn, options, origin: _ } = server;
-        Ok(Self {
-            name: name.to_string(),
-            address: word(one_line("the address of a server", address)?),
-            weight: *weight,
-            backup: *backup,
-            maxconn: *maxconn,
-            options: passed_through("the options of a server", options.as_deref())?,
-        })
+/// Words of one line, each quoted where it has to be.
+#[derive(Debug, Default)]
+struct Words(Vec<String>);
+
+impl Words {
+    fn of(words: &str) -> Self {
+        Self(vec![words.to_owned()])
+    }
+
+    /// Adds words that need no quotes.
+    fn add(&mut self, words: impl Into<String>) -> &mut Self {
+        self.0.push(words.into());
+        self
+    }
+
+    /// Adds a keyword with its argument, which is quoted already.
+    fn pair(&mut self, keyword: &str, argument: &str) -> &mut Self {
+        self.0.push(format!("{keyword} {argument}"));
+        self
+    }
+
+    fn maybe(&mut self, keyword: &str, argument: Option<impl ToString>) -> &mut Self {
+        if let Some(argument) = argument {
+            self.pair(keyword, &argument.to_string());
+        }
+        self
+    }
+}
+
+fn hash_lines(lines: &mut Lines, hash: &HashSettings) {
+    let HashSettings { kind, function, avalanche, balance_factor } = hash;
+    let kind = match kind {
+        HashKind::MapBased => "map-based",
+        HashKind::Consistent => "consistent",
+    };
+    let function = match function {
+        HashFunction::Sdbm => "sdbm",
+        HashFunction::Djb2 => "djb2",
+        HashFunction::Wt6 => "wt6",
+        HashFunction::Crc32 => "crc32",
+    };
+    let avalanche = if *avalanche { " avalanche" } else { "" };
+    lines.plain(format!("hash-type {kind} {function}{avalanche}"));
+    if let Some(factor) = balance_factor {
+        lines.plain(format!("hash-balance-factor {factor}"));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::backend::BackendModel;
+use super::resolvers::ResolversModel;
 use super::{RenderError, RenderInput};
 use crate::config::{Bind, BindTarget, Config, Frontend, Mode, ProxyConfig, RawLine, Timeouts};
 
@@ -26,6 +27,7 @@ pub(super) struct Model {
     node: String,
     global: Global,
     defaults: Defaults,
+    resolvers: Vec<ResolversModel>,
     frontends: Vec<FrontendModel>,
     backends: Vec<BackendModel>,
     raw_sections: Vec<String>,
@@ -83,6 +85,7 @@ impl Model {
             proxy,
             frontends,
             backends,
+            resolvers,
             hooks: _,
             digest: _,
         } = input.config;
@@ -95,6 +98,7 @@ impl Model {
             node: input.node.to_string(),
             global: Global::new(proxy, stats_socket)?,
             defaults: Defaults::new(&proxy.timeouts, &proxy.raw.defaults)?,
+            resolvers: resolvers.iter().map(ResolversModel::new).collect(),
             frontends: frontends.iter().map(|f| FrontendModel::new(input.config, f)).collect::<Result<_, _>>()?,
             backends: backends.iter().map(BackendModel::new).collect::<Result<_, _>>()?,
             raw_sections: raw(&proxy.raw.sections)?,
@@ -212,6 +216,26 @@ pub(super) fn word(text: &str) -> String {
     }
     // Nothing is special within single quotes; a single quote itself is written outside of them.
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The same for a text that may hold line ends and other control characters: those are written as escapes.
+pub(super) fn escaped_word(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return word(text);
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '\r' => quoted.push_str("\\r"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '"' | '\\' | '$' => quoted.extend(['\\', c]),
+            c if c.is_control() => c.to_string().bytes().for_each(|b| quoted.push_str(&format!("\\x{b:02x}"))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 pub(super) fn passed_through(what: &str, text: Option<&str>) -> Result<Option<String>, RenderError> {

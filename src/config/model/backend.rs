@@ -1,9 +1,19 @@
-//! Backends: who serves, how requests are spread, and how servers are checked.
+//! Backends: who serves, how requests are spread, how servers are checked and reached.
 
-use std::time::Duration;
-
-use super::{Mode, Origin, RawLine};
+use super::{Mode, Origin, RawLine, ServerTemplate};
 use crate::units::Name;
+
+mod balance;
+mod check;
+mod persistence;
+mod server;
+mod traffic;
+
+pub use balance::*;
+pub use check::*;
+pub use persistence::*;
+pub use server::*;
+pub use traffic::*;
 
 /// A pool of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,62 +22,28 @@ pub struct Backend {
     pub name: Name,
     /// Protocol.
     pub mode: Mode,
-    /// Load-balancing algorithm in HAProxy's words.
-    pub balance: String,
+    /// Load-balancing algorithm; one that HAProxy has in this mode.
+    pub balance: Balance,
+    /// How an algorithm that hashes finds its server; HAProxy's defaults when none.
+    pub hash: Option<HashSettings>,
     /// Health check of the servers; none: servers always count as up.
     pub check: Option<Check>,
-    /// At least one; names are unique within the backend.
+    /// What an agent on each server is asked beside the check.
+    pub agent: Option<Agent>,
+    /// What servers have that say nothing else; weight and `maxconn` are in the servers already.
+    pub server_defaults: ServerSettings,
+    /// Names are unique within the backend; at least one where there is no template.
     pub servers: Vec<Server>,
+    /// Servers that DNS names.
+    pub template: Option<ServerTemplate>,
+    /// By what cookie clients come back.
+    pub cookie: Option<Cookie>,
+    /// By what table clients come back.
+    pub stick: Option<StickTable>,
+    /// What else is done with the traffic.
+    pub traffic: Traffic,
     /// Lines at the end of the section.
     pub raw: Vec<RawLine>,
     /// Where the section stands.
-    pub origin: Origin,
-}
-
-/// How HAProxy checks the servers of a backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// What is sent.
-    pub kind: CheckKind,
-    /// `inter`
-    pub interval: Duration,
-    /// `rise`, 1-100.
-    pub rise: u32,
-    /// `fall`, 1-100.
-    pub fall: u32,
-}
-
-/// The kind of check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckKind {
-    /// A TCP connection is enough.
-    Tcp,
-    /// An HTTP request, answered 2xx or 3xx.
-    Http {
-        /// Method in capitals.
-        method: String,
-        /// Path with query.
-        path: String,
-        /// `Host` header.
-        host: Option<String>,
-    },
-}
-
-/// One server of a backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Name within the backend.
-    pub name: Name,
-    /// `host:port`, an address or a DNS name.
-    pub address: String,
-    /// 0-256.
-    pub weight: u32,
-    /// Used only when all others are down.
-    pub backup: bool,
-    /// `maxconn` of the server.
-    pub maxconn: Option<u32>,
-    /// Options passed through.
-    pub options: Option<String>,
-    /// Where it was written.
     pub origin: Origin,
 }
