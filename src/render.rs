@@ -4,8 +4,10 @@
 //! depend on anything but its input: the same input gives the same bytes, so that an unchanged file is no reload.
 
 mod alerts;
+mod backend;
 mod model;
 mod origins;
+mod resolvers;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -27,6 +27,10 @@ pub(super) const TRACKERS_MAX: usize = 64;
 pub(super) const FRONTENDS_MAX: usize = 1_000;
 /// Servers of all backends together.
 pub(super) const SERVERS_MAX: usize = 10_000;
+/// `[[resolvers]]`.
+pub(super) const RESOLVERS_MAX: usize = 64;
+/// Entries of a stick table where nothing else is written: about 10 MB.
+pub(super) const STICK_SIZE: u32 = 100_000;
 /// Bytes of one raw line: HAProxy reads 2048 including the line break and our indentation.
 pub(super) const RAW_LINE_BYTES_MAX: usize = 2_000;
 
@@ -64,6 +68,12 @@ pub(super) const HEALTH_TIMEOUT: DurationKey = DurationKey { default: ms(50), mi
 pub(super) const RESTART_MIN: DurationKey = DurationKey { default: ms(100), min: ms(10), max: HOUR };
 pub(super) const RESTART_MAX: DurationKey = DurationKey { default: ms(10_000), min: ms(10), max: HOUR };
 pub(super) const CHECK_INTERVAL: DurationKey = DurationKey { default: ms(2_000), min: ms(10), max: HOUR };
+pub(super) const SLOWSTART: DurationKey = DurationKey { default: ms(30_000), min: ms(1), max: HOUR };
+/// Of a cookie; HAProxy counts it in whole seconds.
+pub(super) const COOKIE_LIFE: DurationKey = DurationKey { default: ms(1_800_000), min: ms(1_000), max: HAPROXY_MAX };
+pub(super) const STICK_EXPIRE: DurationKey = DurationKey { default: ms(1_800_000), min: ms(1_000), max: HAPROXY_MAX };
+pub(super) const DNS_TIME: DurationKey = DurationKey { default: ms(1_000), min: ms(10), max: HOUR };
+pub(super) const DNS_HOLD: DurationKey = DurationKey { default: ms(30_000), min: ms(0), max: HAPROXY_MAX };
 pub(super) const HOOK_TIMEOUT: DurationKey = DurationKey { default: ms(30_000), min: ms(100), max: HOUR };
 pub(super) const TRACKER_INTERVAL: DurationKey = DurationKey { default: ms(1_000), min: ms(100), max: HOUR };
 /// The default is the interval.

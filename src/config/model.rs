@@ -7,8 +7,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod backend;
+mod resolvers;
 mod vip;
 
+pub use backend::*;
+pub use resolvers::*;
 pub use vip::*;
 
 use crate::units::{Digest, Family, Name};
@@ -32,6 +36,8 @@ pub struct Config {
     pub frontends: Vec<Frontend>,
     /// In the order of the file; names are unique.
     pub backends: Vec<Backend>,
+    /// Name servers that servers refer to; names are unique.
+    pub resolvers: Vec<Resolvers>,
     /// How hooks run.
     pub hooks: HookSettings,
     /// Digest of the text of all files: equal on two nodes when they read the same.
@@ -256,73 +262,6 @@ impl Config {
             }
         }
     }
-}
-
-/// A pool of servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backend {
-    /// Section name.
-    pub name: Name,
-    /// Protocol.
-    pub mode: Mode,
-    /// Load-balancing algorithm in HAProxy's words.
-    pub balance: String,
-    /// Health check of the servers; none: servers always count as up.
-    pub check: Option<Check>,
-    /// At least one; names are unique within the backend.
-    pub servers: Vec<Server>,
-    /// Lines at the end of the section.
-    pub raw: Vec<RawLine>,
-    /// Where the section stands.
-    pub origin: Origin,
-}
-
-/// How HAProxy checks the servers of a backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// What is sent.
-    pub kind: CheckKind,
-    /// `inter`
-    pub interval: Duration,
-    /// `rise`, 1-100.
-    pub rise: u32,
-    /// `fall`, 1-100.
-    pub fall: u32,
-}
-
-/// The kind of check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckKind {
-    /// A TCP connection is enough.
-    Tcp,
-    /// An HTTP request, answered 2xx or 3xx.
-    Http {
-        /// Method in capitals.
-        method: String,
-        /// Path with query.
-        path: String,
-        /// `Host` header.
-        host: Option<String>,
-    },
-}
-
-/// One server of a backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Name within the backend.
-    pub name: Name,
-    /// `host:port`, an address or a DNS name.
-    pub address: String,
-    /// 0-256.
-    pub weight: u32,
-    /// Used only when all others are down.
-    pub backup: bool,
-    /// `maxconn` of the server.
-    pub maxconn: Option<u32>,
-    /// Options passed through.
-    pub options: Option<String>,
-    /// Where it was written.
-    pub origin: Origin,
 }
 
 /// How hooks run.

@@ -14,9 +14,13 @@ use super::limits;
 use super::value::show_duration;
 use super::written::{At, DurationText, Some1, TextOr};
 
+mod backend;
+mod resolvers;
 mod tracker;
 mod vip;
 
+pub(super) use backend::*;
+pub(super) use resolvers::*;
 pub(super) use tracker::RawTracker;
 pub(super) use vip::*;
 
@@ -54,6 +58,8 @@ pub(super) struct RawFile {
     pub(super) frontend: Vec<At<RawFrontend>>,
     /// Who serves them.
     pub(super) backend: Vec<At<RawBackend>>,
+    /// Name servers that are asked for servers while HAProxy runs.
+    pub(super) resolvers: Vec<At<RawResolvers>>,
     /// How notify programs run, and those that count for every VIP.
     pub(super) hooks: Option<At<RawHooks>>,
 }
@@ -237,77 +243,6 @@ pub(super) struct RawBind {
     pub(super) address: Option<At<String>>,
     /// What follows the address on HAProxy's bind line.
     #[schemars(example = &"ssl crt /etc/haproxy/www.pem")]
-    pub(super) options: Option<At<String>>,
-}
-
-/// Who serves.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawBackend {
-    /// Name of the HAProxy section.
-    #[schemars(required, example = &"web")]
-    pub(super) name: Option<At<String>>,
-    /// HTTP or plain TCP; that of the frontends that use it when absent.
-    #[schemars(example = &"http")]
-    pub(super) mode: Option<At<RawMode>>,
-    /// How requests are spread over the servers, in HAProxy's words.
-    #[schemars(example = &"roundrobin", extend("default" = "roundrobin"))]
-    pub(super) balance: Option<At<String>>,
-    /// How HAProxy checks the servers; when absent they always count as up.
-    pub(super) check: Option<At<RawCheck>>,
-    /// The servers.
-    #[schemars(required, example = [BTreeMap::from([("name", "web1"), ("address", "192.168.83.129:8080")])])]
-    pub(super) server: Option<At<Some1<At<RawServer>>>>,
-    /// Lines at the end of the section, as HAProxy reads them.
-    #[schemars(example = ["option httpclose"])]
-    pub(super) raw: Option<At<Vec<At<String>>>>,
-}
-
-/// How HAProxy checks the servers: either http or tcp.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawCheck {
-    /// Method and path of a request that must be answered 2xx or 3xx.
-    #[schemars(example = &"GET /index.html")]
-    pub(super) http: Option<At<String>>,
-    /// The Host header of that request.
-    #[schemars(example = &"www.example.com")]
-    pub(super) host: Option<At<String>>,
-    /// A connection is enough.
-    #[schemars(example = true)]
-    pub(super) tcp: Option<At<bool>>,
-    /// From one check to the next.
-    #[schemars(extend("default" = default(limits::CHECK_INTERVAL)))]
-    pub(super) interval: Option<At<DurationText>>,
-    /// Good checks in a row until a server is up.
-    #[schemars(range(min = 1, max = 100), extend("default" = 2))]
-    pub(super) rise: Option<At<i64>>,
-    /// Failed checks in a row until a server is down.
-    #[schemars(range(min = 1, max = 100), extend("default" = 3))]
-    pub(super) fall: Option<At<i64>>,
-}
-
-/// One server of a backend.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawServer {
-    /// Name within the backend.
-    #[schemars(required, example = &"web1")]
-    pub(super) name: Option<At<String>>,
-    /// "host:port": an address or a DNS name.
-    #[schemars(required, example = &"192.168.83.129:8080")]
-    pub(super) address: Option<At<String>>,
-    /// Its share of the requests; 0: no new ones.
-    #[schemars(range(min = 0, max = 256), extend("default" = 1))]
-    pub(super) weight: Option<At<i64>>,
-    /// Used only when all others are down.
-    #[schemars(extend("default" = false))]
-    pub(super) backup: Option<At<bool>>,
-    /// Connections to this server; more wait in a queue.
-    #[schemars(example = 100, range(min = 1, max = 100_000_000))]
-    pub(super) maxconn: Option<At<i64>>,
-    /// What follows on HAProxy's server line.
-    #[schemars(example = &"send-proxy-v2")]
     pub(super) options: Option<At<String>>,
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::backend::BackendModel;
+use super::resolvers::ResolversModel;
 use super::{RenderError, RenderInput};
-use crate::config::{
-    Backend, Bind, BindTarget, Check, CheckKind, Config, Frontend, Mode, ProxyConfig, RawLine, Server, Timeouts,
-};
+use crate::config::{Bind, BindTarget, Config, Frontend, Mode, ProxyConfig, RawLine, Timeouts};
 
 /// Old workers that may finish their connections beside the current one; the oldest is ended at the next reload.
 /// HAProxy's own default since 3.3; without a limit they can pile up until memory ends.
@@ -27,6 +27,7 @@ pub(super) struct Model {
     node: String,
     global: Global,
     defaults: Defaults,
+    resolvers: Vec<ResolversModel>,
     frontends: Vec<FrontendModel>,
     backends: Vec<BackendModel>,
     raw_sections: Vec<String>,
@@ -72,41 +73,6 @@ struct BindModel {
     options: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct BackendModel {
-    name: String,
-    mode: &'static str,
-    balance: String,
-    check: Option<CheckModel>,
-    servers: Vec<ServerModel>,
-    raw: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct CheckModel {
-    http: Option<HttpCheckModel>,
-    inter: String,
-    rise: u32,
-    fall: u32,
-}
-
-#[derive(Debug, Serialize)]
-struct HttpCheckModel {
-    method: String,
-    uri: String,
-    host: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ServerModel {
-    name: String,
-    address: String,
-    weight: u32,
-    backup: bool,
-    maxconn: Option<u32>,
-    options: Option<String>,
-}
-
 impl Model {
     /// Fails for a value that holds a control character, since it could begin a line of its own.
     pub(super) fn new(input: &RenderInput<'_>) -> Result<Self, RenderError> {
@@ -119,6 +85,7 @@ impl Model {
             proxy,
             frontends,
             backends,
+            resolvers,
             hooks: _,
             digest: _,
         } = input.config;
@@ -131,6 +98,7 @@ impl Model {
             node: input.node.to_string(),
             global: Global::new(proxy, stats_socket)?,
             defaults: Defaults::new(&proxy.timeouts, &proxy.raw.defaults)?,
+            resolvers: resolvers.iter().map(ResolversModel::new).collect(),
             frontends: frontends.iter().map(|f| FrontendModel::new(input.config, f)).collect::<Result<_, _>>()?,
             backends: backends.iter().map(BackendModel::new).collect::<Result<_, _>>()?,
             raw_sections: raw(&proxy.raw.sections)?,
@@ -215,53 +183,6 @@ impl FrontendModel {
     }
 }
 
-impl BackendModel {
-    fn new(backend: &Backend) -> Result<Self, RenderError> {
-        let Backend { name, mode, balance, check, servers, raw: lines, origin: _ } = backend;
-        Ok(Self {
-            name: name.to_string(),
-            mode: mode_word(*mode),
-            balance: one_line("backend.balance", balance)?.to_owned(),
-            check: check.as_ref().map(CheckModel::new).transpose()?,
-            servers: servers.iter().map(ServerModel::new).collect::<Result<_, _>>()?,
-            raw: raw(lines)?,
-        })
-    }
-}
-
-impl CheckModel {
-    fn new(check: &Check) -> Result<Self, RenderError> {
-        let Check { kind, interval, rise, fall } = check;
-        let http = match kind {
-            CheckKind::Tcp => None,
-            CheckKind::Http { method, path, host } => Some(HttpCheckModel {
-                method: word(one_line("the method of a check", method)?),
-                uri: word(one_line("the path of a check", path)?),
-                host: match host {
-                    None => None,
-                    // The value of `hdr` is a log-format string, where a percent sign begins a variable.
-                    Some(host) => Some(word(&one_line("the host of a check", host)?.replace('%', "%%"))),
-                },
-            }),
-        };
-        Ok(Self { http, inter: time(*interval), rise: *rise, fall: *fall })
-    }
-}
-
-impl ServerModel {
-    fn new(server: &Server) -> Result<Self, RenderError> {
-        let Server { name, address, weight, backup, maxconn, options, origin: _ } = server;
-        Ok(Self {
-            name: name.to_string(),
-            address: word(one_line("the address of a server", address)?),
-            weight: *weight,
-            backup: *backup,
-            maxconn: *maxconn,
-            options: passed_through("the options of a server", options.as_deref())?,
-        })
-    }
-}
-
 /// The addresses of a bind as HAProxy writes them, and whether each is bound although it may not be here.
 pub(super) fn addresses(config: &Config, bind: &Bind) -> Vec<(String, bool)> {
     match &bind.target {
@@ -274,7 +195,7 @@ pub(super) fn addresses(config: &Config, bind: &Bind) -> Vec<(String, bool)> {
     }
 }
 
-fn mode_word(mode: Mode) -> &'static str {
+pub(super) fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Http => "http",
         Mode::Tcp => "tcp",
@@ -282,13 +203,13 @@ fn mode_word(mode: Mode) -> &'static str {
 }
 
 /// A duration in HAProxy's syntax, rounded up to a millisecond and held within what HAProxy can keep.
-fn time(duration: Duration) -> String {
+pub(super) fn time(duration: Duration) -> String {
     let ms = duration.as_nanos().div_ceil(1_000_000).min(TIME_MS_MAX);
     if ms.is_multiple_of(1000) { format!("{}s", ms / 1000) } else { format!("{ms}ms") }
 }
 
 /// One argument of a HAProxy line, in single quotes where it would not be taken literally.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/@!?&()[]*+,;=%".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
         return text.to_owned();
@@ -297,16 +218,36 @@ fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn passed_through(what: &str, text: Option<&str>) -> Result<Option<String>, RenderError> {
+/// The same for a text that may hold line ends and other control characters: those are written as escapes.
+pub(super) fn escaped_word(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return word(text);
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '\r' => quoted.push_str("\\r"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '"' | '\\' | '$' => quoted.extend(['\\', c]),
+            c if c.is_control() => c.to_string().bytes().for_each(|b| quoted.push_str(&format!("\\x{b:02x}"))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+pub(super) fn passed_through(what: &str, text: Option<&str>) -> Result<Option<String>, RenderError> {
     text.map(|text| one_line(what, text).map(str::to_owned)).transpose()
 }
 
-fn raw(lines: &[RawLine]) -> Result<Vec<String>, RenderError> {
+pub(super) fn raw(lines: &[RawLine]) -> Result<Vec<String>, RenderError> {
     lines.iter().map(|line| one_line("a raw line", &line.text).map(str::to_owned)).collect()
 }
 
 /// Refuses line breaks and other control characters, with which a value could begin a line of its own.
-fn one_line<'a>(what: &str, text: &'a str) -> Result<&'a str, RenderError> {
+pub(super) fn one_line<'a>(what: &str, text: &'a str) -> Result<&'a str, RenderError> {
     if text.chars().any(|c| c.is_control() && c != '\t') {
         return Err(RenderError(format!("{what} holds a control character: {text:?}; keep it on one line")));
     }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::model::addresses;
-use crate::config::{Backend, Config, Frontend, Origin, RawLine};
+use crate::config::{Backend, Config, Frontend, Origin, RawLine, Resolvers};
 
 /// The origin of every line of `text`, as far as known.
 pub(super) fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
@@ -23,7 +23,7 @@ pub(super) fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
                 Section::Defaults => &config.proxy.raw.defaults,
                 Section::Frontend(f) => &f.raw,
                 Section::Backend(b) => &b.raw,
-                Section::Other | Section::Outside => &[],
+                Section::Resolvers(_) | Section::Other | Section::Outside => &[],
             });
         }
         let blank = matches!(line.trim(), "") || line.trim_start().starts_with('#');
@@ -34,6 +34,7 @@ pub(super) fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
                 Section::Global | Section::Defaults => config.proxy.origin,
                 Section::Frontend(f) => Some(f.origin),
                 Section::Backend(b) => Some(b.origin),
+                Section::Resolvers(r) => Some(r.origin),
                 Section::Other | Section::Outside => raw_sections.take(line),
             })
         });
@@ -49,6 +50,7 @@ enum Section<'a> {
     Defaults,
     Frontend(&'a Frontend),
     Backend(&'a Backend),
+    Resolvers(&'a Resolvers),
     /// Not rendered from the model: a raw section, or one of the template's own.
     Other,
 }
@@ -80,6 +82,7 @@ const SECTIONS: [&str; 20] = [
 struct Index<'a> {
     frontends: HashMap<&'a str, &'a Frontend>,
     backends: HashMap<&'a str, &'a Backend>,
+    resolvers: HashMap<&'a str, &'a Resolvers>,
     binds: HashMap<(&'a str, String), Origin>,
     servers: HashMap<(&'a str, &'a str), Origin>,
 }
@@ -97,6 +100,7 @@ impl<'a> Index<'a> {
         Self {
             frontends: config.frontends.iter().map(|f| (f.name.as_str(), f)).collect(),
             backends: config.backends.iter().map(|b| (b.name.as_str(), b)).collect(),
+            resolvers: config.resolvers.iter().map(|r| (r.name.as_str(), r)).collect(),
             binds: binds.collect(),
             servers: servers.collect(),
         }
@@ -111,6 +115,7 @@ impl<'a> Index<'a> {
             ("defaults", None) => Section::Defaults,
             ("frontend", Some(name)) => self.frontends.get(name).map_or(Section::Other, |f| Section::Frontend(f)),
             ("backend", Some(name)) => self.backends.get(name).map_or(Section::Other, |b| Section::Backend(b)),
+            ("resolvers", Some(name)) => self.resolvers.get(name).map_or(Section::Other, |r| Section::Resolvers(r)),
             _ => Section::Other,
         })
     }
@@ -121,6 +126,7 @@ impl<'a> Index<'a> {
         let (keyword, subject) = (words.next()?, words.next()?);
         match (section, keyword) {
             (Section::Frontend(f), "bind") => self.binds.get(&(f.name.as_str(), subject.to_owned())).copied(),
+            (Section::Backend(b), "server-template") => b.template.as_ref().map(|template| template.origin),
             (Section::Backend(b), "server") => self.servers.get(&(b.name.as_str(), subject)).copied(),
             _ => None,
         }

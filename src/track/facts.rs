@@ -71,7 +71,8 @@ pub fn of_sample(
 fn servers(config: &Config, backend: &Name) -> u64 {
     let found = config.backends.iter().find(|b| b.name == *backend);
     let count = found.map_or(0, |b| b.servers.iter().filter(|s| s.weight > 0).count());
-    u64::try_from(count).unwrap_or(u64::MAX)
+    let named = found.and_then(|b| b.template.as_ref()).map_or(0, |template| u64::from(template.count));
+    u64::try_from(count).unwrap_or(u64::MAX).saturating_add(named)
 }
 
 /// What the links say about an interface tracker of node `me`; `up` is none for one that does not exist.

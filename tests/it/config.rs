@@ -82,7 +82,7 @@ fn the_feel_of_the_readme_loads_with_every_default() {
     assert_eq!(config.proxy.hard_stop_after, Duration::from_secs(600));
     assert_eq!(config.hooks.timeout, Duration::from_secs(30));
     let backend = &config.backends[0];
-    assert_eq!((backend.mode, backend.balance.as_str(), &backend.check), (Mode::Http, "roundrobin", &None));
+    assert_eq!((backend.mode, &backend.balance, &backend.check), (Mode::Http, &Balance::RoundRobin, &None));
     assert_eq!((backend.servers[0].weight, backend.servers[0].backup), (1, false));
 }
 
@@ -184,7 +184,7 @@ fn durations_are_read_in_every_unit() {
 fn balance_takes_the_forms_of_haproxy_with_arguments() {
     for balance in ["hdr(X-User)", "uri whole", "random(3)", "hash src,ipmask(24)", "url_param id", "leastconn"] {
         let text = pair_with("name = \"web\"", &format!("name = \"web\"\nbalance = \"{balance}\""));
-        assert_eq!(loaded(&one(&text)).backends[0].balance, balance);
+        assert_eq!(loaded(&one(&text)).backends[0].balance.to_string(), balance);
     }
 }
 

@@ -1325,12 +1325,13 @@ check = { http = "/index.html" }
 check = { interval = "2s" }
 "#,
         &expect![[r#"
-            error: a check must say what is checked: `http` or `tcp`
+            error: a check must say what is checked, such as `http` or `tcp`
               --> vipkeeper.toml:23:9
                |
             23 | check = { interval = "2s" }
-               |         ^^^^^^^^^^^^^^^^^^^ neither
+               |         ^^^^^^^^^^^^^^^^^^^ nothing is
                |
+               = note: the kinds are `tcp`, `http`, `mysql`, `pgsql`, `redis`, `smtp`, `ldap`, `ssl_hello`, `patroni`, `rabbitmq` or `script`
                = help: add `http = "GET /"` or `tcp = true`; without `check` servers always count as up
 
             vipkeeper.toml: 1 problem
@@ -1343,11 +1344,13 @@ check = { interval = "2s" }
 check = { http = "GET /", tcp = true }
 "#,
         &expect![[r#"
-            error: a check is either `http` or `tcp`
-              --> vipkeeper.toml:23:33
+            error: a check is either `tcp` or `http`
+              --> vipkeeper.toml:23:18
                |
             23 | check = { http = "GET /", tcp = true }
-               |                                 ^^^^ the other is there too
+               |                  ^^^^^^^        ---- here
+               |                  |
+               |                  the other is there too
                |
                = help: remove one of the two
 

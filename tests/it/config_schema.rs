@@ -53,7 +53,7 @@ fn the_schema_has_a_title_and_a_version() {
 const SINGLE: [&str; 3] = ["proxy", "hooks", "peers"];
 
 /// Keys whose value is a list of tables.
-const LISTS: [&str; 7] = ["server", "bind", "track", "addresses", "excluded", "routes", "rules"];
+const LISTS: [&str; 8] = ["server", "script", "bind", "track", "addresses", "excluded", "routes", "rules"];
 
 /// A text with the key at its place; whatever is wrong with its value, the key itself must be known.
 fn text_with(table: &str, key: &str) -> String {
@@ -134,7 +134,7 @@ fn every_example_follows_the_schema() {
 }
 
 /// Lines of a VIP with a table that lacks one key.
-const NESTED: [(&str, &str); 4] = [
+const NESTED: [(&str, &str); 13] = [
     ("vip.addresses", "excluded = []\naddresses = [{ address = \"10.1.1.2/24\" MORE }]"),
     ("vip.excluded", "excluded = [{ address = \"10.1.1.1/24\" MORE }]"),
     ("vip.track", "track = [{ backend = \"web\" MORE }]"),
@@ -142,11 +142,29 @@ const NESTED: [(&str, &str); 4] = [
         "vip.auth.hmac",
         "auth = { hmac = { keys = { 1 = \"hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\" } MORE } }",
     ),
+    ("backend.hash", "backend: balance = \"source\"\nhash = { MORE }"),
+    ("backend.server.tls", "server: tls = { sni = \"a\" MORE }"),
+    ("backend.server_defaults.tls", "backend: server_defaults = { tls = { sni = \"a\" MORE } }"),
+    ("resolvers", "more: [[resolvers]]\nname = \"dns\"\nnameservers = [\"192.0.2.53\"] MORE\n"),
+    ("backend.agent", "backend: agent = { port = 9777 MORE }"),
+    ("backend.cookie", "backend: cookie = { name = \"SRV\" MORE }"),
+    ("backend.stick", "backend: stick = { source = true MORE }"),
+    ("backend.forwardfor", "backend: forwardfor = { except = \"10.0.0.0/8\" MORE }"),
+    ("backend.server_defaults", "backend: server_defaults = { maxqueue = 9 MORE }"),
 ];
 
 fn pair_and(lines: &str) -> String {
+    if let Some(of_backend) = lines.strip_prefix("backend: ") {
+        return pair_with("name = \"web\"", &format!("name = \"web\"\n{of_backend}"));
+    }
     if lines.contains("\naddresses = ") {
         return pair_with("addresses = [\"192.168.83.111/24\"]", lines);
+    }
+    if let Some(of_server) = lines.strip_prefix("server: ") {
+        return pair_with("8080\" }", &format!("8080\", {of_server} }}"));
+    }
+    if let Some(more) = lines.strip_prefix("more: ") {
+        return format!("{PAIR}{more}");
     }
     pair_with("vrid = 51", &format!("vrid = 51\n{lines}"))
 }
@@ -157,9 +175,14 @@ fn writing_every_default_changes_nothing() {
     for (table, key, schema) in all_keys() {
         let Some(default) = schema.get("default") else { continue };
         if let Some(text) = NESTED.iter().find(|(name, _)| *name == table).map(|(_, text)| pair_and(text)) {
-            let with = |more: &str| loaded(&one(&text.replace(" MORE", more)));
+            let with = |more: &str| {
+                let alone = more.trim_start_matches(", ");
+                let (first, line) = (format!("{{ {alone}"), format!("]\n{alone}"));
+                loaded(&one(&text.replace("{ MORE", &first).replace("] MORE", &line).replace(" MORE", more)))
+            };
             let (before, after) = (with(""), with(&format!(", {key} = {default}")));
             assert_eq!((before.vips, before.trackers), (after.vips, after.trackers), "{table}.{key}");
+            assert_eq!((before.backends, before.resolvers), (after.backends, after.resolvers), "{table}.{key}");
             continue;
         }
         // The rest of the table must be there too: these are given by the pair.
@@ -185,7 +208,8 @@ fn writing_every_default_changes_nothing() {
             "backend.server" => PAIR.replacen("8080\" }", &format!("8080\", {line} }}"), 1),
             "backend.check" => {
                 let check = |more: &str| {
-                    pair_with("name = \"web\"", &format!("name = \"web\"\ncheck = {{ tcp = true{more} }}"))
+                    let kind = if key == "version" { "http = \"GET /\"" } else { "tcp = true" };
+                    pair_with("name = \"web\"", &format!("name = \"web\"\ncheck = {{ {kind}{more} }}"))
                 };
                 let with = load(&one(&check(&format!(", {line}")))).unwrap();
                 assert_eq!(with.backends[0].check, load(&one(&check(""))).unwrap().backends[0].check, "{table}.{key}");

@@ -15,10 +15,15 @@
 
 use std::io::Write as _;
 
+mod backend_behaviour;
+mod backend_dns;
+mod backend_fixture;
 mod cli;
 mod config;
+mod config_backends;
 mod config_properties;
 mod config_reports;
+mod config_reports_backends;
 mod config_reports_vrrp;
 mod config_schema;
 mod fuzz_corpus;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vipkeeper::config::{
-    Accept, Announce, Auth, Backend, Backoff, Bind, BindTarget, Check, CheckKind, Checksum, Config, Engine, Frontend,
-    Hardware, HealthConfig, HookCommands, HookSettings, Mode, NodeConfig, OnRelease, OnStop, Origin, Preempt,
-    ProxyConfig, RawLine, RawSections, Server, Source, Sources, Timeouts, Transport, Version, VipConfig,
-    VirtualAddress,
+    Accept, Announce, Auth, Backend, Backoff, Balance, Bind, BindTarget, Check, CheckKind, CheckPace, CheckReaction,
+    CheckRoute, Checksum, Config, Engine, Frontend, Hardware, HealthConfig, HookCommands, HookSettings, HttpVersion,
+    Mode, NodeConfig, OnRelease, OnStop, Origin, Preempt, ProxyConfig, RawLine, RawSections, Server, ServerSettings,
+    Source, Sources, Timeouts, Traffic, Transport, Version, VipConfig, VirtualAddress,
 };
 use vipkeeper::render::{RenderError, RenderInput, Rendered, render};
 use vipkeeper::units::{Centis, Digest, IfName, Name, Priority, VipAddress, Vrid};
@@ -72,22 +72,44 @@ pub(crate) fn config() -> Config {
             raw: Vec::new(),
             origin: at(18),
         }],
-        backends: vec![Backend {
-            name: name("web"),
-            mode: Mode::Http,
-            balance: "roundrobin".to_owned(),
-            check: Some(Check {
-                kind: CheckKind::Http { method: "GET".to_owned(), path: "/index.html".to_owned(), host: None },
-                interval: Duration::from_secs(2),
-                rise: 2,
-                fall: 3,
-            }),
-            servers: vec![server(31, "web1", "192.0.2.129:8080"), server(32, "web2", "192.0.2.130:8080")],
-            raw: Vec::new(),
-            origin: at(26),
-        }],
+        backends: vec![backend()],
+        resolvers: Vec::new(),
         hooks: HookSettings { user: None, group: None, timeout: Duration::from_secs(30) },
         digest: Digest(1),
+    }
+}
+
+fn backend() -> Backend {
+    Backend {
+        name: name("web"),
+        mode: Mode::Http,
+        balance: Balance::RoundRobin,
+        hash: None,
+        check: Some(Check {
+            kind: CheckKind::Http {
+                method: "GET".to_owned(),
+                path: "/index.html".to_owned(),
+                host: None,
+                version: HttpVersion::V10,
+                headers: Vec::new(),
+                expect: None,
+            },
+            interval: Duration::from_secs(2),
+            rise: 2,
+            fall: 3,
+            route: CheckRoute::default(),
+            pace: CheckPace::default(),
+            reaction: CheckReaction::default(),
+        }),
+        agent: None,
+        server_defaults: ServerSettings::default(),
+        servers: vec![server(31, "web1", "192.0.2.129:8080"), server(32, "web2", "192.0.2.130:8080")],
+        template: None,
+        cookie: None,
+        stick: None,
+        traffic: Traffic::default(),
+        raw: Vec::new(),
+        origin: at(26),
     }
 }
 
@@ -131,6 +153,10 @@ pub(crate) fn server(line: usize, server: &str, address: &str) -> Server {
         weight: 1,
         backup: false,
         maxconn: None,
+        cookie: None,
+        disabled: false,
+        checked: true,
+        settings: ServerSettings::default(),
         options: None,
         origin: at(line),
     }

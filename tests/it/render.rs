@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use vipkeeper::config::{BindTarget, CheckKind, Config, Mode, Origin};
+use vipkeeper::config::{Balance, BindTarget, CheckKind, Config, Mode, Origin};
 use vipkeeper::render::{TEMPLATE, report_alerts};
 use vipkeeper::units::VipAddress;
 
@@ -66,7 +66,7 @@ fn rich() -> Config {
     let mut mx = config.backends[0].clone();
     mx.name = name("mx");
     mx.mode = Mode::Tcp;
-    mx.balance = "leastconn".to_owned();
+    mx.balance = Balance::LeastConn;
     mx.check.as_mut().unwrap().kind = CheckKind::Tcp;
     mx.servers = vec![server(55, "mx1", "[2001:db8::25]:25")];
     mx.raw = Vec::new();
@@ -285,7 +285,7 @@ fn haproxys_alerts_are_mapped_to_the_toml() {
     let mut config = rich();
     config.frontends[0].raw[0].text = "bogus keyword".to_owned();
     config.frontends[0].binds[1].options = Some("sll".to_owned());
-    config.backends[0].balance = "fastest".to_owned();
+    config.backends[0].balance = Balance::UrlParam { name: String::new(), check_post: false };
     config.backends[0].servers[1].options = Some("weight 300".to_owned());
     let rendered = render_with(&config, None).unwrap();
     let stderr = haproxy_check(&rendered.text).unwrap_err();
@@ -294,10 +294,11 @@ fn haproxys_alerts_are_mapped_to_the_toml() {
             line 21
         vipkeeper.toml:23: unknown keyword 'bogus' in 'frontend' section
             line 23
-        vipkeeper.toml:26: balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hdr(name)' and 'rdp-cookie(name)' options.
+        vipkeeper.toml:26: balance url_param requires an URL parameter name.
             line 26
         vipkeeper.toml:32: 'server web/web2' : weight of server web2 is not within 0 and 256 (300)..
-            line 32"#]].assert_eq(&report_alerts(&stderr, &rendered));
+            line 32"#]]
+    .assert_eq(&report_alerts(&stderr, &rendered));
 }
 
 #[test]

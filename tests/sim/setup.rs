@@ -220,6 +220,7 @@ pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
         },
         frontends: Vec::new(),
         backends: Vec::new(),
+        resolvers: Vec::new(),
         hooks: HookSettings { user: None, group: None, timeout: ms(3_000) },
         digest: Digest(version),
     };

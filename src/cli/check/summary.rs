@@ -6,7 +6,7 @@ use crate::cli::place::Me;
 use crate::config::proof::{self, Effect};
 use crate::config::{
     Accept, Auth, Backend, Bind, BindTarget, CheckKind, Config, Frontend, GroupConfig, Hardware, HmacMode, PeersConfig,
-    Preempt, Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress,
+    Preempt, RedisRole, Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress,
 };
 use crate::units::{IfName, Name};
 
@@ -184,11 +184,30 @@ fn bind(bind: &Bind) -> String {
 }
 
 fn backend(backend: &Backend) -> String {
-    let servers: Vec<String> = backend.servers.iter().map(|s| format!("{} ({})", s.name, s.address)).collect();
-    let check = match backend.check.as_ref().map(|c| (&c.kind, c.interval)) {
+    let template = backend.template.as_ref().map(|t| format!("{}1-{} ({})", t.prefix, t.count, t.address));
+    let servers = backend.servers.iter().map(|s| format!("{} ({})", s.name, s.address));
+    let servers: Vec<String> = servers.chain(template).collect();
+    let check = match &backend.check {
         None => "never checked".to_owned(),
-        Some((CheckKind::Tcp, every)) => format!("a connection every {every:?}"),
-        Some((CheckKind::Http { method, path, .. }, every)) => format!("{method} {path} every {every:?}"),
+        Some(check) => format!("{} every {:?}", check_kind(&check.kind), check.interval),
     };
     format!("backend   {}: {}, {}; check: {check}", backend.name, backend.balance, servers.join(", "))
+}
+
+fn check_kind(kind: &CheckKind) -> String {
+    match kind {
+        CheckKind::Tcp => "a connection".to_owned(),
+        CheckKind::Http { method, path, .. } => format!("{method} {path}"),
+        CheckKind::Mysql { user } => format!("a MySQL handshake as {user}"),
+        CheckKind::Pgsql { user } => format!("a PostgreSQL session as {user}"),
+        CheckKind::Redis { role: RedisRole::Any, .. } => "a Redis PING".to_owned(),
+        CheckKind::Redis { role: RedisRole::Master, .. } => "a Redis PING of the master".to_owned(),
+        CheckKind::Redis { role: RedisRole::Replica, .. } => "a Redis PING of replicas".to_owned(),
+        CheckKind::Smtp { hello } => format!("EHLO {hello}"),
+        CheckKind::Ldap => "an LDAP bind".to_owned(),
+        CheckKind::SslHello => "a TLS hello".to_owned(),
+        CheckKind::Patroni(_) => "Patroni's word".to_owned(),
+        CheckKind::Rabbitmq => "an AMQP header".to_owned(),
+        CheckKind::Script(steps) => format!("a script of {} steps", steps.len()),
+    }
 }

@@ -21,6 +21,7 @@ mod raw_lines;
 
 mod backends;
 mod frontends;
+mod resolvers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,9 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
     let peers = peers::check(&mut cx, document.peers.as_ref(), document.nodes.len());
     let proxy = proxy::check(&mut cx, document);
     let frontends = frontends::check(&mut cx, document, &nodes, &vips, &backend_names);
-    let backends = backends::check(&mut cx, document, &frontends);
+    let known_resolvers = resolvers::define(&mut cx, &document.resolvers);
+    let backends = backends::check(&mut cx, document, &frontends, &known_resolvers);
+    let resolvers = resolvers::check(&mut cx, &document.resolvers);
     let hooks = hooks::settings(&mut cx, document.hooks.as_ref());
     Some(Config {
         nodes: nodes.finish()?,
@@ -71,6 +74,7 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
         proxy: proxy?,
         frontends: frontends.finish()?,
         backends: backends?,
+        resolvers: resolvers?,
         hooks: hooks?,
         digest,
     })
@@ -142,6 +146,20 @@ impl Cx<'_> {
                 self.add(Problem::new(place, rule).label(error.why).fix(fix));
                 None
             }
+        }
+    }
+
+    /// A duration that may be absent.
+    fn optional_duration(
+        &mut self,
+        file: usize,
+        key: &str,
+        value: Option<&At<DurationText>>,
+        limits: DurationKey,
+    ) -> Result<Option<Duration>, Reported> {
+        match value {
+            None => Ok(None),
+            Some(_) => self.duration(file, key, value, limits).map(Some).ok_or(Reported),
         }
     }
 
