@@ -29,6 +29,9 @@ pub const TEMPLATE: &str = include_str!("../templates/haproxy.cfg.tera");
 /// Names the generation in `description`, which `show info` repeats.
 pub const GENERATION_PREFIX: &str = "vipkeeper generation ";
 
+/// Name of the file beside the stats socket in which a reload passes on the state of servers.
+pub const SERVER_STATE_FILE: &str = "servers.state";
+
 /// A longer text is refused: no proxy configuration of people is, and it must be written on every reload.
 const TEXT_BYTES_MAX: usize = 64 << 20;
 

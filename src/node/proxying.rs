@@ -1,5 +1,7 @@
 //! The node's side of its proxy: lifecycle, probes and verdict joined.
 
+mod attending;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,8 +10,11 @@ use crate::config::HealthConfig;
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
 use crate::node::outbox::{Ops, Outbox};
+use crate::proxy::capabilities::Capabilities;
 use crate::proxy::health::{Health, Prober, Verdict};
 use crate::proxy::lifecycle::{Action, CONFIRM_POLL, Candidate, Lifecycle};
+use crate::proxy::reopening::Reopening;
+use crate::proxy::roster::Roster;
 use crate::proxy::{BindProbe, ProxyOutcome, Sample};
 use crate::render::Rendered;
 
@@ -30,6 +35,11 @@ pub(super) enum ProxyNews {
 pub(super) struct Proxying {
     pub(super) lifecycle: Lifecycle,
     pub(super) health: Health,
+    /// Workers that were replaced.
+    pub(super) roster: Roster,
+    reopening: Reopening,
+    /// What the installed binary can do, as far as it said.
+    pub(super) capabilities: Option<Capabilities>,
     prober: Prober,
     settings: HealthConfig,
     pub(super) sample: Option<Sample>,
@@ -67,6 +77,9 @@ impl Proxying {
         let mut proxying = Self {
             lifecycle,
             health: Health::new(settings, now),
+            roster: Roster::new(loaded.config.proxy.hard_stop_after),
+            reopening: Reopening::default(),
+            capabilities: None,
             prober: Prober::new(),
             settings,
             sample: None,
@@ -79,6 +92,7 @@ impl Proxying {
             settled: false,
         };
         let _none = proxying.take(now, actions, out);
+        proxying.ask_capabilities(ops, out);
         proxying
     }
 
@@ -86,6 +100,7 @@ impl Proxying {
         self.settings = loaded.config.proxy.health;
         self.health.configure(self.settings);
         self.lifecycle.configure(loaded.config.proxy.restart);
+        self.roster.configure(loaded.config.proxy.hard_stop_after);
     }
 
     pub(super) fn verdict(&self) -> &Verdict {
@@ -153,9 +168,13 @@ impl Proxying {
         if !self.prober.answered(now, op, self.interval()) {
             return Vec::new();
         }
+        let mut news = Vec::new();
         let judged = result.and_then(|sample| match fault(&sample, loaded) {
             None => Ok(sample),
-            Some(why) => Err(why),
+            Some(fault) => {
+                news = self.mend(now, &sample, &fault, ops, out);
+                Err(fault.why)
+            }
         });
         match judged {
             // Said before it ended.
@@ -170,7 +189,7 @@ impl Proxying {
             }
             Err(why) => {
                 self.judge_bad(now, &why, out);
-                Vec::new()
+                news
             }
         }
     }
@@ -195,12 +214,14 @@ impl Proxying {
         if self.prober.ask(now, op, self.settings.timeout) {
             out.push(Effect::Probe { op, timeout: self.settings.timeout, worker: self.worker });
         }
+        self.survey(now, ops, out);
     }
 
     pub(super) fn deadlines(&self) -> impl Iterator<Item = (Instant, &'static str)> {
         let lifecycle = self.lifecycle.deadline(self.health.failed_since());
         let lifecycle = lifecycle.map(|at| (at, "the proxy's lifecycle goes on"));
-        lifecycle.into_iter().chain(self.prober.deadline().map(|at| (at, "the proxy is to be probed")))
+        let survey = self.roster.deadline().map(|at| (at, "old workers are to be looked at"));
+        lifecycle.into_iter().chain(self.prober.deadline().map(|at| (at, "the proxy is to be probed"))).chain(survey)
     }
 
     /// The last good answer, once.
@@ -216,8 +237,14 @@ impl Proxying {
     fn answered_well(&mut self, now: Instant, sample: Sample, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
         if self.worker != Some(sample.pid) {
             self.worker = Some(sample.pid);
+            self.roster.hurry(now);
+            // A package upgrade takes effect with a reload.
+            if self.capabilities.as_ref().is_none_or(|known| known.version_text != sample.version_text) {
+                self.ask_capabilities(ops, out);
+            }
             out.push(Effect::WatchWorker { pid: sample.pid });
         }
+        self.reopening.open();
         let actions = self.lifecycle.sampled(now, &sample, ops.next());
         self.sample = Some(sample);
         self.fresh = true;
@@ -288,6 +315,7 @@ impl Proxying {
                 }
                 Action::Dead(why) => {
                     self.prober.stop();
+                    self.roster.stop();
                     self.worker = None;
                     self.suspect = None;
                     self.sample = None;
@@ -306,21 +334,37 @@ impl Proxying {
 }
 
 /// What is wrong with an answer that arrived.
-fn fault(sample: &Sample, loaded: &Loaded) -> Option<String> {
+struct Fault {
+    why: String,
+    /// These frontends can be opened again.
+    paused: Vec<String>,
+}
+
+impl Fault {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), paused: Vec::new() }
+    }
+}
+
+fn fault(sample: &Sample, loaded: &Loaded) -> Option<Fault> {
     if sample.stopping {
-        return Some("an old worker answers: it no longer accepts connections".to_owned());
+        return Some(Fault::new("an old worker answers: it no longer accepts connections"));
     }
     let Some(generation) = sample.generation else {
-        return Some("what answers on the stats socket was not configured by vipkeeper".to_owned());
+        return Some(Fault::new("what answers on the stats socket was not configured by vipkeeper"));
     };
     let closed = sample.frontends.iter().find(|(_, status)| !matches!(status.as_str(), "OPEN" | "FULL"));
     if let Some((name, status)) = closed {
-        return Some(format!("frontend {name} is {status}"));
+        let paused = sample.frontends.iter().filter(|(_, status)| status == "PAUSED");
+        return Some(Fault {
+            why: format!("frontend {name} is {status}"),
+            paused: paused.map(|(name, _)| name.clone()).collect(),
+        });
     }
     if generation != loaded.rendered.generation {
         return None;
     }
     let listed = |name: &str| sample.frontends.iter().any(|(n, _)| n == name);
     let missing = loaded.config.frontends.iter().find(|f| !listed(f.name.as_str()));
-    missing.map(|f| format!("frontend {} is missing", f.name))
+    missing.map(|f| Fault::new(format!("frontend {} is missing", f.name)))
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::backend::BackendModel;
 use super::resolvers::ResolversModel;
-use super::{RenderError, RenderInput};
+use super::{RenderError, RenderInput, SERVER_STATE_FILE};
 use crate::config::{Bind, BindTarget, Config, Frontend, Mode, ProxyConfig, RawLine, Timeouts};
 
 /// Old workers that may finish their connections beside the current one; the oldest is ended at the next reload.
@@ -36,6 +36,7 @@ pub(super) struct Model {
 #[derive(Debug, Serialize)]
 struct Global {
     stats_socket: String,
+    server_state_file: String,
     hard_stop_after: String,
     close_spread_time: String,
     max_reloads: u32,
@@ -136,6 +137,7 @@ impl Global {
         }
         Ok(Self {
             stats_socket: word(one_line("the stats socket", stats_socket)?),
+            server_state_file: word(&beside(stats_socket, SERVER_STATE_FILE)),
             hard_stop_after: time(*hard_stop_after),
             close_spread_time: time(CLOSE_SPREAD.min(*hard_stop_after / 2)),
             max_reloads: OLD_WORKERS_MAX,
@@ -181,6 +183,12 @@ impl FrontendModel {
             raw: raw(lines)?,
         })
     }
+}
+
+/// The path of another file in the same directory.
+fn beside(path: &str, name: &str) -> String {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    format!("{directory}/{name}")
 }
 
 /// The addresses of a bind as HAProxy writes them, and whether each is bound although it may not be here.

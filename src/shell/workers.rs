@@ -37,6 +37,9 @@ const LOOKS: usize = 256;
 /// The node has one of these in flight; the rest is for those it gave up.
 const SINGLE_OPS: usize = 8;
 
+/// A survey, tries to open frontends, and every old worker that can be ended at once. Full: it is asked again.
+const ATTENDANCES: usize = 24;
+
 /// Control requests that wait; their connections are fewer.
 const CALLS: usize = 16;
 
@@ -120,6 +123,8 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
         check_timeout: ProxyPaths::CHECK_TIMEOUT,
     };
     debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
+    let (attend, asked) = mpsc::channel(ATTENDANCES);
+    queues.spawn(process::attend(paths.clone(), asked, events.clone()));
     queues.spawn(process::run(paths, ops, watched, events));
 
     let (calls, inlet_calls) = mpsc::channel(CALLS);
@@ -131,7 +136,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     Ok((
         Workers { queues, control },
         Inlets { events: inlet, calls: inlet_calls, network_changed, config_touched },
-        Outlets { addresses, filter, observe, proxy, worker, probes, looks, hooks, files },
+        Outlets { addresses, filter, observe, proxy, attend, worker, probes, looks, hooks, files },
     ))
 }
 

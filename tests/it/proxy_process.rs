@@ -16,10 +16,11 @@ use tokio::task::JoinHandle;
 use vipkeeper::config::{BindTarget, Config};
 use vipkeeper::node::Event;
 use vipkeeper::node::event::OpId;
+use vipkeeper::proxy::attendance::{Attend, Attended};
 use vipkeeper::proxy::master::Processes;
 use vipkeeper::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use vipkeeper::render::Rendered;
-use vipkeeper::shell::process::{ProxyPaths, run};
+use vipkeeper::shell::process::{ProxyPaths, attend, run};
 use vipkeeper::shell::stats_socket::probe;
 
 use crate::proxy_fixture::{bind, config, haproxy_is_here, raw, render_at};
@@ -28,10 +29,10 @@ use crate::proxy_fixture::{bind, config, haproxy_is_here, raw, render_at};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A worker with directories and a port of its own.
-struct Lab {
+pub(crate) struct Lab {
     dir: TempDir,
-    paths: ProxyPaths,
-    port: u16,
+    pub(crate) paths: ProxyPaths,
+    pub(crate) port: u16,
     ops: mpsc::Sender<(OpId, ProxyOp)>,
     workers: watch::Sender<Option<u32>>,
     events: mpsc::Receiver<Event>,
@@ -52,7 +53,7 @@ impl Drop for Lab {
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let paths = ProxyPaths {
             binary: PathBuf::from("haproxy"),
@@ -79,14 +80,14 @@ impl Lab {
     }
 
     /// A successor of the worker, which knows nothing of it.
-    async fn succeed(&mut self) {
+    pub(crate) async fn succeed(&mut self) {
         self.task.abort();
         assert!((&mut self.task).await.is_err());
         (self.ops, self.workers, self.events, self.task) = Self::spawn(&self.paths);
         self.seen.clear();
     }
 
-    async fn perform(&mut self, op: ProxyOp) -> ProxyOutcome {
+    pub(crate) async fn perform(&mut self, op: ProxyOp) -> ProxyOutcome {
         self.next += 1;
         let id = OpId(self.next);
         self.ops.send((id, op)).await.unwrap();
@@ -114,14 +115,31 @@ impl Lab {
         tokio::time::timeout(DEADLINE, waiting).await.expect("the event comes")
     }
 
-    async fn master_exit(&mut self, master: u32) -> String {
+    /// What is asked beside the operations.
+    pub(crate) async fn attend(&self, what: Attend) -> Attended {
+        let (ops, ops_end) = mpsc::channel(1);
+        let (events_end, mut events) = mpsc::channel(1);
+        ops.send((OpId(1), what)).await.unwrap();
+        drop(ops);
+        attend(self.paths.clone(), ops_end, events_end).await;
+        match events.recv().await {
+            Some(Event::Attended { outcome, .. }) => outcome,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn last_master(&self) -> u32 {
+        *self.masters.last().unwrap()
+    }
+
+    pub(crate) async fn master_exit(&mut self, master: u32) -> String {
         let exit = self.event(|e| matches!(e, Event::ProxyExited { pid, .. } if *pid == master)).await;
         let Event::ProxyExited { status, .. } = exit else { unreachable!() };
         status
     }
 
     /// A frontend on the port that answers 200 with `body`.
-    fn config(&self, body: &str) -> Config {
+    pub(crate) fn config(&self, body: &str) -> Config {
         let mut config = config();
         let www = &mut config.frontends[0];
         www.binds = vec![bind(20, BindTarget::Address("127.0.0.1".parse().unwrap()), self.port)];
@@ -129,34 +147,34 @@ impl Lab {
         config
     }
 
-    fn render(&self, config: &Config) -> Arc<Rendered> {
+    pub(crate) fn render(&self, config: &Config) -> Arc<Rendered> {
         Arc::new(render_at(config, &self.paths.stats_socket(), None).unwrap())
     }
 
-    fn rendered(&self, body: &str) -> Arc<Rendered> {
+    pub(crate) fn rendered(&self, body: &str) -> Arc<Rendered> {
         self.render(&self.config(body))
     }
 
-    async fn install(&mut self, rendered: &Arc<Rendered>) {
+    pub(crate) async fn install(&mut self, rendered: &Arc<Rendered>) {
         assert_eq!(self.perform(ProxyOp::Check(Arc::clone(rendered))).await, ProxyOutcome::Accepted);
         assert_eq!(self.perform(ProxyOp::Install).await, ProxyOutcome::Installed);
     }
 
     /// Starts, and returns the master and the first sample.
-    async fn start(&mut self, rendered: &Arc<Rendered>) -> (u32, Sample) {
+    pub(crate) async fn start(&mut self, rendered: &Arc<Rendered>) -> (u32, Sample) {
         self.install(rendered).await;
         let ProxyOutcome::Started { pid } = self.perform(ProxyOp::Start).await else { panic!("it starts") };
         (pid, self.sample(|_| true).await)
     }
 
     /// Probes until a sample is as wanted.
-    async fn sample(&self, wanted: impl Fn(&Sample) -> bool) -> Sample {
+    pub(crate) async fn sample(&self, wanted: impl Fn(&Sample) -> bool) -> Sample {
         let socket = self.paths.stats_socket();
         eventually(async || probe(&socket, Duration::from_secs(1)).await.ok().filter(&wanted)).await
     }
 
     /// The master executes itself anew after a start, and until it is back SIGTERM simply ends it.
-    async fn master_is_ready(&self) {
+    pub(crate) async fn master_is_ready(&self) {
         let socket = self.paths.master_socket();
         let ask = async || -> std::io::Result<String> {
             let mut stream = UnixStream::connect(&socket).await?;
@@ -173,7 +191,7 @@ impl Lab {
         .await;
     }
 
-    async fn get(&self) -> std::io::Result<String> {
+    pub(crate) async fn get(&self) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
         let mut answer = String::new();
@@ -186,7 +204,7 @@ impl Lab {
     }
 }
 
-async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = attempt().await {
@@ -197,12 +215,12 @@ async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
 /// Stops a process, and waits until all of its threads have stopped.
-async fn stop(pid: u32) {
+pub(crate) async fn stop(pid: u32) {
     signal(pid, Signal::SIGSTOP);
     eventually(async || {
         let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
@@ -221,7 +239,7 @@ fn state_in(stat: &Path) -> Option<char> {
 }
 
 /// Gone, or a zombie that whoever adopted it has not taken leave of, or is just doing so.
-fn is_gone(pid: u32) -> bool {
+pub(crate) fn is_gone(pid: u32) -> bool {
     matches!(state_of(pid), None | Some('Z' | 'X'))
 }
 

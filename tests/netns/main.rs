@@ -27,3 +27,4 @@ mod release;
 mod reload;
 mod trackers;
 mod vmac;
+mod workers;

@@ -43,6 +43,7 @@ fn bench() -> Bench {
         filter: mpsc::channel(1).0,
         observe: Arc::new(Notify::new()),
         proxy: mpsc::channel(1).0,
+        attend: mpsc::channel(1).0,
         worker: watch::channel(None).0,
         probes,
         looks: mpsc::channel(1).0,

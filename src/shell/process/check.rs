@@ -1,5 +1,6 @@
-//! `haproxy -c` on the candidate, bounded in time and output.
+//! `haproxy -c` on the candidate and `haproxy -vv`, bounded in time and output.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::{ProxyPaths, blocking};
+use crate::proxy::capabilities::{self, Capabilities};
 use crate::shell::systemd::PRIVATE_VARIABLES;
 
 /// How long a killed check may take to be gone.
@@ -19,6 +21,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Output that is kept; the rest is read and dropped, so that the check can end.
 const OUTPUT_BYTES_MAX: usize = 256 << 10;
 
+/// `haproxy -vv` reads nothing and prints some 5 KiB.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
+
 pub(super) enum Checked {
     Accepted,
     Refused { stderr: String },
@@ -26,7 +31,9 @@ pub(super) enum Checked {
 
 pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
     let (binary, candidate) = (paths.binary.clone(), paths.candidate());
-    let mut child = blocking(move || spawn(&binary, &candidate).map_err(|e| not_started(&binary, &e))).await?;
+    let arguments = move || [OsString::from("-c"), "-f".into(), candidate.into()];
+    let start = move || spawn(&binary, arguments(), Output::Errors).map_err(|e| not_started(&binary, &e));
+    let mut child = blocking(start).await?;
     let finished = tokio::time::timeout(paths.check_timeout, finish(&mut child)).await;
     let (status, stderr) = match finished {
         Ok(result) => result.map_err(|e| format!("the check by {} broke off: {e}", paths.binary.display()))?,
@@ -43,17 +50,43 @@ pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
     Ok(if status.success() { Checked::Accepted } else { Checked::Refused { stderr } })
 }
 
-fn spawn(binary: &Path, candidate: &Path) -> io::Result<Child> {
+/// Asks a binary what it can do.
+pub(super) async fn capabilities(binary: &Path) -> Result<Capabilities, String> {
+    let named = binary.to_owned();
+    let start = move || spawn(&named, ["-vv".into()], Output::Answer).map_err(|e| not_started(&named, &e));
+    let mut child = blocking(start).await?;
+    let Some(stdout) = child.stdout.take() else { return Err("its output is lost".to_owned()) };
+    let Ok(answer) = tokio::time::timeout(VERSION_TIMEOUT, drain(stdout)).await else {
+        kill(&mut child).await;
+        return Err(format!("`{} -vv` did not end within {VERSION_TIMEOUT:?} and was killed", binary.display()));
+    };
+    let mut answer = answer.map_err(|e| format!("the answer of `{} -vv` broke off: {e}", binary.display()))?;
+    answer.truncate(capabilities::ANSWER_BYTES_MAX);
+    // It has closed its output: that it ends is a matter of moments.
+    kill(&mut child).await;
+    Capabilities::parse(&String::from_utf8_lossy(&answer)).map_err(|e| e.to_string())
+}
+
+/// What of a program is read.
+enum Output {
+    Errors,
+    Answer,
+}
+
+fn spawn(binary: &Path, arguments: impl IntoIterator<Item = OsString>, output: Output) -> io::Result<Child> {
+    let (stdout, stderr) = match output {
+        Output::Errors => (Stdio::null(), Stdio::piped()),
+        Output::Answer => (Stdio::piped(), Stdio::null()),
+    };
     let mut command = Command::new(binary);
     for private in PRIVATE_VARIABLES {
         command.env_remove(private);
     }
     command
-        .args(["-c", "-f"])
-        .arg(candidate)
+        .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stdout(stdout)
+        .stderr(stderr)
         // Of its own, so that it can be killed with whatever it started, and a terminal's signals do not reach it.
         .process_group(0)
         .kill_on_drop(true)

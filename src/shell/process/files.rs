@@ -92,12 +92,14 @@ pub(super) fn bound_log(paths: &ProxyPaths) -> Result<(), String> {
 
 pub(super) fn write_record(paths: &ProxyPaths, record: &Record) -> Result<(), String> {
     let path = paths.record();
-    let fresh = fresh_name(&path);
-    let written = serde_json::to_vec(record)
-        .map_err(io::Error::from)
-        .and_then(|json| write_synced(&fresh, &json))
-        .and_then(|()| fs::rename(&fresh, &path));
-    written.map_err(|e| {
+    let json = serde_json::to_vec(record).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    replace(&path, &json)
+}
+
+/// Writes a file in one step: whoever reads it finds the old or the new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let fresh = fresh_name(path);
+    write_synced(&fresh, bytes).and_then(|()| fs::rename(&fresh, path)).map_err(|e| {
         discard(&fresh);
         format!("cannot write {}: {}", path.display(), explained(&e))
     })
