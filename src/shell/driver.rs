@@ -308,6 +308,11 @@ impl Driver {
         }
     }
 
+    fn attend(&mut self, op: OpId, what: Attend) {
+        let sent = self.outlets.attend.try_send((op, what));
+        self.fail_unsent(sent, |(op, _), why| Some(Event::Attended { op, outcome: Attended::Failed(why) }));
+    }
+
     /// Executes or hands on, in order; the status with which to end, if that was among them.
     fn execute(&mut self, effects: Effects) -> Option<u8> {
         for effect in effects {
@@ -343,10 +348,7 @@ impl Driver {
                         Some(Event::ProxyDone { op, outcome: ProxyOutcome::Failed(why) })
                     });
                 }
-                Effect::Attend { op, what } => {
-                    let sent = self.outlets.attend.try_send((op, what));
-                    self.fail_unsent(sent, |(op, _), why| Some(Event::Attended { op, outcome: Attended::Failed(why) }));
-                }
+                Effect::Attend { op, what } => self.attend(op, what),
                 Effect::WatchWorker { pid } => {
                     self.outlets.worker.send_replace(Some(pid));
                 }

@@ -214,9 +214,9 @@ async fn an_old_worker_says_how_many_connections_it_has() {
     lab.install(&second).await;
     assert_eq!(lab.perform(ProxyOp::Reload(ReloadMethod::Signal)).await, ProxyOutcome::Reloaded);
     lab.sample(|s| s.generation == Some(second.generation)).await;
-    let survey = eventually(async || match lab.attend(Attend::Survey { master }).await {
-        Attended::Surveyed(survey) if !survey.old.is_empty() => Some(survey),
-        _ => None,
+    let survey = eventually(async || {
+        let Attended::Surveyed(survey) = lab.attend(Attend::Survey { master }).await else { return None };
+        (!survey.old.is_empty()).then_some(survey)
     })
     .await;
     assert_eq!((survey.old[0].id.pid, survey.old[0].connections), (before.pid, Some(1)), "{survey:?}");

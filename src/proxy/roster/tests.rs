@@ -11,9 +11,18 @@ fn t0() -> Instant {
     Instant::now()
 }
 
-fn worker(pid: u32, connections: Option<u64>, runnable: bool) -> OldWorker {
+fn answering(pid: u32, connections: u64) -> OldWorker {
     let id = WorkerId { pid, start_ticks: u64::from(pid) };
-    OldWorker { id, uptime_secs: 60, connections, memory_kib: Some(4096), runnable }
+    OldWorker { id, uptime_secs: 60, connections: Some(connections), memory_kib: Some(4096), runnable: true }
+}
+
+/// Silent, but it waits for a processor.
+fn slow(pid: u32) -> OldWorker {
+    OldWorker { connections: None, ..answering(pid, 0) }
+}
+
+fn stopped(pid: u32) -> OldWorker {
+    OldWorker { runnable: false, ..slow(pid) }
 }
 
 /// Surveys one after the other at their times, and returns who was to be ended by each.
@@ -41,8 +50,8 @@ fn a_worker_that_is_silent_twice_in_a_row_and_asleep_is_ended() {
     let mut now = t0();
     let start = now;
     let mut roster = roster(now);
-    let stopped = worker(OLD, None, false);
-    let surveys = [stopped.clone(), worker(OLD, Some(3), false), stopped.clone(), stopped];
+    let hung = stopped(OLD);
+    let surveys = [hung.clone(), answering(OLD, 3), hung.clone(), hung];
     assert_eq!(ended(&mut now, &mut roster, &surveys, CONFIRMED), [vec![], vec![], vec![], vec![OLD]]);
     assert!(now - start < Duration::from_secs(4), "{:?}", now - start);
 }
@@ -51,25 +60,25 @@ fn a_worker_that_is_silent_twice_in_a_row_and_asleep_is_ended() {
 fn one_that_waits_for_a_processor_is_not_stuck() {
     let mut now = t0();
     let mut roster = roster(now);
-    let slow = vec![worker(OLD, None, true); 20];
-    assert!(ended(&mut now, &mut roster, &slow, CONFIRMED).concat().is_empty());
+    let surveys = vec![slow(OLD); 20];
+    assert!(ended(&mut now, &mut roster, &surveys, CONFIRMED).concat().is_empty());
 }
 
 #[test]
 fn nobody_is_ended_while_no_worker_is_confirmed() {
     let mut now = t0();
     let mut roster = roster(now);
-    let stopped = vec![worker(OLD, None, false); 20];
-    assert!(ended(&mut now, &mut roster, &stopped, Serving::Open(Some(SERVING))).concat().is_empty());
+    let hung = vec![stopped(OLD); 20];
+    assert!(ended(&mut now, &mut roster, &hung, Serving::Open(Some(SERVING))).concat().is_empty());
     // It is as soon as one serves.
-    assert_eq!(ended(&mut now, &mut roster, &stopped[..1], CONFIRMED), [[OLD]]);
+    assert_eq!(ended(&mut now, &mut roster, &hung[..1], CONFIRMED), [[OLD]]);
 }
 
 #[test]
 fn the_serving_worker_is_never_ended_though_it_is_listed_as_old() {
     let mut now = t0();
     let mut roster = roster(now);
-    let survivor = vec![worker(SERVING, None, false); 20];
+    let survivor = vec![stopped(SERVING); 20];
     assert!(ended(&mut now, &mut roster, &survivor, CONFIRMED).concat().is_empty());
     assert_eq!(roster.old(now).count(), 0);
     now += Duration::from_secs(3600);
@@ -80,11 +89,11 @@ fn the_serving_worker_is_never_ended_though_it_is_listed_as_old() {
 fn one_that_outlives_its_hard_stop_is_ended() {
     let mut now = t0();
     let mut roster = roster(now);
-    let busy = worker(OLD, Some(9), true);
-    assert!(ended(&mut now, &mut roster, &[busy.clone()], CONFIRMED).concat().is_empty());
+    let busy = answering(OLD, 9);
+    assert!(ended(&mut now, &mut roster, std::slice::from_ref(&busy), CONFIRMED).concat().is_empty());
     let first = now;
     now = first + Duration::from_secs(65) - Duration::from_nanos(1);
-    assert!(ended(&mut now, &mut roster, &[busy.clone()], CONFIRMED).concat().is_empty());
+    assert!(ended(&mut now, &mut roster, std::slice::from_ref(&busy), CONFIRMED).concat().is_empty());
     now = first + Duration::from_secs(65);
     let ages: Vec<u64> = roster.old(now).map(|(age, _)| age.as_secs()).collect();
     assert_eq!(ages, [65]);
@@ -96,8 +105,8 @@ fn a_shorter_hard_stop_is_not_that_of_workers_that_run_already() {
     let mut now = t0();
     let mut roster = roster(now);
     roster.configure(Duration::from_secs(1));
-    let busy = worker(OLD, Some(9), true);
-    assert!(ended(&mut now, &mut roster, &[busy.clone()], CONFIRMED).concat().is_empty());
+    let busy = answering(OLD, 9);
+    assert!(ended(&mut now, &mut roster, std::slice::from_ref(&busy), CONFIRMED).concat().is_empty());
     now += Duration::from_secs(30);
     assert!(ended(&mut now, &mut roster, &[busy], CONFIRMED).concat().is_empty());
 }
@@ -106,7 +115,7 @@ fn a_shorter_hard_stop_is_not_that_of_workers_that_run_already() {
 fn a_number_that_was_given_again_is_another_worker() {
     let mut now = t0();
     let mut roster = roster(now);
-    let first = worker(OLD, None, false);
+    let first = stopped(OLD);
     let second = OldWorker { id: WorkerId { pid: OLD, start_ticks: 99 }, ..first.clone() };
     assert!(ended(&mut now, &mut roster, &[first, second], CONFIRMED).concat().is_empty());
 }
