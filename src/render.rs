@@ -3,15 +3,22 @@
 //! Owns the template's model, the generation, and the way back from a line of the text to the TOML. It must never
 //! depend on anything but its input: the same input gives the same bytes, so that an unchanged file is no reload.
 
+mod access;
 mod alerts;
 mod backend;
+mod frontend;
 mod model;
+mod operation;
 mod origins;
 mod resolvers;
+mod routes;
+mod rules;
+mod tls;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
@@ -46,6 +53,8 @@ pub struct RenderInput<'a> {
     pub node: &'a Name,
     /// Path of the stats socket that vipkeeper probes.
     pub stats_socket: &'a Path,
+    /// Directory of the files that the text refers to.
+    pub files_dir: &'a Path,
     /// A template of the user's in place of the compiled-in one.
     pub template: Option<&'a str>,
 }
@@ -61,13 +70,32 @@ pub struct Rendered {
     pub origins: Vec<Option<Origin>>,
     /// What `origins` points into.
     pub sources: Arc<Sources>,
+    /// What the text refers to: must be there before anybody reads the text.
+    pub files: Vec<AuxFile>,
+}
+
+/// A file that the text refers to, such as a map. It is called by what it holds, so that the file of a running proxy
+/// is never changed, and the generation of the text, which has the name, is that of the file too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuxFile {
+    /// In the directory of the input.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
 }
 
 impl Rendered {
     /// A text that was rendered earlier, with its generation, for the configuration it came from.
-    pub fn again(text: String, generation: Digest, config: &Config, sources: Arc<Sources>) -> Self {
-        let origins = origins::trace(&text, config);
-        Self { text, generation, origins, sources }
+    pub fn again(
+        text: String,
+        generation: Digest,
+        files: Vec<AuxFile>,
+        config: &Config,
+        sources: Arc<Sources>,
+    ) -> Self {
+        let dir = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
+        let origins = origins::trace(&text, config, dir);
+        Self { text, generation, origins, sources, files }
     }
 }
 
@@ -80,7 +108,8 @@ pub struct RenderError(pub String);
 ///
 /// Fails when a user's template is wrong, or when a value would break out of its line.
 pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
-    let model = model::Model::new(input)?;
+    let mut files = Vec::new();
+    let model = model::Model::new(input, &mut files)?;
     let mut tera = Tera::default();
     tera.autoescape_on(Vec::<&str>::new());
     tera.add_raw_template(TEMPLATE_NAME, &fold_tag_lines(input.template.unwrap_or(TEMPLATE)))
@@ -99,8 +128,12 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
              by which vipkeeper recognises the file that the proxy runs"
         )));
     }
-    let origins = origins::trace(&text, input.config);
-    Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources) })
+    let size = files.iter().map(|file| file.text.len()).sum::<usize>();
+    if size > TEXT_BYTES_MAX {
+        return Err(RenderError(format!("the files beside the text have {size} bytes, more than {TEXT_BYTES_MAX}")));
+    }
+    let origins = origins::trace(&text, input.config, input.files_dir);
+    Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources), files })
 }
 
 fn with_generation(tera: &Tera, context: &mut Context, generation: Digest) -> Result<String, RenderError> {

@@ -1,17 +1,16 @@
 //! `check`: what is wrong with the configuration, or what was understood. Changes nothing.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::args::{CheckArgs, Place};
 use crate::cli::outcome::{Exit, Failure};
-use crate::cli::place::{Me, me, render_for, understand};
+use crate::cli::place::{Me, me, render_with_files_in, understand};
 use crate::cli::programs::{self, Ended};
 use crate::cli::terminal::{print, stderr_colour};
 use crate::node::event::Loaded;
-use crate::render::report_alerts;
+use crate::render::{Rendered, report_alerts};
 use crate::units::Name;
 
 mod summary;
@@ -34,8 +33,9 @@ pub fn run(place: &Place, args: &CheckArgs) -> Result<Exit, Failure> {
         (Me::Nobody { .. }, Some(first)) => first.name.clone(),
         (Me::Nobody { .. }, None) => return Err(Failure::new(Exit::Configuration, "there is no node")),
     };
-    let loaded = render_for(&understood, &node, place)?;
-    let verdict = if args.no_proxy { None } else { Some(ask_proxy(&loaded, &node)?) };
+    let draft = Draft::new()?;
+    let loaded = render_with_files_in(&understood, &node, place, &draft.0)?;
+    let verdict = if args.no_proxy { None } else { Some(ask_proxy(&loaded, &node, &draft)?) };
     print(&summary(&understood.config, &me));
     if let Some(verdict) = verdict {
         print(&format!("\n{verdict}\n"));
@@ -45,15 +45,15 @@ pub fn run(place: &Place, args: &CheckArgs) -> Result<Exit, Failure> {
 }
 
 /// Has the proxy's own binary check the rendered file, in a temporary place. Returns a line for the summary.
-fn ask_proxy(loaded: &Loaded, node: &Name) -> Result<String, Failure> {
+fn ask_proxy(loaded: &Loaded, node: &Name, draft: &Draft) -> Result<String, Failure> {
     let binary = &loaded.config.proxy.binary;
     let Some(program) = programs::find(&binary.to_string_lossy()) else {
         return Ok(format!("{} is not installed here: it was not asked about the rendered file", binary.display()));
     };
-    let file = Draft::new(&loaded.rendered.text)?;
+    let file = draft.write(&loaded.rendered)?;
     let unexpected = |e: &dyn std::fmt::Display| Failure::new(Exit::Unhealthy, e);
     let mut command = tokio::process::Command::new(&program);
-    command.arg("-c").arg("-f").arg(&file.0).env("VIPKEEPER_NODE", node.as_str());
+    command.arg("-c").arg("-f").arg(&file).env("VIPKEEPER_NODE", node.as_str());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| unexpected(&e))?;
     match runtime.block_on(programs::run_within(command, PROXY_PATIENCE)).map_err(|e| unexpected(&e))? {
         Ended::Fine => Ok(format!("{} accepts the rendered file", program.display())),
@@ -65,26 +65,32 @@ fn ask_proxy(loaded: &Loaded, node: &Name) -> Result<String, Failure> {
     }
 }
 
-/// A file for the proxy's eyes, gone when dropped. It may hold secrets, so nobody else may read it.
+/// A directory for the proxy's eyes, gone when dropped. It may hold secrets, so nobody else may look into it.
 struct Draft(PathBuf);
 
 impl Draft {
-    fn new(text: &str) -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("vipkeeper-check-{}.cfg", std::process::id()));
-        let written = write_new(&path, text);
-        written.map_err(|e| Failure::new(Exit::Unhealthy, format!("cannot write {}: {e}", path.display())))?;
+    fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("vipkeeper-check-{}", std::process::id()));
+        // Not recursive: never into a directory that somebody else put there.
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|e| Failure::new(Exit::Unhealthy, format!("cannot make {}: {e}", path.display())))?;
         Ok(Self(path))
     }
-}
 
-/// Never through a link that somebody else put there.
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+    /// Writes the text and what it refers to; returns where the text is.
+    fn write(&self, rendered: &Rendered) -> Result<PathBuf, Failure> {
+        let text = self.0.join("haproxy.cfg");
+        let files = rendered.files.iter().map(|file| (file.path.as_path(), file.text.as_str()));
+        for (path, holds) in files.chain([(text.as_path(), rendered.text.as_str())]) {
+            std::fs::write(path, holds)
+                .map_err(|e| Failure::new(Exit::Unhealthy, format!("cannot write {}: {e}", path.display())))?;
+        }
+        Ok(text)
+    }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
+        drop(std::fs::remove_dir_all(&self.0));
     }
 }

@@ -67,6 +67,23 @@ pub fn me(config: &Config, place: &Place) -> Result<Me, Failure> {
 /// # Errors
 /// 2 when the user's template does not render.
 pub fn render_for(understood: &Understood, node: &Name, place: &Place) -> Result<Loaded, Failure> {
-    let target = Target { names: vec![node.clone()], stats_socket: shell::stats_socket_path(place.runtime()) };
+    render_with_files_in(understood, node, place, &shell::files_dir(place.state()))
+}
+
+/// The same, but with the files that the text refers to in a directory of the caller's.
+///
+/// # Errors
+/// 2 when the user's template does not render.
+pub fn render_with_files_in(
+    understood: &Understood,
+    node: &Name,
+    place: &Place,
+    files_dir: &Path,
+) -> Result<Loaded, Failure> {
+    let target = Target {
+        names: vec![node.clone()],
+        stats_socket: shell::stats_socket_path(place.runtime()),
+        files_dir: files_dir.to_owned(),
+    };
     files::load(&understood.sources, &target).map_err(|report| Failure::new(Exit::Configuration, report))
 }

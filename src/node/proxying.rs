@@ -61,9 +61,7 @@ pub(super) struct Proxying {
 pub(super) fn candidate(loaded: &Loaded) -> Candidate {
     let config = &loaded.config;
     let binds: BTreeSet<BindProbe> = config
-        .frontends
-        .iter()
-        .flat_map(|f| &f.binds)
+        .binds()
         .flat_map(|bind| config.bind_addresses(bind))
         .map(|(address, transparent)| BindProbe { address, transparent })
         .collect();

@@ -5,6 +5,7 @@
 //! ends: the proxy goes on, and the next vipkeeper adopts it.
 
 mod attend;
+mod aux_files;
 mod check;
 mod files;
 mod group;
@@ -25,6 +26,7 @@ use crate::proxy::master::{ANSWER_BYTES_MAX, Processes, ReloadAnswer};
 use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod};
 use crate::render::{Rendered, SERVER_STATE_FILE, report_alerts};
 use crate::shell::stats_socket;
+use crate::shell::workers::files_dir;
 
 pub use attend::run as attend;
 use check::Checked;
@@ -98,6 +100,11 @@ impl ProxyPaths {
     /// The configuration before the installed one.
     pub fn last_good(&self) -> PathBuf {
         self.state_dir.join("haproxy.cfg.last-good")
+    }
+
+    /// The directory of the files that a configuration refers to.
+    pub fn files_dir(&self) -> PathBuf {
+        files_dir(&self.state_dir)
     }
 
     /// The stats socket that vipkeeper probes.
@@ -247,7 +254,9 @@ impl Worker {
     async fn check(&mut self, rendered: Arc<Rendered>) -> Result<ProxyOutcome, String> {
         self.candidate = None;
         let (paths, text) = (self.paths.clone(), Arc::clone(&rendered));
-        blocking(move || files::write_candidate(&paths, &text.text)).await?;
+        // What the text refers to first: a text without its files would be refused for no fault of its own.
+        blocking(move || aux_files::write(&text.files).and_then(|()| files::write_candidate(&paths, &text.text)))
+            .await?;
         Ok(match check::run(&self.paths).await? {
             Checked::Accepted => {
                 self.candidate = Some(rendered);

@@ -63,6 +63,12 @@ pub(crate) fn stats_socket_path(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join(STATS_SOCKET)
 }
 
+/// Directory, in that for what outlives a reboot, of the files that the proxy's configuration refers to. There, since
+/// the configuration before the installed one must find its files after a reboot too.
+pub(crate) fn files_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("haproxy.d")
+}
+
 /// What the workers are started with.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {

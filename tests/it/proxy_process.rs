@@ -1,5 +1,6 @@
 //! The proxy worker with a real HAProxy: files, processes, and how fast their end is told.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use vipkeeper::config::{BindTarget, Config};
+use vipkeeper::config::{Action, BindTarget, Conditions, Config, HostMatch, Rewrite, Route};
 use vipkeeper::node::Event;
 use vipkeeper::node::event::OpId;
 use vipkeeper::proxy::attendance::{Attend, Attended};
@@ -23,7 +24,7 @@ use vipkeeper::render::Rendered;
 use vipkeeper::shell::process::{ProxyPaths, attend, run};
 use vipkeeper::shell::stats_socket::probe;
 
-use crate::proxy_fixture::{bind, config, haproxy_is_here, raw, render_at};
+use crate::proxy_fixture::{at, bind, config, haproxy_is_here, name, raw, render_in};
 
 /// Whatever is awaited here comes long before.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -148,7 +149,7 @@ impl Lab {
     }
 
     pub(crate) fn render(&self, config: &Config) -> Arc<Rendered> {
-        Arc::new(render_at(config, &self.paths.stats_socket(), None).unwrap())
+        Arc::new(render_in(config, &self.paths.stats_socket(), &self.paths.files_dir(), None).unwrap())
     }
 
     pub(crate) fn rendered(&self, body: &str) -> Arc<Rendered> {
@@ -502,6 +503,62 @@ async fn restore_puts_the_last_good_file_back() {
     }
     let left: Vec<_> = std::fs::read_dir(&lab.paths.state_dir).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+/// A route for each of some hosts, which makes a map.
+fn with_map(lab: &Lab, hosts: usize) -> Arc<Rendered> {
+    let mut config = lab.config("nobody");
+    let www = &mut config.frontends[0];
+    www.raw = vec![raw(23, "http-request return status 200 content-type text/plain lf-string %[req.hdr(host),MAP]")];
+    www.rules.routes = (0..hosts)
+        .map(|n| Route {
+            when: Conditions { hosts: vec![HostMatch::Exact(format!("v{n}"))], ..Conditions::default() },
+            action: Action::Backend { name: name("web"), rewrite: Rewrite::default() },
+            origin: at(23),
+        })
+        .collect();
+    let map = lab.render(&config).files[0].path.display().to_string();
+    let www = &mut config.frontends[0];
+    www.raw[0].text = www.raw[0].text.replace("MAP", &format!("map_str({map},none)"));
+    lab.render(&config)
+}
+
+#[tokio::test]
+async fn files_that_a_text_refers_to_stay_as_long_as_a_text_names_them() {
+    if !haproxy_is_here("files_that_a_text_refers_to") {
+        return;
+    }
+    let mut lab = Lab::new();
+    let texts: Vec<_> = (8..12).map(|hosts| with_map(&lab, hosts)).collect();
+    let names = |of: &[usize]| -> BTreeSet<PathBuf> { of.iter().map(|n| texts[*n].files[0].path.clone()).collect() };
+    let there = |lab: &Lab| -> BTreeSet<PathBuf> {
+        std::fs::read_dir(lab.paths.files_dir()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    lab.install(&texts[0]).await;
+    lab.install(&texts[1]).await;
+    // The last good one keeps its file, and so does a candidate that is not installed.
+    assert_eq!(there(&lab), names(&[0, 1]));
+    lab.install(&texts[2]).await;
+    assert_eq!(there(&lab), names(&[1, 2]));
+    // Whatever is left there that nothing names goes; a file that somebody changed is written anew.
+    std::fs::write(lab.paths.files_dir().join("stray.map"), "").unwrap();
+    std::fs::write(&texts[2].files[0].path, "v0 elsewhere\n").unwrap();
+    assert_eq!(lab.perform(ProxyOp::Check(Arc::clone(&texts[2]))).await, ProxyOutcome::Accepted);
+    assert_eq!(std::fs::read_to_string(&texts[2].files[0].path).unwrap(), texts[2].files[0].text);
+    assert_eq!(lab.perform(ProxyOp::Check(Arc::clone(&texts[3]))).await, ProxyOutcome::Accepted);
+    assert_eq!(lab.perform(ProxyOp::Install).await, ProxyOutcome::Installed);
+    assert_eq!(there(&lab), names(&[2, 3]));
+    assert_eq!(lab.perform(ProxyOp::Restore).await, ProxyOutcome::Installed);
+    let (_, sample) = {
+        let ProxyOutcome::Started { pid } = lab.perform(ProxyOp::Start).await else { panic!("it starts") };
+        (pid, lab.sample(|_| true).await)
+    };
+    assert_eq!(sample.generation, Some(texts[2].generation));
+    let mut stream = TcpStream::connect(("127.0.0.1", lab.port)).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\nHost: v9\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("web"), "{answer}");
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ fn rich() -> Config {
     mail.mode = Mode::Tcp;
     mail.binds = vec![bind(51, BindTarget::Vip(name("www")), 25)];
     mail.raw = Vec::new();
-    mail.default_backend = name("mx");
+    mail.default_backend = Some(name("mx"));
     config.frontends.push(mail);
     let mut mx = config.backends[0].clone();
     mx.name = name("mx");

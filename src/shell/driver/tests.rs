@@ -22,7 +22,14 @@ fn loaded() -> (Loaded, Name) {
     let sources = Arc::new(Sources { files: vec![Source { path: "good.toml".into(), text }] });
     assert!(config::load(&sources).is_ok());
     let me = Name::new("lb1").unwrap();
-    (load(&sources, &Target { names: vec![me.clone()], stats_socket: "/run/s".into() }).unwrap(), me)
+    (
+        load(
+            &sources,
+            &Target { names: vec![me.clone()], stats_socket: "/run/s".into(), files_dir: "/run/files".into() },
+        )
+        .unwrap(),
+        me,
+    )
 }
 
 fn bench() -> Bench {

@@ -24,6 +24,7 @@ pub(super) fn version(n: u64) -> Candidate {
         generation: Digest(n),
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
+        files: Vec::new(),
     };
     let bind = BindProbe { address: ([0, 0, 0, 0], u16::try_from(n).unwrap()).into(), transparent: false };
     Candidate { rendered: Arc::new(rendered), binds: BTreeSet::from([bind]) }
