@@ -3,7 +3,7 @@
 # For contributors:       make check  formatting, lints and documentation, then the tests
 #                         make soak   the simulation over 100,000 histories of faults (SOAK_SEEDS, from SOAK_FIRST)
 #                         make fuzz   each fuzzer for a minute (FUZZ_SECONDS)
-#                         make mutants  the election broken on purpose: which mutants no test notices (MUTANTS=arguments)
+#                         make mutants  the election broken on purpose: which mutants no test notices (MUTANTS="-f src/vrrp")
 #
 # Programs that are missing are installed by apt-get (through sudo when not root), and it is said which.
 
@@ -27,7 +27,7 @@ TEST_NEEDS := $(DEMO_NEEDS) keepalived:keepalived /usr/lib/frr/vrrpd:frr nft:nft
 SOAK_SEEDS ?= 100000
 SOAK_FIRST ?= 0
 FUZZ_SECONDS ?= 60
-MUTANTS ?= -j2
+MUTANTS ?=
 
 .PHONY: help demo test check fmt lint doc soak fuzz mutants demo-needs test-needs fuzz-needs cargo-present
 
@@ -89,10 +89,10 @@ soak: cargo-present
 fuzz: fuzz-needs
 	fuzz/run.sh $(FUZZ_SECONDS)
 
-# Fewer histories than the tests play, for speed. What a mutant fails on is not remembered for the next one.
+# All mutants in one build, chosen at run time. It says how far it is, and every mutant that no test notices.
 mutants: cargo-present
 	@command -v cargo-mutants >/dev/null || { echo "make: cargo-mutants is missing: cargo install --locked cargo-mutants"; exit 3; }
-	SIM_SEEDS=24 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 $(CARGO) mutants $(MUTANTS)
+	tests/mutants/switch.py $(MUTANTS)
 
 check: fmt lint doc test
 

@@ -52,6 +52,7 @@ fn an_address_that_somebody_deleted_is_put_back_with_its_route_and_keeps_its_con
     world.run(ms(100)).unwrap();
     assert_eq!((world.holders(0), world.hosts[0].routing.len()), (vec![0], 1));
     assert_eq!(world.hosts[0].clients.len(), 1);
+    assert_eq!(counter(&world, 0, "addresses-restored"), 1);
 }
 
 #[test]
@@ -219,6 +220,7 @@ fn the_filter_of_a_vip_that_accepts_nothing_is_there_before_it_and_goes_with_vip
 #[test]
 fn a_node_that_cannot_filter_keeps_the_vip_and_says_so_until_it_can() {
     let mut world = forwarding();
+    world.trace = Some(String::new());
     world.hosts[0].refuse_filters = true;
     world.run(secs(21)).unwrap();
     let status = world.hosts[0].node.as_ref().unwrap().status(world.now);
@@ -228,4 +230,30 @@ fn a_node_that_cannot_filter_keeps_the_vip_and_says_so_until_it_can() {
     world.hosts[0].refuse_filters = false;
     world.run(secs(11)).unwrap();
     assert_eq!(world.hosts[0].node.as_ref().unwrap().status(world.now).vips[0].troubles, [""; 0]);
+    let trace = world.trace.as_deref().unwrap();
+    let told = |text: &str| trace.matches(text).count();
+    assert_eq!(told("cannot filter packets of VIPs that accept none: no nft here"), 1, "{trace}");
+    assert_eq!(told("the packet filter is as wanted again"), 1, "{trace}");
+    // What cannot be removed is told too.
+    world.hosts[0].refuse_filters = true;
+    world.edit = |_, _| {};
+    world.write_config(0, 3, false);
+    world.run(secs(1)).unwrap();
+    let trace = world.trace.as_deref().unwrap();
+    assert_eq!(trace.matches("cannot remove the packet filter: no nft here").count(), 1, "{trace}");
+    assert_eq!(world.hosts[0].node.as_ref().unwrap().status(world.now).vips[0].troubles, [""; 0]);
+    world.hosts[0].refuse_filters = false;
+    world.run(secs(11)).unwrap();
+    assert!(world.hosts[0].filtered.is_empty());
+}
+
+#[test]
+fn a_host_without_nftables_is_told_nothing_while_nobody_wants_a_filter() {
+    let mut world = World::dark(standard(), 1);
+    world.trace = Some(String::new());
+    world.hosts[0].refuse_filters = true;
+    world.boot_all();
+    world.run(secs(30)).unwrap();
+    let trace = world.trace.as_deref().unwrap();
+    assert_eq!(trace.matches("packet filter").count(), 0, "{trace}");
 }

@@ -76,6 +76,8 @@ pub struct Host {
     /// Addresses whose packets are dropped.
     pub filtered: Vec<IpAddr>,
     pub refuse_filters: bool,
+    pub refuse_resets: bool,
+    pub refuse_routing: bool,
     /// Open connections of clients, by local address.
     pub clients: BTreeMap<IpAddr, u32>,
     /// Installations and renewals that the kernel was asked for.
@@ -150,6 +152,8 @@ impl Host {
             routing: Vec::new(),
             filtered: Vec::new(),
             refuse_filters: false,
+            refuse_resets: false,
+            refuse_routing: false,
             clients: BTreeMap::new(),
             installs: 0,
             link_up: true,

@@ -31,6 +31,7 @@ mod regressions;
 mod rng;
 mod scenarios;
 mod setup;
+mod shown;
 mod sweep;
 mod together;
 mod tracking;

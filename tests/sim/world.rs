@@ -153,6 +153,8 @@ pub struct World {
     /// Requests, with the host and its incarnation.
     pub asked: Vec<(u64, usize, u64)>,
     pub hooks_run: Vec<(usize, String)>,
+    /// What the service manager of a host was told last: it is ready, and a line of state.
+    pub notified: BTreeMap<usize, (bool, String)>,
     /// Hellos with sender and receiver, if they are recorded.
     pub tape: Option<Vec<(usize, usize, Vec<u8>)>>,
     /// What the file of that version says, other than version 1 of the cluster.
@@ -201,6 +203,7 @@ impl World {
             announcements_at_once: 0,
             asked: Vec::new(),
             hooks_run: Vec::new(),
+            notified: BTreeMap::new(),
             tape: None,
             edit: |_, _| {},
             witness: None,
@@ -455,6 +458,10 @@ impl World {
                 let answers = carried_out.collect();
                 self.answer(host, incarnation, Event::AddressesAnswered(answers));
             }
+            Item::Reset(incarnation, op, _) if self.hosts[host].refuse_resets => {
+                let result = Err("operation not supported".to_owned());
+                self.answer(host, incarnation, Event::ConnectionsReset { op, result });
+            }
             Item::Reset(incarnation, op, addresses) => {
                 let h = &mut self.hosts[host];
                 // The kernel cannot send a reset from an address that it no longer has.
@@ -463,7 +470,8 @@ impl World {
                 self.answer(host, incarnation, Event::ConnectionsReset { op, result: Ok(count) });
             }
             Item::AddRouting(incarnation, op, entry) => {
-                let whole = self.hosts[host].table.contains_key(&IpAddr::V4(setup::route_source(&entry)));
+                let whole = self.hosts[host].table.contains_key(&IpAddr::V4(setup::route_source(&entry)))
+                    && !self.hosts[host].refuse_routing;
                 let result = if whole { Ok(()) } else { Err("invalid argument".to_owned()) };
                 if whole && !self.hosts[host].routing.contains(&entry) {
                     self.tell(format!("lb{} + {entry}", host + 1));
@@ -687,7 +695,11 @@ impl World {
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
                 }
-                Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Notify { .. } | Effect::Log(_) => {}
+                Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Log(_) => {}
+                Effect::Notify { ready, status } => {
+                    let said = self.notified.entry(host).or_default();
+                    *said = (said.0 || ready, status);
+                }
                 Effect::WatchAddresses { addresses, .. } => self.hosts[host].watched = addresses,
                 Effect::ObserveNetwork => {
                     let network = self.hosts[host].network(self.now);
