@@ -130,6 +130,7 @@ default_backend = "web"
                 setenv VIPKEEPER_NODE lb1
                 stats socket /run/vipkeeper/stats.sock mode 600 level admin expose-fd listeners
                 stats maxconn 20
+                server-state-file /run/vipkeeper/servers.state
                 hard-stop-after 600s
                 close-spread-time 5s
                 mworker-max-reloads 50
@@ -359,6 +360,7 @@ default_backend = "api"
                 timeout check 2s
                 timeout client-fin 10s
                 timeout server-fin 11s
+                load-server-state-from-file global
                 default-server init-addr last,libc,none
             frontend vipkeeper-stats
                 mode http
