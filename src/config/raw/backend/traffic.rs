@@ -70,7 +70,7 @@ pub(in crate::config) struct RawHeaderChanges {
     /// Headers that are removed.
     #[schemars(example = ["Server"])]
     pub(in crate::config) del: Option<At<Vec<At<String>>>>,
-    /// Headers that are set, in place of any of that name; values may have HAProxy's variables, such as "%[src]".
+    /// Headers that are set, in place of any of that name; values may have HAProxy's variables, such as `%[src]`.
     #[schemars(example = BTreeMap::from([("X-Real-IP", "%[src]")]))]
     pub(in crate::config) set: Option<At<BTreeMap<At<String>, At<String>>>>,
     /// Headers that are added beside others of that name.
