@@ -67,6 +67,14 @@ pub fn me(config: &Config, place: &Place) -> Result<Me, Failure> {
 /// # Errors
 /// 2 when the user's template does not render.
 pub fn render_for(understood: &Understood, node: &Name, place: &Place) -> Result<Loaded, Failure> {
-    let target = Target { names: vec![node.clone()], stats_socket: shell::stats_socket_path(place.runtime()) };
+    rendered_at(understood, node, &shell::stats_socket_path(place.runtime()))
+}
+
+/// Renders it with another private socket.
+///
+/// # Errors
+/// The same.
+pub fn rendered_at(understood: &Understood, node: &Name, stats_socket: &Path) -> Result<Loaded, Failure> {
+    let target = Target { names: vec![node.clone()], stats_socket: stats_socket.to_owned() };
     files::load(&understood.sources, &target).map_err(|report| Failure::new(Exit::Configuration, report))
 }

@@ -196,7 +196,7 @@ fn proxy(out: &mut String, proxy: &ProxyStatus, colour: Colour) {
     );
     let mut facts = vec![proxy.doing.clone()];
     if let Some(version) = &proxy.version {
-        facts.push(format!("haproxy {version}"));
+        facts.push(format!("{} {version}", proxy.engine));
     }
     if let Some(pid) = proxy.master_pid {
         facts.push(format!("master {pid}"));

@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::HealthConfig;
+use crate::config::{Engine, HealthConfig};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
 use crate::node::outbox::{Ops, Outbox};
 use crate::proxy::health::{Health, Prober, Verdict};
 use crate::proxy::lifecycle::{Action, CONFIRM_POLL, Candidate, Lifecycle};
 use crate::proxy::{BindProbe, ProxyOutcome, Sample};
-use crate::render::Rendered;
+use crate::render::{self, Rendered};
 
 /// A proxy that waits for a processor may be silent for this long before its silence counts.
 const STARVED_MAX: Duration = Duration::from_secs(1);
+
+/// Dropped connections are told at most so often.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 
 /// What the node must know of a turn of the lifecycle.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(super) struct Proxying {
     late: Option<OpId>,
     /// Since when probes were silent for want of a processor alone.
     starved_since: Option<Instant>,
+    /// When dropped connections were told last.
+    refusals_told: Option<Instant>,
     ended: bool,
     /// It was started, adopted or found unable to start at least once.
     pub(super) settled: bool,
@@ -50,13 +55,19 @@ pub(super) struct Proxying {
 /// What to run for a configuration: its text and the addresses that it binds.
 pub(super) fn candidate(loaded: &Loaded) -> Candidate {
     let config = &loaded.config;
-    let binds: BTreeSet<BindProbe> = config
-        .frontends
-        .iter()
-        .flat_map(|f| &f.binds)
-        .flat_map(|bind| config.bind_addresses(bind))
-        .map(|(address, transparent)| BindProbe { address, transparent })
-        .collect();
+    let binds: BTreeSet<BindProbe> = match config.proxy.engine {
+        Engine::Haproxy => config
+            .frontends
+            .iter()
+            .flat_map(|f| &f.binds)
+            .flat_map(|bind| config.bind_addresses(bind))
+            .map(|(address, transparent)| BindProbe { address, transparent })
+            .collect(),
+        Engine::Nginx => {
+            let sockets = render::nginx::sockets(config).into_iter();
+            sockets.map(|address| BindProbe { address, transparent: false }).collect()
+        }
+    };
     Candidate { rendered: Arc::clone(&loaded.rendered), binds }
 }
 
@@ -75,6 +86,7 @@ impl Proxying {
             suspect: None,
             late: None,
             starved_since: None,
+            refusals_told: None,
             ended: false,
             settled: false,
         };
@@ -218,6 +230,7 @@ impl Proxying {
             self.worker = Some(sample.pid);
             out.push(Effect::WatchWorker { pid: sample.pid });
         }
+        self.note_refusals(now, &sample, out);
         let actions = self.lifecycle.sampled(now, &sample, ops.next());
         self.sample = Some(sample);
         self.fresh = true;
@@ -228,6 +241,21 @@ impl Proxying {
             out.log(LogLevel::Info, None, "the proxy is healthy");
         }
         self.take(now, actions, out)
+    }
+
+    /// nginx that has no room for a connection drops it, and says so only to those who ask.
+    fn note_refusals(&mut self, now: Instant, sample: &Sample, out: &mut Outbox) {
+        let before = self.sample.as_ref().map_or(sample.refused, |before| before.refused);
+        let more = sample.refused.saturating_sub(before);
+        if more == 0 || self.refusals_told.is_some_and(|told| now < told + REFUSALS_EVERY) {
+            return;
+        }
+        self.refusals_told = Some(now);
+        out.log(
+            LogLevel::Warn,
+            None,
+            format!("the proxy dropped {more} connections for want of room: raise `maxconn` in [proxy]"),
+        );
     }
 
     /// The worker of a probe that takes its time waits for a processor.
@@ -317,8 +345,10 @@ fn fault(sample: &Sample, loaded: &Loaded) -> Option<String> {
     if let Some((name, status)) = closed {
         return Some(format!("frontend {name} is {status}"));
     }
-    if generation != loaded.rendered.generation {
-        return None;
+    match loaded.config.proxy.engine {
+        Engine::Haproxy if generation == loaded.rendered.generation => {}
+        // nginx does not load a file of which it cannot bind every address.
+        Engine::Haproxy | Engine::Nginx => return None,
     }
     let listed = |name: &str| sample.frontends.iter().any(|(n, _)| n == name);
     let missing = loaded.config.frontends.iter().find(|f| !listed(f.name.as_str()));

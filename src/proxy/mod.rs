@@ -5,6 +5,7 @@
 pub mod health;
 pub mod lifecycle;
 pub mod master;
+pub mod nginx;
 pub mod stats;
 
 use std::net::SocketAddr;

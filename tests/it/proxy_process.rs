@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use vipkeeper::config::{BindTarget, Config};
+use vipkeeper::config::{BindTarget, Config, Engine};
 use vipkeeper::node::Event;
 use vipkeeper::node::event::OpId;
 use vipkeeper::proxy::master::Processes;
@@ -55,6 +55,7 @@ impl Lab {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let paths = ProxyPaths {
+            engine: Engine::Haproxy,
             binary: PathBuf::from("haproxy"),
             state_dir: dir.path().join("state"),
             runtime_dir: dir.path().join("run"),

@@ -13,7 +13,7 @@ use crate::config::limits::FRONTENDS_MAX;
 use crate::config::problem::{Place, Problem};
 use crate::config::raw::{RawFrontend, RawMode};
 use crate::config::written::{At, TextOr};
-use crate::config::{Accept, Bind, BindTarget, Frontend, Mode, VipConfig};
+use crate::config::{Accept, Bind, BindTarget, Engine, Frontend, Mode, VipConfig};
 use crate::units::Name;
 
 /// All frontends, and what they say of the backends.
@@ -82,10 +82,14 @@ pub(super) fn check(
     all
 }
 
-/// HAProxy refuses to start where nothing listens.
+/// HAProxy refuses to start where nothing listens; nginx would serve nobody.
 fn something_listens(cx: &mut Cx<'_>, document: &Document) {
-    let sections = document.proxy.as_ref().and_then(|proxy| proxy.raw.get().raw_sections.as_ref());
-    let listens = |line: &At<String>| matches!(line.get().split_whitespace().next(), Some("frontend" | "listen"));
+    let proxy = document.proxy.as_ref().map(|proxy| proxy.raw.get());
+    let (sections, words): (_, &[&str]) = match cx.engine {
+        Engine::Haproxy => (proxy.and_then(|proxy| proxy.raw_sections.as_ref()), &["frontend", "listen"]),
+        Engine::Nginx => (proxy.and_then(|proxy| proxy.raw_defaults.as_ref()), &["server", "server{"]),
+    };
+    let listens = |line: &At<String>| line.get().split_whitespace().next().is_some_and(|word| words.contains(&word));
     if document.frontends.is_empty()
         && !sections.is_some_and(|lines| lines.get().iter().any(listens))
         && cx.files_are_whole()

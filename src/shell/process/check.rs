@@ -1,7 +1,6 @@
-//! `haproxy -c` on the candidate, bounded in time and output.
+//! `haproxy -c` or `nginx -t` on the candidate, bounded in time and output.
 
 use std::io;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::{ProxyPaths, blocking};
+use crate::config::Engine;
+use crate::proxy::nginx::{self, Purpose};
 use crate::shell::systemd::PRIVATE_VARIABLES;
 
 /// How long a killed check may take to be gone.
@@ -25,16 +26,17 @@ pub(super) enum Checked {
 }
 
 pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
-    let (binary, candidate) = (paths.binary.clone(), paths.candidate());
-    let mut child = blocking(move || spawn(&binary, &candidate).map_err(|e| not_started(&binary, &e))).await?;
+    let asked = paths.clone();
+    let mut child = blocking(move || spawn(&asked).map_err(|e| not_started(&asked, &e))).await?;
     let finished = tokio::time::timeout(paths.check_timeout, finish(&mut child)).await;
     let (status, stderr) = match finished {
         Ok(result) => result.map_err(|e| format!("the check by {} broke off: {e}", paths.binary.display()))?,
         Err(_) => {
             kill(&mut child).await;
             return Err(format!(
-                "`{} -c` did not end within {:?} and was killed; does a name in the file not resolve?",
+                "`{} {}` did not end within {:?} and was killed; does a name in the file not resolve?",
                 paths.binary.display(),
+                option(paths.engine),
                 paths.check_timeout
             ));
         }
@@ -43,14 +45,24 @@ pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
     Ok(if status.success() { Checked::Accepted } else { Checked::Refused { stderr } })
 }
 
-fn spawn(binary: &Path, candidate: &Path) -> io::Result<Child> {
-    let mut command = Command::new(binary);
+/// What asks for a check.
+fn option(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Haproxy => "-c",
+        Engine::Nginx => "-t",
+    }
+}
+
+fn spawn(paths: &ProxyPaths) -> io::Result<Child> {
+    let mut command = Command::new(&paths.binary);
     for private in PRIVATE_VARIABLES {
         command.env_remove(private);
     }
+    match paths.engine {
+        Engine::Haproxy => command.arg(option(paths.engine)).arg("-f").arg(paths.candidate()),
+        Engine::Nginx => command.args(nginx::arguments(Purpose::Check, &paths.candidate(), &paths.pid_file())),
+    };
     command
-        .args(["-c", "-f"])
-        .arg(candidate)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -93,18 +105,14 @@ async fn kill(child: &mut Child) {
 }
 
 /// Why the proxy's program could not be started, and what to do about it.
-pub(super) fn not_started(binary: &Path, error: &io::Error) -> String {
-    let name = binary.display();
+pub(super) fn not_started(paths: &ProxyPaths, error: &io::Error) -> String {
+    let (binary, name, package) = (&paths.binary, paths.binary.display(), paths.engine.name());
+    let advice = format!("install it with `apt-get install {package}`, or set `proxy.binary` to where it is");
     // A directory of PATH that may not be searched makes a missing name a forbidden one.
     let looked_up = binary.components().count() == 1 && binary.is_relative();
     match Errno::from_io_error(error) {
-        Some(Errno::ACCESS) if looked_up => format!(
-            "{name}: not found, or not executable; install it with `apt-get install haproxy`, or set `proxy.binary` \
-             to where it is"
-        ),
-        Some(Errno::NOENT) => format!(
-            "{name}: not found; install it with `apt-get install haproxy`, or set `proxy.binary` to where it is"
-        ),
+        Some(Errno::ACCESS) if looked_up => format!("{name}: not found, or not executable; {advice}"),
+        Some(Errno::NOENT) => format!("{name}: not found; {advice}"),
         Some(Errno::ACCESS | Errno::PERM) => format!("{name}: {error}; it must be executable by vipkeeper's user"),
         _ => format!("{name} does not start: {error}"),
     }

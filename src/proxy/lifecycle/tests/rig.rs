@@ -37,6 +37,7 @@ pub(super) fn sample(generation: u64, minor: u32) -> Sample {
         connections: 0,
         connections_max: 1,
         uptime_secs: 1,
+        refused: 0,
         frontends: Vec::new(),
         backends: Vec::new(),
     }
