@@ -523,6 +523,11 @@ pub(crate) fn is_runnable(pid: u32) -> bool {
     })
 }
 
+/// The same of any worker with the same master: each of nginx's workers may have the question.
+pub(crate) fn is_sibling_runnable(worker: u32) -> bool {
+    group::siblings(worker).into_iter().any(is_runnable)
+}
+
 /// Runs disk work where it cannot delay an advert, and gives up on a disk that hangs.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
     match tokio::time::timeout(DISK_TIMEOUT, tokio::task::spawn_blocking(work)).await {

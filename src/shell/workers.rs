@@ -196,7 +196,10 @@ async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, 
         let result = match tokio::time::timeout(timeout * 2 / 3, &mut probing).await {
             Ok(result) => result,
             Err(_) => {
-                let runnable = worker.is_some_and(process::is_runnable);
+                let runnable = worker.is_some_and(|worker| match engine {
+                    Engine::Haproxy => process::is_runnable(worker),
+                    Engine::Nginx => process::is_sibling_runnable(worker),
+                });
                 if events.send(Event::ProbeLate { op, runnable }).await.is_err() {
                     return;
                 }

@@ -1,5 +1,7 @@
 //! nginx.conf from a configuration: the text, what nginx itself says of it, and what is refused by name.
 
+#![allow(clippy::too_many_lines, reason = "snapshots")]
+
 use expect_test::{Expect, expect};
 use vipkeeper::config::{Balance, BindTarget, Colour, Config, Mode, RawLine, load};
 use vipkeeper::render::nginx::sockets;

@@ -23,6 +23,21 @@ const PROCESSES_MAX: usize = 1 << 16;
 /// How long killed leftovers may take to be gone.
 const ORPHAN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Children of a process that are looked at; those beyond are not seen.
+const CHILDREN_MAX: usize = 1024;
+
+/// A process and the other children of its parent, as far as they are known.
+pub(super) fn siblings(pid: u32) -> Vec<u32> {
+    let parent = || -> Option<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let children = parent().and_then(|of| std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).ok());
+    let children = children.unwrap_or_default();
+    let others = children.split_whitespace().filter_map(|child| child.parse().ok()).filter(|child| *child != pid);
+    std::iter::once(pid).chain(others.take(CHILDREN_MAX)).collect()
+}
+
 /// Clock ticks of a second in `/proc` (`USER_HZ`, part of the interface of the kernel to programs).
 const TICKS_PER_SEC: u64 = 100;
 
