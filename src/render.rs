@@ -3,16 +3,23 @@
 //! Owns the template's model, the generation, and the way back from a line of the text to the TOML. It must never
 //! depend on anything but its input: the same input gives the same bytes, so that an unchanged file is no reload.
 
+mod access;
 mod alerts;
 mod backend;
+mod frontend;
 mod model;
 pub mod nginx;
+mod operation;
 mod origins;
 mod resolvers;
+mod routes;
+mod rules;
+mod tls;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
@@ -38,6 +45,9 @@ pub fn template_name(engine: Engine) -> &'static str {
 /// Names the generation: in `description`, which `show info` repeats, or in what nginx answers on its private socket.
 pub const GENERATION_PREFIX: &str = "vipkeeper generation ";
 
+/// Name of the file beside the stats socket in which a reload passes on the state of servers.
+pub const SERVER_STATE_FILE: &str = "servers.state";
+
 /// A longer text is refused: no proxy configuration of people is, and it must be written on every reload.
 const TEXT_BYTES_MAX: usize = 64 << 20;
 
@@ -52,6 +62,8 @@ pub struct RenderInput<'a> {
     pub node: &'a Name,
     /// Path of the stats socket that vipkeeper probes.
     pub stats_socket: &'a Path,
+    /// Directory of the files that the text refers to.
+    pub files_dir: &'a Path,
     /// A template of the user's in place of the compiled-in one.
     pub template: Option<&'a str>,
 }
@@ -67,13 +79,32 @@ pub struct Rendered {
     pub origins: Vec<Option<Origin>>,
     /// What `origins` points into.
     pub sources: Arc<Sources>,
+    /// What the text refers to: must be there before anybody reads the text.
+    pub files: Vec<AuxFile>,
+}
+
+/// A file that the text refers to, such as a map. It is called by what it holds, so that the file of a running proxy
+/// is never changed, and the generation of the text, which has the name, is that of the file too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuxFile {
+    /// In the directory of the input.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
 }
 
 impl Rendered {
     /// A text that was rendered earlier, with its generation, for the configuration it came from.
-    pub fn again(text: String, generation: Digest, config: &Config, sources: Arc<Sources>) -> Self {
-        let origins = trace(&text, config);
-        Self { text, generation, origins, sources }
+    pub fn again(
+        text: String,
+        generation: Digest,
+        files: Vec<AuxFile>,
+        config: &Config,
+        sources: Arc<Sources>,
+    ) -> Self {
+        let dir = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
+        let origins = trace(&text, config, dir);
+        Self { text, generation, origins, sources, files }
     }
 }
 
@@ -82,9 +113,9 @@ impl Rendered {
 #[error("the proxy's configuration does not render: {0}")]
 pub struct RenderError(pub String);
 
-fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
+fn trace(text: &str, config: &Config, files_dir: &Path) -> Vec<Option<Origin>> {
     match config.proxy.engine {
-        Engine::Haproxy => origins::trace(text, config),
+        Engine::Haproxy => origins::trace(text, config, files_dir),
         Engine::Nginx => nginx::trace(text, config),
     }
 }
@@ -95,8 +126,9 @@ fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
 pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
     let engine = input.config.proxy.engine;
     let failed = |e: tera::Error| RenderError(format!("{}: {e}", template_name(engine)));
+    let mut files = Vec::new();
     let (built_in, context) = match engine {
-        Engine::Haproxy => (TEMPLATE, Context::from_serialize(&model::Model::new(input)?)),
+        Engine::Haproxy => (TEMPLATE, Context::from_serialize(&model::Model::new(input, &mut files)?)),
         Engine::Nginx => (nginx::TEMPLATE, Context::from_serialize(&nginx::Model::new(input)?)),
     };
     let mut context = context.map_err(failed)?;
@@ -122,8 +154,12 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
     identified.map_err(|missing| {
         RenderError(format!("its {missing}, by which vipkeeper recognises the file that the proxy runs"))
     })?;
-    let origins = trace(&text, input.config);
-    Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources) })
+    let size = files.iter().map(|file| file.text.len()).sum::<usize>();
+    if size > TEXT_BYTES_MAX {
+        return Err(RenderError(format!("the files beside the text have {size} bytes, more than {TEXT_BYTES_MAX}")));
+    }
+    let origins = trace(&text, input.config, input.files_dir);
+    Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources), files })
 }
 
 fn with_generation(

@@ -4,6 +4,7 @@ use crate::cli::args::{Place, RenderArgs};
 use crate::cli::outcome::{Exit, Failure};
 use crate::cli::place::{Me, me, render_for, understand};
 use crate::cli::terminal::{print, stderr_colour};
+use crate::render::{AuxFile, Rendered};
 
 /// Prints or writes the rendered text.
 ///
@@ -21,10 +22,21 @@ pub fn run(place: &Place, args: &RenderArgs) -> Result<Exit, Failure> {
         }
     };
     let loaded = render_for(&understood, &node, place)?;
+    let text = with_files(&loaded.rendered);
     match &args.output {
-        None => print(&loaded.rendered.text),
-        Some(path) => std::fs::write(path, &loaded.rendered.text)
+        None => print(&text),
+        Some(path) => std::fs::write(path, &text)
             .map_err(|e| Failure::new(Exit::Unhealthy, format!("cannot write {}: {e}", path.display())))?,
     }
     Ok(Exit::Fine)
+}
+
+/// The text, and behind it as comments what it refers to: so it stays a file that HAProxy reads.
+fn with_files(rendered: &Rendered) -> String {
+    let mut text = rendered.text.clone();
+    for AuxFile { path, text: holds } in &rendered.files {
+        text.extend(["\n# ", &path.to_string_lossy(), ":\n"]);
+        holds.lines().for_each(|line| text.extend(["#   ", line, "\n"]));
+    }
+    text
 }

@@ -196,7 +196,12 @@ fn proxy(out: &mut String, proxy: &ProxyStatus, colour: Colour) {
     );
     let mut facts = vec![proxy.doing.clone()];
     if let Some(version) = &proxy.version {
-        facts.push(format!("{} {version}", proxy.engine));
+        facts.push(match &proxy.installed_version {
+            Some(installed) if installed != version => {
+                format!("{} {version} (installed: {installed}, from the next reload on)", proxy.engine)
+            }
+            Some(_) | None => format!("{} {version}", proxy.engine),
+        });
     }
     if let Some(pid) = proxy.master_pid {
         facts.push(format!("master {pid}"));
@@ -212,8 +217,26 @@ fn proxy(out: &mut String, proxy: &ProxyStatus, colour: Colour) {
         n => format!("started {n} times"),
     });
     line(out, &format!("        {}", facts.join(", ")));
+    old_workers(out, proxy);
     states(out, "frontends", &proxy.frontends, colour);
     states(out, "backends ", &proxy.backends, colour);
+}
+
+/// Those that finish their connections.
+fn old_workers(out: &mut String, proxy: &ProxyStatus) {
+    for old in &proxy.old_workers {
+        let connections = match old.connections {
+            None => "no answer".to_owned(),
+            Some(1) => "1 connection".to_owned(),
+            Some(n) => format!("{n} connections"),
+        };
+        let memory = old.memory_kib.map_or(String::new(), |kib| format!(", {} MiB", kib.div_ceil(1024)));
+        let (up, replaced) = (span(old.up_ms), span(old.replaced_ms_ago));
+        line(out, &format!("        old worker {}: {connections}{memory}, up {up}, replaced {replaced} ago", old.pid));
+    }
+    if proxy.old_workers_more > 0 {
+        line(out, &format!("        and {} more old workers", proxy.old_workers_more));
+    }
 }
 
 fn states(out: &mut String, what: &str, states: &[(String, String)], colour: Colour) {

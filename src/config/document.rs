@@ -9,7 +9,8 @@ use toml::de::{DeTable, Deserializer};
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::problem::{Place, Problem, Problems};
 use super::raw::{
-    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawNode, RawPeers, RawProxy, RawResolvers, RawTracker, RawVip,
+    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawNode, RawPeers, RawProxy, RawResolvers, RawTracker,
+    RawUserlist, RawVip,
 };
 use super::written::At;
 use super::{Sources, shape};
@@ -45,6 +46,7 @@ pub(super) struct Document {
     pub(super) frontends: Vec<Item<RawFrontend>>,
     pub(super) backends: Vec<Item<RawBackend>>,
     pub(super) resolvers: Vec<Item<RawResolvers>>,
+    pub(super) userlists: Vec<Item<RawUserlist>>,
     pub(super) hooks: Option<Item<RawHooks>>,
     pub(super) damaged: shape::Damaged,
 }
@@ -123,7 +125,8 @@ fn append(document: &mut Document, file: usize, mut table: Spanned<DeTable<'_>>,
             return false;
         }
     };
-    let RawFile { include, node, vip, group, tracker, peers, proxy, frontend, backend, resolvers, hooks } = raw;
+    let RawFile { include, node, vip, group, tracker, peers, proxy, frontend, backend, resolvers, userlist, hooks } =
+        raw;
     if let Some(include) = include {
         check_include(file, &include, problems);
     }
@@ -134,6 +137,7 @@ fn append(document: &mut Document, file: usize, mut table: Spanned<DeTable<'_>>,
     document.frontends.extend(items(file, frontend));
     document.backends.extend(items(file, backend));
     document.resolvers.extend(items(file, resolvers));
+    document.userlists.extend(items(file, userlist));
     single("peers", &mut document.peers, items(file, peers), problems);
     single("proxy", &mut document.proxy, items(file, proxy), problems);
     single("hooks", &mut document.hooks, items(file, hooks), problems);

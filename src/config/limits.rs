@@ -31,6 +31,18 @@ pub(super) const SERVERS_MAX: usize = 10_000;
 pub(super) const RESOLVERS_MAX: usize = 64;
 /// Entries of a stick table where nothing else is written: about 10 MB.
 pub(super) const STICK_SIZE: u32 = 100_000;
+/// `certificates` of a bind: HAProxy reads at most 64 words in a line, and each takes two.
+pub(super) const CERTIFICATES_MAX: usize = 16;
+/// `[[frontend.route]]` of all frontends together.
+pub(super) const FRONTEND_ROUTES_MAX: usize = 10_000;
+/// Texts of one condition of a route: each takes a place in a line of HAProxy's.
+pub(super) const ROUTE_TEXTS_MAX: usize = 1_000;
+/// Bytes of one text of a condition: several must fit into a line.
+pub(super) const ROUTE_TEXT_BYTES_MAX: usize = 250;
+/// Users of all `[[userlist]]` together.
+pub(super) const USERS_MAX: usize = 10_000;
+/// Header changes of one kind of one frontend, and types to compress: each takes a line or a word.
+pub(super) const HEADERS_MAX: usize = 50;
 /// Bytes of one raw line: HAProxy reads 2048 including the line break and our indentation.
 pub(super) const RAW_LINE_BYTES_MAX: usize = 2_000;
 
@@ -62,11 +74,20 @@ pub(super) const ANNOUNCE_REFRESH: DurationKey = DurationKey { default: ms(60_00
 pub(super) const TIMEOUT_CONNECT: DurationKey = DurationKey { default: ms(5_000), min: ms(1), max: HAPROXY_MAX };
 pub(super) const TIMEOUT_CLIENT: DurationKey = DurationKey { default: ms(30_000), min: ms(1), max: HAPROXY_MAX };
 pub(super) const TIMEOUT_SERVER: DurationKey = DurationKey { default: ms(30_000), min: ms(1), max: HAPROXY_MAX };
+pub(super) const TIMEOUT_HTTP_REQUEST: DurationKey = DurationKey { default: ms(10_000), min: ms(1), max: HAPROXY_MAX };
+pub(super) const TIMEOUT: DurationKey = DurationKey { default: ms(30_000), min: ms(1), max: HAPROXY_MAX };
+/// HAProxy counts rates in periods of milliseconds in 31 bits; a day is long enough for a limit.
+pub(super) const RATE_PERIOD: DurationKey =
+    DurationKey { default: ms(10_000), min: ms(1_000), max: Duration::from_secs(86_400) };
+pub(super) const STATS_REFRESH: DurationKey = DurationKey { default: ms(10_000), min: ms(1_000), max: HOUR };
 pub(super) const HARD_STOP_AFTER: DurationKey = DurationKey { default: ms(600_000), min: ms(1), max: HAPROXY_MAX };
 pub(super) const HEALTH_INTERVAL: DurationKey = DurationKey { default: ms(150), min: ms(10), max: ms(60_000) };
 pub(super) const HEALTH_TIMEOUT: DurationKey = DurationKey { default: ms(50), min: ms(1), max: ms(60_000) };
 pub(super) const RESTART_MIN: DurationKey = DurationKey { default: ms(100), min: ms(10), max: HOUR };
 pub(super) const RESTART_MAX: DurationKey = DurationKey { default: ms(10_000), min: ms(10), max: HOUR };
+/// Browsers take no more notice of what is beyond some years.
+pub(super) const HSTS: DurationKey =
+    DurationKey { default: Duration::from_secs(365 * 86_400), min: ms(0), max: Duration::from_secs(3_650 * 86_400) };
 pub(super) const CHECK_INTERVAL: DurationKey = DurationKey { default: ms(2_000), min: ms(10), max: HOUR };
 pub(super) const SLOWSTART: DurationKey = DurationKey { default: ms(30_000), min: ms(1), max: HOUR };
 /// Of a cookie; HAProxy counts it in whole seconds.
@@ -84,3 +105,6 @@ pub(super) const PEERS_INTERVAL: DurationKey = DurationKey { default: ms(1_000),
 pub(super) const PEERS_KEY_FILE: &str = "/etc/vipkeeper/peers.key";
 /// `port` of `[peers]`: above the well-known ones, and below those that the kernel hands out.
 pub(super) const PEERS_PORT: u16 = 5112;
+
+/// How hashes of crypt(5) begin that HAProxy's C library knows.
+pub(super) const PASSWORD_HASHES: [&str; 7] = ["$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$"];

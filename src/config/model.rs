@@ -3,16 +3,23 @@
 //! A value of these types has passed every check in `super::check`; references are resolved and ranges hold.
 //! It is the same on every node; [`Config::node`] finds one's own part.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod access;
 mod backend;
+mod frontend;
 mod resolvers;
+mod route;
 mod vip;
 
+pub use access::*;
 pub use backend::*;
+pub use frontend::*;
 pub use resolvers::*;
+pub use route::*;
 pub use vip::*;
 
 use crate::units::{Digest, Family, Name};
@@ -38,6 +45,10 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// Name servers that servers refer to; names are unique.
     pub resolvers: Vec<Resolvers>,
+    /// In the order of the file; names are unique.
+    pub userlists: Vec<Userlist>,
+    /// The page on which the proxy shows itself.
+    pub stats: Option<Stats>,
     /// How hooks run.
     pub hooks: HookSettings,
     /// Digest of the text of all files: equal on two nodes when they read the same.
@@ -113,6 +124,14 @@ pub struct ProxyConfig {
     pub hard_stop_after: Duration,
     /// Log target line of the global section, such as `stdout format raw local0`.
     pub log: Option<String>,
+    /// How requests and connections are logged.
+    pub log_format: LogFormat,
+    /// `errorfile`: whole answers in place of HAProxy's own, by status.
+    pub error_pages: BTreeMap<u16, PathBuf>,
+    /// TCP port at which the nodes' HAProxys share their tables; none: they do not.
+    pub table_peers: Option<u16>,
+    /// `ssl-default-bind-*` of the global section: ciphers and versions of binds without a preset of their own.
+    pub tls_preset: Option<TlsPreset>,
     /// Raw lines.
     pub raw: RawSections,
     /// How it is watched.
@@ -160,6 +179,27 @@ pub struct Timeouts {
     pub client: Duration,
     /// `timeout server`.
     pub server: Duration,
+    /// `timeout http-request`.
+    pub http_request: Duration,
+    /// Those that HAProxy derives from the others where they are absent.
+    pub more: MoreTimeouts,
+}
+
+/// Timeouts that HAProxy derives from others where they are absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MoreTimeouts {
+    /// `timeout http-keep-alive`.
+    pub http_keep_alive: Option<Duration>,
+    /// `timeout queue`.
+    pub queue: Option<Duration>,
+    /// `timeout tunnel`.
+    pub tunnel: Option<Duration>,
+    /// `timeout check`.
+    pub check: Option<Duration>,
+    /// `timeout client-fin`.
+    pub client_fin: Option<Duration>,
+    /// `timeout server-fin`.
+    pub server_fin: Option<Duration>,
 }
 
 /// Lines passed through unchanged, with the place each was written.
@@ -211,69 +251,6 @@ pub enum Mode {
     Http,
     /// `mode tcp`
     Tcp,
-}
-
-/// Where clients arrive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frontend {
-    /// Section name.
-    pub name: Name,
-    /// At least one.
-    pub binds: Vec<Bind>,
-    /// Protocol.
-    pub mode: Mode,
-    /// An existing backend of the same mode.
-    pub default_backend: Name,
-    /// `maxconn` of the section.
-    pub maxconn: Option<u32>,
-    /// Lines at the end of the section.
-    pub raw: Vec<RawLine>,
-    /// Where the section stands.
-    pub origin: Origin,
-}
-
-/// One listening address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bind {
-    /// What the user named.
-    pub target: BindTarget,
-    /// TCP port, not 0.
-    pub port: u16,
-    /// Options passed through, such as `accept-proxy`.
-    pub options: Option<String>,
-    /// Where it was written.
-    pub origin: Origin,
-}
-
-/// What a bind names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BindTarget {
-    /// All addresses of a VIP but link-local ones; rendered so that a node without it still starts.
-    Vip(Name),
-    /// Every address of the host (`*`).
-    Any,
-    /// One address.
-    Address(IpAddr),
-}
-
-impl Config {
-    /// The socket addresses of a bind; `true` marks those of a VIP, which may not be on this node. A VIP is bound with
-    /// all its addresses of either family, also those that adverts do not name, but for link-local ones.
-    pub fn bind_addresses(&self, bind: &Bind) -> Vec<(SocketAddr, bool)> {
-        match &bind.target {
-            BindTarget::Any => vec![(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), bind.port), false)],
-            BindTarget::Address(ip) => {
-                let virtual_here = self.vips.iter().any(|v| v.addresses.iter().any(|a| a.ip() == *ip));
-                vec![(SocketAddr::new(*ip, bind.port), virtual_here)]
-            }
-            // A link-local address says nothing without its interface, and a bind has none.
-            BindTarget::Vip(name) => {
-                let ips = self.vip(name).into_iter().flat_map(|v| &v.addresses).map(VirtualAddress::ip);
-                let ips = ips.filter(|ip| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()));
-                ips.map(|ip| (SocketAddr::new(ip, bind.port), true)).collect()
-            }
-        }
-    }
 }
 
 /// How hooks run.

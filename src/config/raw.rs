@@ -14,13 +14,21 @@ use super::limits;
 use super::value::show_duration;
 use super::written::{At, DurationText, Some1, TextOr};
 
+mod access;
 mod backend;
+mod frontend;
+mod operation;
 mod resolvers;
+mod route;
 mod tracker;
 mod vip;
 
+pub(super) use access::*;
 pub(super) use backend::*;
+pub(super) use frontend::*;
+pub(super) use operation::*;
 pub(super) use resolvers::*;
+pub(super) use route::*;
 pub(super) use tracker::RawTracker;
 pub(super) use vip::*;
 
@@ -60,6 +68,8 @@ pub(super) struct RawFile {
     pub(super) backend: Vec<At<RawBackend>>,
     /// Name servers that are asked for servers while HAProxy runs.
     pub(super) resolvers: Vec<At<RawResolvers>>,
+    /// Users and their passwords, for frontends and the stats page.
+    pub(super) userlist: Vec<At<RawUserlist>>,
     /// How notify programs run, and those that count for every VIP.
     pub(super) hooks: Option<At<RawHooks>>,
 }
@@ -130,6 +140,19 @@ pub(super) struct RawProxy {
     /// What follows `log` in the global section.
     #[schemars(example = &"stdout format raw local0")]
     pub(super) log: Option<At<String>>,
+    /// How requests and connections are logged, where `log` says whereto.
+    #[schemars(extend("default" = "haproxy"))]
+    pub(super) log_format: Option<At<RawLogFormat>>,
+    /// Files with the whole answers that HAProxy gives in place of its own, by status.
+    #[schemars(example = BTreeMap::from([("503", "/etc/haproxy/errors/503.http")]))]
+    pub(super) error_pages: Option<At<PerNode>>,
+    /// The page on which HAProxy shows itself.
+    pub(super) stats: Option<At<RawStats>>,
+    /// How the nodes' HAProxys share the tables of rate limits; they do not when absent.
+    pub(super) peers: Option<At<RawTablePeers>>,
+    /// Ciphers and versions of all binds with TLS that have no preset of their own; HAProxy's own choice when absent.
+    #[schemars(example = &"mozilla-intermediate")]
+    pub(super) tls_preset: Option<At<RawTlsPreset>>,
     /// Lines at the end of the global section, as HAProxy reads them.
     #[schemars(example = ["tune.bufsize 32768"])]
     pub(super) raw_global: Option<At<Vec<At<String>>>>,
@@ -168,6 +191,27 @@ pub(super) struct RawTimeouts {
     /// Silence of a server.
     #[schemars(extend("default" = default(limits::TIMEOUT_SERVER)))]
     pub(super) server: Option<At<DurationText>>,
+    /// To send a whole request header.
+    #[schemars(extend("default" = default(limits::TIMEOUT_HTTP_REQUEST)))]
+    pub(super) http_request: Option<At<DurationText>>,
+    /// From a response to the next request on the connection; `http_request` when absent.
+    #[schemars(example = &"5s")]
+    pub(super) http_keep_alive: Option<At<DurationText>>,
+    /// In the queue for a server; `connect` when absent.
+    #[schemars(example = &"30s")]
+    pub(super) queue: Option<At<DurationText>>,
+    /// Silence of both sides of a tunnel, such as a WebSocket; `client` and `server` when absent.
+    #[schemars(example = &"1h")]
+    pub(super) tunnel: Option<At<DurationText>>,
+    /// To answer a check once connected; the interval of the check when absent.
+    #[schemars(example = &"2s")]
+    pub(super) check: Option<At<DurationText>>,
+    /// Silence of a client that has closed its half; `client` when absent.
+    #[schemars(example = &"10s")]
+    pub(super) client_fin: Option<At<DurationText>>,
+    /// Silence of a server that has closed its half; `server` when absent.
+    #[schemars(example = &"10s")]
+    pub(super) server_fin: Option<At<DurationText>>,
 }
 
 /// How the proxy is watched beside its process.
@@ -208,42 +252,6 @@ pub(super) enum RawMode {
     Http,
     /// Connections are passed through.
     Tcp,
-}
-
-/// Where clients arrive.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawFrontend {
-    /// Name of the HAProxy section.
-    #[schemars(required, example = &"www")]
-    pub(super) name: Option<At<String>>,
-    /// "VIP:port", "*:port" or "address:port".
-    #[schemars(required, example = ["www:80"])]
-    pub(super) bind: Option<At<Some1<At<TextOr<RawBind>>>>>,
-    /// HTTP or plain TCP.
-    #[schemars(extend("default" = "http"))]
-    pub(super) mode: Option<At<RawMode>>,
-    /// Name of the `[[backend]]` that serves it.
-    #[schemars(required, example = &"web")]
-    pub(super) default_backend: Option<At<String>>,
-    /// Connections of this frontend.
-    #[schemars(example = 10_000, range(min = 1, max = 100_000_000))]
-    pub(super) maxconn: Option<At<i64>>,
-    /// Lines at the end of the section, as HAProxy reads them.
-    #[schemars(example = ["option forwardfor"])]
-    pub(super) raw: Option<At<Vec<At<String>>>>,
-}
-
-/// A bind with options.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawBind {
-    /// "VIP:port", "*:port" or "address:port".
-    #[schemars(required, example = &"www:443")]
-    pub(super) address: Option<At<String>>,
-    /// What follows the address on HAProxy's bind line.
-    #[schemars(example = &"ssl crt /etc/haproxy/www.pem")]
-    pub(super) options: Option<At<String>>,
 }
 
 /// How notify programs run, and those that count for every VIP that has none of its own.

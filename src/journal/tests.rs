@@ -22,7 +22,14 @@ fn loaded() -> Loaded {
     let config = config::load(&sources).unwrap();
     let node = Name::new("lb1").unwrap();
     let socket = std::path::Path::new("/run/s");
-    let input = RenderInput { config: &config, sources: &sources, node: &node, stats_socket: socket, template: None };
+    let input = RenderInput {
+        config: &config,
+        sources: &sources,
+        node: &node,
+        stats_socket: socket,
+        files_dir: socket,
+        template: None,
+    };
     let rendered = Arc::new(render(&input).unwrap());
     Loaded { config: Arc::new(config), rendered, key: None, key_note: None }
 }

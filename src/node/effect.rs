@@ -12,6 +12,7 @@ use crate::addrs::routing::RoutingEntry;
 use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
 use crate::proxy::ProxyOp;
+use crate::proxy::attendance::Attend;
 use crate::track::LookSpec;
 use crate::units::{AddressOptions, Family, IfName, LeaseSecs, VipAddress};
 
@@ -164,6 +165,13 @@ pub enum Effect {
         op: OpId,
         /// What to do.
         what: ProxyOp,
+    },
+    /// Something asked of the running proxy beside its transactions: answered by `Attended`.
+    Attend {
+        /// The operation.
+        op: OpId,
+        /// What.
+        what: Attend,
     },
     /// Watch a worker process by pidfd instead of the one watched so far: `WorkerExited` when it ends.
     WatchWorker {

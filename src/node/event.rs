@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::node::effect::LogLine;
 use crate::node::recorded::Texts;
 use crate::peer::PeerKey;
+use crate::proxy::attendance::Attended;
 use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
 use crate::units::recorded::{hex, moment};
@@ -149,6 +150,13 @@ pub enum Event {
         op: OpId,
         /// What came of it.
         outcome: ProxyOutcome,
+    },
+    /// Outcome of [`super::Effect::Attend`].
+    Attended {
+        /// The operation.
+        op: OpId,
+        /// What came of it.
+        outcome: Attended,
     },
     /// The proxy's master process ended (pidfd).
     ProxyExited {

@@ -277,6 +277,7 @@ impl Node {
                 let news = self.proxying.exited(now, pid, &status, out);
                 self.proxy_news(now, news, out);
             }
+            Event::Attended { op, outcome } => self.proxying.attended(now, op, outcome, &mut self.ops, out),
             Event::ProbeLate { op, runnable: true } => self.proxying.probe_starved(op),
             Event::ProbeLate { runnable: false, .. } => {}
             Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid),

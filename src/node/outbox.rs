@@ -39,6 +39,7 @@ impl Outbox {
             | Effect::ObserveRouting
             | Effect::Filter { .. }
             | Effect::Proxy { .. }
+            | Effect::Attend { .. }
             | Effect::WatchWorker { .. }
             | Effect::Probe { .. }
             | Effect::Look { .. }

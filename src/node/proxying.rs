@@ -1,5 +1,7 @@
 //! The node's side of its proxy: lifecycle, probes and verdict joined.
 
+mod attending;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,8 +10,11 @@ use crate::config::{Engine, HealthConfig};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
 use crate::node::outbox::{Ops, Outbox};
+use crate::proxy::capabilities::Capabilities;
 use crate::proxy::health::{Health, Prober, Verdict};
 use crate::proxy::lifecycle::{Action, CONFIRM_POLL, Candidate, Lifecycle};
+use crate::proxy::reopening::Reopening;
+use crate::proxy::roster::Roster;
 use crate::proxy::{BindProbe, ProxyOutcome, Sample};
 use crate::render::{self, Rendered};
 
@@ -31,8 +36,15 @@ pub(super) enum ProxyNews {
 /// The proxy of this node.
 #[derive(Debug)]
 pub(super) struct Proxying {
+    /// For as long as vipkeeper runs: a change of it is refused.
+    engine: Engine,
     pub(super) lifecycle: Lifecycle,
     pub(super) health: Health,
+    /// Workers that were replaced.
+    pub(super) roster: Roster,
+    reopening: Reopening,
+    /// What the installed binary can do, as far as it said.
+    pub(super) capabilities: Option<Capabilities>,
     prober: Prober,
     settings: HealthConfig,
     pub(super) sample: Option<Sample>,
@@ -57,9 +69,7 @@ pub(super) fn candidate(loaded: &Loaded) -> Candidate {
     let config = &loaded.config;
     let binds: BTreeSet<BindProbe> = match config.proxy.engine {
         Engine::Haproxy => config
-            .frontends
-            .iter()
-            .flat_map(|f| &f.binds)
+            .binds()
             .flat_map(|bind| config.bind_addresses(bind))
             .map(|(address, transparent)| BindProbe { address, transparent })
             .collect(),
@@ -68,7 +78,11 @@ pub(super) fn candidate(loaded: &Loaded) -> Candidate {
             sockets.map(|address| BindProbe { address, transparent: false }).collect()
         }
     };
-    Candidate { rendered: Arc::clone(&loaded.rendered), binds }
+    let keeps_state = match config.proxy.engine {
+        Engine::Haproxy => true,
+        Engine::Nginx => false,
+    };
+    Candidate { rendered: Arc::clone(&loaded.rendered), binds, keeps_state }
 }
 
 impl Proxying {
@@ -76,8 +90,12 @@ impl Proxying {
         let settings = loaded.config.proxy.health;
         let (lifecycle, actions) = Lifecycle::new(candidate(loaded), loaded.config.proxy.restart, ops.next());
         let mut proxying = Self {
+            engine: loaded.config.proxy.engine,
             lifecycle,
             health: Health::new(settings, now),
+            roster: Roster::new(loaded.config.proxy.hard_stop_after),
+            reopening: Reopening::default(),
+            capabilities: None,
             prober: Prober::new(),
             settings,
             sample: None,
@@ -91,6 +109,7 @@ impl Proxying {
             settled: false,
         };
         let _none = proxying.take(now, actions, out);
+        proxying.ask_capabilities(ops, out);
         proxying
     }
 
@@ -98,6 +117,7 @@ impl Proxying {
         self.settings = loaded.config.proxy.health;
         self.health.configure(self.settings);
         self.lifecycle.configure(loaded.config.proxy.restart);
+        self.roster.configure(loaded.config.proxy.hard_stop_after);
     }
 
     pub(super) fn verdict(&self) -> &Verdict {
@@ -165,9 +185,13 @@ impl Proxying {
         if !self.prober.answered(now, op, self.interval()) {
             return Vec::new();
         }
+        let mut news = Vec::new();
         let judged = result.and_then(|sample| match fault(&sample, loaded) {
             None => Ok(sample),
-            Some(why) => Err(why),
+            Some(fault) => {
+                news = self.mend(now, &sample, &fault, ops, out);
+                Err(fault.why)
+            }
         });
         match judged {
             // Said before it ended.
@@ -182,7 +206,7 @@ impl Proxying {
             }
             Err(why) => {
                 self.judge_bad(now, &why, out);
-                Vec::new()
+                news
             }
         }
     }
@@ -207,12 +231,14 @@ impl Proxying {
         if self.prober.ask(now, op, self.settings.timeout) {
             out.push(Effect::Probe { op, timeout: self.settings.timeout, worker: self.worker });
         }
+        self.survey(now, ops, out);
     }
 
     pub(super) fn deadlines(&self) -> impl Iterator<Item = (Instant, &'static str)> {
         let lifecycle = self.lifecycle.deadline(self.health.failed_since());
         let lifecycle = lifecycle.map(|at| (at, "the proxy's lifecycle goes on"));
-        lifecycle.into_iter().chain(self.prober.deadline().map(|at| (at, "the proxy is to be probed")))
+        let survey = self.roster.deadline().map(|at| (at, "old workers are to be looked at"));
+        lifecycle.into_iter().chain(self.prober.deadline().map(|at| (at, "the proxy is to be probed"))).chain(survey)
     }
 
     /// The last good answer, once.
@@ -228,9 +254,11 @@ impl Proxying {
     fn answered_well(&mut self, now: Instant, sample: Sample, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
         if self.worker != Some(sample.pid) {
             self.worker = Some(sample.pid);
+            self.attend_to_new_worker(now, &sample, ops, out);
             out.push(Effect::WatchWorker { pid: sample.pid });
         }
         self.note_refusals(now, &sample, out);
+        self.reopening.open();
         let actions = self.lifecycle.sampled(now, &sample, ops.next());
         self.sample = Some(sample);
         self.fresh = true;
@@ -316,6 +344,7 @@ impl Proxying {
                 }
                 Action::Dead(why) => {
                     self.prober.stop();
+                    self.roster.stop();
                     self.worker = None;
                     self.suspect = None;
                     self.sample = None;
@@ -334,16 +363,32 @@ impl Proxying {
 }
 
 /// What is wrong with an answer that arrived.
-fn fault(sample: &Sample, loaded: &Loaded) -> Option<String> {
+struct Fault {
+    why: String,
+    /// These frontends can be opened again.
+    paused: Vec<String>,
+}
+
+impl Fault {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), paused: Vec::new() }
+    }
+}
+
+fn fault(sample: &Sample, loaded: &Loaded) -> Option<Fault> {
     if sample.stopping {
-        return Some("an old worker answers: it no longer accepts connections".to_owned());
+        return Some(Fault::new("an old worker answers: it no longer accepts connections"));
     }
     let Some(generation) = sample.generation else {
-        return Some("what answers on the stats socket was not configured by vipkeeper".to_owned());
+        return Some(Fault::new("what answers on the stats socket was not configured by vipkeeper"));
     };
     let closed = sample.frontends.iter().find(|(_, status)| !matches!(status.as_str(), "OPEN" | "FULL"));
     if let Some((name, status)) = closed {
-        return Some(format!("frontend {name} is {status}"));
+        let paused = sample.frontends.iter().filter(|(_, status)| status == "PAUSED");
+        return Some(Fault {
+            why: format!("frontend {name} is {status}"),
+            paused: paused.map(|(name, _)| name.clone()).collect(),
+        });
     }
     match loaded.config.proxy.engine {
         Engine::Haproxy if generation == loaded.rendered.generation => {}
@@ -352,5 +397,5 @@ fn fault(sample: &Sample, loaded: &Loaded) -> Option<String> {
     }
     let listed = |name: &str| sample.frontends.iter().any(|(n, _)| n == name);
     let missing = loaded.config.frontends.iter().find(|f| !listed(f.name.as_str()));
-    missing.map(|f| format!("frontend {} is missing", f.name))
+    missing.map(|f| Fault::new(format!("frontend {} is missing", f.name)))
 }

@@ -10,7 +10,7 @@ use crate::config::{self, Colour, Sources};
 use crate::node::effect::LogLine;
 use crate::node::event::Loaded;
 use crate::peer::PeerKey;
-use crate::render::Rendered;
+use crate::render::{AuxFile, Rendered};
 use crate::units::Digest;
 
 /// See the module.
@@ -19,6 +19,9 @@ pub(super) struct Texts {
     sources: Sources,
     rendered: String,
     generation: Digest,
+    /// What the text refers to.
+    #[serde(default)]
+    files: Vec<AuxFile>,
     /// The key of hellos, in hexadecimal digits: without it none of those that follow could be judged again.
     #[serde(default)]
     key: Option<String>,
@@ -28,9 +31,16 @@ pub(super) struct Texts {
 
 impl From<Loaded> for Texts {
     fn from(loaded: Loaded) -> Self {
-        let Rendered { text, generation, origins: _, sources } = Arc::unwrap_or_clone(loaded.rendered);
+        let Rendered { text, generation, origins: _, sources, files } = Arc::unwrap_or_clone(loaded.rendered);
         let key = loaded.key.as_ref().map(PeerKey::to_hex);
-        Self { sources: Arc::unwrap_or_clone(sources), rendered: text, generation, key, key_note: loaded.key_note }
+        Self {
+            sources: Arc::unwrap_or_clone(sources),
+            rendered: text,
+            generation,
+            files,
+            key,
+            key_note: loaded.key_note,
+        }
     }
 }
 
@@ -39,10 +49,10 @@ impl TryFrom<Texts> for Loaded {
 
     /// Fails with the report of [`config::load`], for texts that this version refuses.
     fn try_from(texts: Texts) -> Result<Self, String> {
-        let Texts { sources, rendered, generation, key, key_note } = texts;
+        let Texts { sources, rendered, generation, files, key, key_note } = texts;
         let key = key.map(|key| PeerKey::from_hex(&key)).transpose().map_err(|error| error.to_string())?;
         let config = config::load(&sources).map_err(|problems| problems.report(&sources, Colour::None))?;
-        let rendered = Rendered::again(rendered, generation, &config, Arc::new(sources));
+        let rendered = Rendered::again(rendered, generation, files, &config, Arc::new(sources));
         Ok(Self { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note })
     }
 }

@@ -9,11 +9,13 @@ use crate::node::effect::Effect;
 use crate::node::groups;
 use crate::node::outbox::Outbox;
 use crate::node::status::{
-    ConfigStatus, DuplicateStatus, Holder, ProxyStatus, RefusedStatus, ReloadStatus, SpeakerStatus, Status,
-    TransitionStatus, VipStatus,
+    ConfigStatus, DuplicateStatus, Holder, OldWorkerStatus, ProxyStatus, RefusedStatus, ReloadStatus, SpeakerStatus,
+    Status, TransitionStatus, VipStatus,
 };
 use crate::node::vip::{Host, Vip, mac};
 use crate::node::{Node, Phase};
+use crate::proxy::attendance::OldWorker;
+use crate::proxy::capabilities::Capabilities;
 use crate::proxy::health::Verdict;
 use crate::units::{Digest, Family, Name, Vrid};
 use crate::vrrp::packet::Reject;
@@ -23,6 +25,17 @@ use crate::vrrp::router::{Role, State};
 const NAMED_MAX: usize = 16;
 /// What strangers did is a trouble for this long; the lists that programs read keep it for longer.
 const LATELY: Duration = Duration::from_secs(60);
+
+fn old_worker((replaced, worker): (Duration, &OldWorker)) -> OldWorkerStatus {
+    let OldWorker { id, uptime_secs, connections, memory_kib, runnable: _ } = worker;
+    OldWorkerStatus {
+        pid: id.pid,
+        up_ms: uptime_secs.saturating_mul(1000),
+        replaced_ms_ago: whole_ms(replaced),
+        connections: *connections,
+        memory_kib: *memory_kib,
+    }
+}
 
 impl Node {
     /// Digest of the configuration in force.
@@ -96,6 +109,10 @@ impl Node {
                 .map(|s| s.backends.iter().map(|b| (b.name.clone(), b.status.clone())).collect())
                 .unwrap_or_default(),
             starts: proxying.lifecycle.starts(),
+            installed_version: proxying.capabilities.as_ref().map(|c| c.version_text.clone()),
+            features: proxying.capabilities.iter().flat_map(Capabilities::features).map(str::to_owned).collect(),
+            old_workers: proxying.roster.old(now).map(old_worker).collect(),
+            old_workers_more: proxying.roster.more(),
         }
     }
 

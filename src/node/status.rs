@@ -90,6 +90,33 @@ pub struct ProxyStatus {
     pub backends: Vec<(String, String)>,
     /// How often it was started since this vipkeeper started.
     pub starts: u64,
+    /// Version of the installed binary, which the next start or reload runs.
+    #[serde(default)]
+    pub installed_version: Option<String>,
+    /// What the installed binary was built with, as `haproxy -vv` names it.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Workers that were replaced and finish their connections, oldest first; at most 16.
+    #[serde(default)]
+    pub old_workers: Vec<OldWorkerStatus>,
+    /// How many more of them there are.
+    #[serde(default)]
+    pub old_workers_more: u32,
+}
+
+/// A worker that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldWorkerStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// Milliseconds since its start, in whole seconds.
+    pub up_ms: u64,
+    /// Milliseconds since it was first seen as an old one.
+    pub replaced_ms_ago: u64,
+    /// Connections that it still has; none: it does not answer.
+    pub connections: Option<u64>,
+    /// Memory in KiB.
+    pub memory_kib: Option<u64>,
 }
 
 /// One VIP as this node sees it.

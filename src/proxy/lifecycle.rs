@@ -6,6 +6,7 @@
 
 mod reload;
 mod retry;
+mod stage;
 mod start;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,8 @@ use crate::config::Backoff;
 use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, Sample, backoff_pause};
 use crate::render::Rendered;
 use crate::units::{Digest, OpId};
+
+use stage::Stage;
 
 /// How long a started or reloaded proxy may take to prove itself. Stock HAProxy retries a failing bind for 2 s.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
@@ -39,27 +42,8 @@ pub struct Candidate {
     pub rendered: Arc<Rendered>,
     /// Its listening addresses.
     pub binds: BTreeSet<BindProbe>,
-}
-
-/// Where a transaction stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
-    /// The binary reads the candidate.
-    Checking,
-    /// Its new addresses are tried.
-    Preflighting,
-    /// It is renamed into place.
-    Installing,
-    /// The master is started, or told to reload.
-    Launching,
-    /// The new worker must prove itself.
-    Confirming { until: Instant, answers: u32 },
-    /// The last good file is put back.
-    Restoring { why: String },
-    /// The master loads the last good file.
-    Returning { why: String },
-    /// The last good generation must answer again.
-    Reconfirming { why: String, until: Instant },
+    /// What servers are passes on in a reload. Not with nginx, which has no such thing.
+    pub keeps_state: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,10 +182,11 @@ impl Lifecycle {
     pub fn is_replacing_worker(&self) -> bool {
         match &self.state {
             State::Reloading { stage, .. } => match stage {
-                Stage::Checking | Stage::Preflighting | Stage::Installing => false,
+                Stage::Checking | Stage::Preflighting | Stage::Installing | Stage::Saving => false,
                 Stage::Launching
                 | Stage::Confirming { .. }
                 | Stage::Restoring { .. }
+                | Stage::SavingBack { .. }
                 | Stage::Returning { .. }
                 | Stage::Reconfirming { .. } => true,
             },
@@ -230,6 +215,11 @@ impl Lifecycle {
             | State::Stopping { .. }
             | State::Stopped => false,
         }
+    }
+
+    /// It serves, and nothing is being changed: whoever answers was confirmed.
+    pub fn is_serving(&self) -> bool {
+        matches!(self.state, State::Serving { .. })
     }
 
     /// It ends because it was told to.
@@ -385,8 +375,10 @@ impl Lifecycle {
                 Stage::Checking
                 | Stage::Preflighting
                 | Stage::Installing
+                | Stage::Saving
                 | Stage::Launching
                 | Stage::Restoring { .. }
+                | Stage::SavingBack { .. }
                 | Stage::Returning { .. } => Vec::new(),
             },
             State::Adopting { .. } | State::Stopped => Vec::new(),
@@ -554,33 +546,6 @@ impl Lifecycle {
     /// Changed pauses.
     pub fn configure(&mut self, backoff: Backoff) {
         self.backoff = backoff;
-    }
-}
-
-impl Stage {
-    fn doing(&self) -> &'static str {
-        match self {
-            Self::Checking => "checking the configuration",
-            Self::Preflighting => "trying its addresses",
-            Self::Installing => "installing the file",
-            Self::Launching => "launching",
-            Self::Confirming { .. } => "waiting for the new worker to prove itself",
-            Self::Restoring { .. } => "restoring the last good file",
-            Self::Returning { .. } => "loading the last good file",
-            Self::Reconfirming { .. } => "waiting for the last good configuration to serve",
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Confirming { until, .. } | Self::Reconfirming { until, .. } => Some(*until),
-            Self::Checking
-            | Self::Preflighting
-            | Self::Installing
-            | Self::Launching
-            | Self::Restoring { .. }
-            | Self::Returning { .. } => None,
-        }
     }
 }
 

@@ -45,7 +45,27 @@ pub enum MasterError {
     Line(usize),
 }
 
+impl Process {
+    /// Seconds since its start, of `1d02h03m04s`.
+    pub fn uptime_secs(&self) -> Option<u64> {
+        let (days, rest) = self.uptime.split_once('d')?;
+        let (hours, rest) = rest.split_once('h')?;
+        let (minutes, rest) = rest.split_once('m')?;
+        let seconds = rest.strip_suffix('s')?;
+        [(days, 86_400), (hours, 3600), (minutes, 60), (seconds, 1)]
+            .into_iter()
+            .try_fold(0_u64, |sum, (number, unit)| sum.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?))
+    }
+}
+
 impl Processes {
+    /// How the reload ended that began after `before`: whether it succeeded. None: it has not ended, or nobody counts.
+    pub fn reloaded_since(&self, before: &Self) -> Option<bool> {
+        // The counter begins anew with every master.
+        let counted = self.master.pid == before.master.pid && self.master.reloads > before.master.reloads;
+        self.failed_reloads.filter(|_| counted).map(|failed| failed == 0)
+    }
+
     /// Reads the answer to `show proc`.
     pub fn parse(answer: &str) -> Result<Self, MasterError> {
         let mut section = Section::Head;

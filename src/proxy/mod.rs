@@ -2,10 +2,15 @@
 //!
 //! Nothing here touches a process or a file: [`lifecycle`] asks through [`ProxyOp`] and is told by [`ProxyOutcome`].
 
+pub mod attendance;
+pub mod capabilities;
 pub mod health;
 pub mod lifecycle;
 pub mod master;
 pub mod nginx;
+pub mod reopening;
+pub mod roster;
+pub mod server_state;
 pub mod stats;
 
 use std::net::SocketAddr;
@@ -31,6 +36,9 @@ pub enum ProxyOp {
     Install,
     /// Put the last good file back.
     Restore,
+    /// Write what the running worker says of its servers to the file that the next one reads, as far as the installed file
+    /// defines them alike ([`server_state::keep`]).
+    SaveState,
     /// Start the master in its own process group, and watch it.
     Start,
     /// Make the running master load the installed file.
@@ -79,6 +87,13 @@ pub enum ProxyOutcome {
     Unbindable(String),
     /// `Install` and `Restore`: done.
     Installed,
+    /// `SaveState`: done.
+    StateSaved {
+        /// Servers whose state the next worker takes over.
+        kept: u32,
+        /// Servers that start as they are written, since that changed.
+        left_out: u32,
+    },
     /// `Start`: running, and watched from now on.
     Started {
         /// Process id of the master.

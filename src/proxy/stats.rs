@@ -146,9 +146,19 @@ fn number(text: Option<&str>) -> Option<u64> {
 }
 
 /// `2.6.12-1+deb12u4` and `3.4-dev5` to major and minor.
-fn version(text: &str) -> Option<(u32, u32)> {
+pub(super) fn version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.splitn(3, ['.', '-']);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// The current connections that the answer to `show info` of an old worker names.
+pub fn connections_in(info: &str) -> Option<u64> {
+    number(Info::parse(info).connections)
+}
+
+/// The generation that the answer to `show info` names.
+pub(super) fn generation_in(info: &str) -> Option<Digest> {
+    Info::parse(info).description.and_then(generation)
 }
 
 fn generation(description: &str) -> Option<Digest> {

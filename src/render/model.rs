@@ -7,9 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::backend::BackendModel;
+use super::frontend::FrontendModel;
+use super::operation::{self, PeersModel, UserlistModel};
 use super::resolvers::ResolversModel;
-use super::{RenderError, RenderInput};
-use crate::config::{Bind, BindTarget, Config, Frontend, Mode, ProxyConfig, RawLine, Timeouts};
+use super::tls::default_tls;
+use super::{AuxFile, RenderError, RenderInput, SERVER_STATE_FILE};
+use crate::config::{Config, Mode, ProxyConfig, RawLine, Timeouts};
 
 /// Old workers that may finish their connections beside the current one; the oldest is ended at the next reload.
 /// HAProxy's own default since 3.3; without a limit they can pile up until memory ends.
@@ -28,6 +31,9 @@ pub(super) struct Model {
     global: Global,
     defaults: Defaults,
     resolvers: Vec<ResolversModel>,
+    peers: Option<PeersModel>,
+    userlists: Vec<UserlistModel>,
+    stats: Vec<String>,
     frontends: Vec<FrontendModel>,
     backends: Vec<BackendModel>,
     raw_sections: Vec<String>,
@@ -36,6 +42,7 @@ pub(super) struct Model {
 #[derive(Debug, Serialize)]
 struct Global {
     stats_socket: String,
+    server_state_file: String,
     hard_stop_after: String,
     close_spread_time: String,
     max_reloads: u32,
@@ -44,6 +51,7 @@ struct Global {
     user: Option<String>,
     group: Option<String>,
     log: Option<String>,
+    tls: Vec<String>,
     raw: Vec<String>,
 }
 
@@ -52,30 +60,14 @@ struct Defaults {
     connect: String,
     client: String,
     server: String,
+    timeouts: Vec<String>,
+    error_pages: Vec<String>,
     raw: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct FrontendModel {
-    name: String,
-    mode: &'static str,
-    log_option: Option<&'static str>,
-    maxconn: Option<u32>,
-    binds: Vec<BindModel>,
-    default_backend: String,
-    raw: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct BindModel {
-    address: String,
-    transparent: bool,
-    options: Option<String>,
 }
 
 impl Model {
     /// Fails for a value that holds a control character, since it could begin a line of its own.
-    pub(super) fn new(input: &RenderInput<'_>) -> Result<Self, RenderError> {
+    pub(super) fn new(input: &RenderInput<'_>, files: &mut Vec<AuxFile>) -> Result<Self, RenderError> {
         let Config {
             nodes: _,
             vips: _,
@@ -86,6 +78,8 @@ impl Model {
             frontends,
             backends,
             resolvers,
+            userlists,
+            stats,
             hooks: _,
             digest: _,
         } = input.config;
@@ -97,9 +91,18 @@ impl Model {
         Ok(Self {
             node: input.node.to_string(),
             global: Global::new(proxy, stats_socket)?,
-            defaults: Defaults::new(&proxy.timeouts, &proxy.raw.defaults)?,
+            defaults: Defaults::new(proxy)?,
             resolvers: resolvers.iter().map(ResolversModel::new).collect(),
-            frontends: frontends.iter().map(|f| FrontendModel::new(input.config, f)).collect::<Result<_, _>>()?,
+            peers: PeersModel::new(input.config),
+            userlists: userlists.iter().map(UserlistModel::new).collect::<Result<_, _>>()?,
+            stats: match stats {
+                Some(stats) => operation::stats_lines(input.config, stats)?,
+                None => Vec::new(),
+            },
+            frontends: frontends
+                .iter()
+                .map(|f| FrontendModel::new(input.config, f, input.files_dir, files))
+                .collect::<Result<_, _>>()?,
             backends: backends.iter().map(BackendModel::new).collect::<Result<_, _>>()?,
             raw_sections: raw(&proxy.raw.sections)?,
         })
@@ -120,6 +123,10 @@ impl Global {
             timeouts: _,
             hard_stop_after,
             log,
+            log_format: _,
+            error_pages: _,
+            table_peers: _,
+            tls_preset,
             raw: raw_sections,
             health: _,
             restart: _,
@@ -136,6 +143,7 @@ impl Global {
         }
         Ok(Self {
             stats_socket: word(one_line("the stats socket", stats_socket)?),
+            server_state_file: word(&beside(stats_socket, SERVER_STATE_FILE)),
             hard_stop_after: time(*hard_stop_after),
             close_spread_time: time(CLOSE_SPREAD.min(*hard_stop_after / 2)),
             max_reloads: OLD_WORKERS_MAX,
@@ -144,55 +152,30 @@ impl Global {
             user: user.as_ref().map(ToString::to_string),
             group: group.as_ref().map(ToString::to_string),
             log: passed_through("proxy.log", log.as_deref())?,
+            tls: tls_preset.map_or_else(Vec::new, default_tls),
             raw,
         })
     }
 }
 
 impl Defaults {
-    fn new(timeouts: &Timeouts, lines: &[RawLine]) -> Result<Self, RenderError> {
-        let Timeouts { connect, client, server } = timeouts;
-        Ok(Self { connect: time(*connect), client: time(*client), server: time(*server), raw: raw(lines)? })
-    }
-}
-
-impl FrontendModel {
-    fn new(config: &Config, frontend: &Frontend) -> Result<Self, RenderError> {
-        let Frontend { name, binds, mode, default_backend, maxconn, raw: lines, origin: _ } = frontend;
-        let mut listening = Vec::with_capacity(binds.len());
-        for bind in binds {
-            let options = passed_through("the options of a bind", bind.options.as_deref())?;
-            listening.extend(addresses(config, bind).into_iter().map(|(address, transparent)| BindModel {
-                address,
-                transparent,
-                options: options.clone(),
-            }));
-        }
+    fn new(proxy: &ProxyConfig) -> Result<Self, RenderError> {
+        let Timeouts { connect, client, server, http_request: _, more: _ } = proxy.timeouts;
         Ok(Self {
-            name: name.to_string(),
-            mode: mode_word(*mode),
-            log_option: config.proxy.log.is_some().then_some(match mode {
-                Mode::Http => "httplog",
-                Mode::Tcp => "tcplog",
-            }),
-            maxconn: *maxconn,
-            binds: listening,
-            default_backend: default_backend.to_string(),
-            raw: raw(lines)?,
+            connect: time(connect),
+            client: time(client),
+            server: time(server),
+            timeouts: operation::timeouts(&proxy.timeouts),
+            error_pages: operation::error_pages(&proxy.error_pages)?,
+            raw: raw(&proxy.raw.defaults)?,
         })
     }
 }
 
-/// The addresses of a bind as HAProxy writes them, and whether each is bound although it may not be here.
-pub(super) fn addresses(config: &Config, bind: &Bind) -> Vec<(String, bool)> {
-    match &bind.target {
-        BindTarget::Any => vec![(format!("*:{}", bind.port), false)],
-        BindTarget::Address(_) | BindTarget::Vip(_) => config
-            .bind_addresses(bind)
-            .into_iter()
-            .map(|(address, transparent)| (address.to_string(), transparent))
-            .collect(),
-    }
+/// The path of another file in the same directory.
+fn beside(path: &str, name: &str) -> String {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    format!("{directory}/{name}")
 }
 
 pub(super) fn mode_word(mode: Mode) -> &'static str {

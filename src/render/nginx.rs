@@ -65,6 +65,8 @@ struct Http {
     connect: String,
     client: String,
     server: String,
+    request: String,
+    keep_alive: String,
     backends: Vec<BackendModel>,
     frontends: Vec<FrontendModel>,
     /// Wildcard addresses bound in place of VIPs, on which nobody else is served.
@@ -135,6 +137,8 @@ impl Model {
                 connect: time(proxy.timeouts.connect),
                 client: time(proxy.timeouts.client),
                 server: time(proxy.timeouts.server),
+                request: time(proxy.timeouts.http_request),
+                keep_alive: time(proxy.timeouts.more.http_keep_alive.unwrap_or(proxy.timeouts.http_request)),
                 backends: backends(config, Mode::Http)?,
                 frontends: frontends(config, Mode::Http)?,
                 closed: closed(config, Mode::Http),
@@ -173,14 +177,20 @@ impl FrontendModel {
     fn new(config: &Config, frontend: &Frontend) -> Result<Self, RenderError> {
         let mut listens = Vec::new();
         for bind in &frontend.binds {
+            if let BindTarget::Unix(path) = &bind.target {
+                return Err(RenderError(format!("nginx is not bound to the unix socket {}", path.display())));
+            }
             let options = passed_through("the options of a bind", bind.options.as_deref())?;
             let options = options.map(|options| format!(" {options}")).unwrap_or_default();
             listens.extend(listened(config, bind).into_iter().map(|address| format!("{address}{options}")));
         }
+        let Some(default_backend) = &frontend.default_backend else {
+            return Err(RenderError(format!("with nginx, frontend {} needs a default backend", frontend.name)));
+        };
         Ok(Self {
             name: frontend.name.to_string(),
             listens,
-            default_backend: frontend.default_backend.to_string(),
+            default_backend: default_backend.to_string(),
             raw: raw(&frontend.raw)?,
         })
     }
@@ -256,7 +266,7 @@ pub(super) fn listened(config: &Config, bind: &Bind) -> Vec<SocketAddr> {
         BindTarget::Address(ip @ IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => {
             vec![any(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), any(*ip)]
         }
-        BindTarget::Address(_) | BindTarget::Vip(_) => {
+        BindTarget::Address(_) | BindTarget::Vip(_) | BindTarget::Unix(_) => {
             config.bind_addresses(bind).into_iter().map(|(address, _)| address).collect()
         }
     }

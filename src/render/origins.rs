@@ -4,13 +4,16 @@
 //! never guess: a line that matches nothing has the origin of its section, and outside of known sections none.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use super::model::addresses;
+use super::frontend::addresses;
+use super::operation::STATS_NAME;
+use super::rules::rules;
 use crate::config::{Backend, Config, Frontend, Origin, RawLine, Resolvers};
 
 /// The origin of every line of `text`, as far as known.
-pub(super) fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
-    let index = Index::new(config);
+pub(super) fn trace(text: &str, config: &Config, files_dir: &Path) -> Vec<Option<Origin>> {
+    let index = Index::new(config, files_dir);
     let mut section = Section::Outside;
     let mut raw_sections = RawCursor::new(&config.proxy.raw.sections);
     let mut raw_lines = RawCursor::new(&[]);
@@ -23,7 +26,7 @@ pub(super) fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
                 Section::Defaults => &config.proxy.raw.defaults,
                 Section::Frontend(f) => &f.raw,
                 Section::Backend(b) => &b.raw,
-                Section::Resolvers(_) | Section::Other | Section::Outside => &[],
+                Section::Resolvers(_) | Section::Told(_) | Section::Other | Section::Outside => &[],
             });
         }
         let blank = matches!(line.trim(), "") || line.trim_start().starts_with('#');
@@ -35,6 +38,7 @@ pub(super) fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
                 Section::Frontend(f) => Some(f.origin),
                 Section::Backend(b) => Some(b.origin),
                 Section::Resolvers(r) => Some(r.origin),
+                Section::Told(origin) => Some(origin),
                 Section::Other | Section::Outside => raw_sections.take(line),
             })
         });
@@ -51,6 +55,8 @@ enum Section<'a> {
     Frontend(&'a Frontend),
     Backend(&'a Backend),
     Resolvers(&'a Resolvers),
+    /// One of ours that was written in one place, which is all that may be quoted: it may hold hashes of passwords.
+    Told(Origin),
     /// Not rendered from the model: a raw section, or one of the template's own.
     Other,
 }
@@ -85,10 +91,14 @@ struct Index<'a> {
     resolvers: HashMap<&'a str, &'a Resolvers>,
     binds: HashMap<(&'a str, String), Origin>,
     servers: HashMap<(&'a str, &'a str), Origin>,
+    userlists: HashMap<&'a str, Origin>,
+    stats: Option<Origin>,
+    /// Lines that were made of a frontend's keys.
+    rules: HashMap<(&'a str, String), Origin>,
 }
 
 impl<'a> Index<'a> {
-    fn new(config: &'a Config) -> Self {
+    fn new(config: &'a Config, files_dir: &Path) -> Self {
         let binds = config.frontends.iter().flat_map(|f| {
             let of_bind = move |b| addresses(config, b).into_iter().map(move |(a, _)| a);
             f.binds.iter().flat_map(move |b| of_bind(b).map(move |a| ((f.name.as_str(), a), b.origin)))
@@ -103,6 +113,9 @@ impl<'a> Index<'a> {
             resolvers: config.resolvers.iter().map(|r| (r.name.as_str(), r)).collect(),
             binds: binds.collect(),
             servers: servers.collect(),
+            userlists: config.userlists.iter().map(|list| (list.name.as_str(), list.origin)).collect(),
+            stats: config.stats.as_ref().map(|stats| stats.origin),
+            rules: config.frontends.iter().flat_map(|frontend| of_rules(config, frontend, files_dir)).collect(),
         }
     }
 
@@ -113,6 +126,10 @@ impl<'a> Index<'a> {
         Some(match (keyword, words.next()) {
             ("global", None) => Section::Global,
             ("defaults", None) => Section::Defaults,
+            ("frontend", Some(STATS_NAME)) if self.stats.is_some() => self.stats.map_or(Section::Other, Section::Told),
+            ("userlist", Some(name)) => {
+                self.userlists.get(name).map_or(Section::Other, |origin| Section::Told(*origin))
+            }
             ("frontend", Some(name)) => self.frontends.get(name).map_or(Section::Other, |f| Section::Frontend(f)),
             ("backend", Some(name)) => self.backends.get(name).map_or(Section::Other, |b| Section::Backend(b)),
             ("resolvers", Some(name)) => self.resolvers.get(name).map_or(Section::Other, |r| Section::Resolvers(r)),
@@ -120,8 +137,13 @@ impl<'a> Index<'a> {
         })
     }
 
-    /// The origin of a `bind` or `server` line.
+    /// The origin of a `bind` or `server` line, or of a rule.
     fn keyword(&self, section: Section<'_>, line: &str) -> Option<Origin> {
+        if let Section::Frontend(f) = section
+            && let Some(origin) = self.rules.get(&(f.name.as_str(), line.trim().to_owned()))
+        {
+            return Some(*origin);
+        }
         let mut words = line.split_whitespace();
         let (keyword, subject) = (words.next()?, words.next()?);
         match (section, keyword) {
@@ -131,6 +153,12 @@ impl<'a> Index<'a> {
             _ => None,
         }
     }
+}
+
+fn of_rules<'a>(config: &Config, frontend: &'a Frontend, files_dir: &Path) -> Vec<((&'a str, String), Origin)> {
+    // A rule that cannot be rendered is in no text either.
+    let lines = rules(config, frontend, files_dir).map(|rules| rules.lines).unwrap_or_default();
+    lines.into_iter().map(|line| ((frontend.name.as_str(), line.text), line.origin)).collect()
 }
 
 /// Raw lines in their order; equal lines are told apart by it.

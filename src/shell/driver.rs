@@ -31,6 +31,7 @@ use super::workers::Probe;
 use crate::hooks::HookRun;
 use crate::node::event::{HookOutcome, OpId, RequestId, Signal};
 use crate::node::{Effect, Effects, Event, LogLevel, LogLine, Node};
+use crate::proxy::attendance::{Attend, Attended};
 use crate::proxy::{ProxyOp, ProxyOutcome};
 use crate::units::IfName;
 
@@ -61,6 +62,7 @@ pub(crate) struct Outlets {
     pub(crate) filter: mpsc::Sender<Filter>,
     pub(crate) observe: Arc<Notify>,
     pub(crate) proxy: mpsc::Sender<(OpId, ProxyOp)>,
+    pub(crate) attend: mpsc::Sender<(OpId, Attend)>,
     pub(crate) worker: watch::Sender<Option<u32>>,
     pub(crate) probes: mpsc::Sender<Probe>,
     pub(crate) looks: mpsc::Sender<Look>,
@@ -306,6 +308,11 @@ impl Driver {
         }
     }
 
+    fn attend(&mut self, op: OpId, what: Attend) {
+        let sent = self.outlets.attend.try_send((op, what));
+        self.fail_unsent(sent, |(op, _), why| Some(Event::Attended { op, outcome: Attended::Failed(why) }));
+    }
+
     /// Executes or hands on, in order; the status with which to end, if that was among them.
     fn execute(&mut self, effects: Effects) -> Option<u8> {
         for effect in effects {
@@ -341,6 +348,7 @@ impl Driver {
                         Some(Event::ProxyDone { op, outcome: ProxyOutcome::Failed(why) })
                     });
                 }
+                Effect::Attend { op, what } => self.attend(op, what),
                 Effect::WatchWorker { pid } => {
                     self.outlets.worker.send_replace(Some(pid));
                 }

@@ -220,6 +220,8 @@ pub struct Target {
     pub names: Vec<Name>,
     /// Path of the stats socket, as it is rendered.
     pub stats_socket: PathBuf,
+    /// Directory of the files that the rendered text refers to.
+    pub files_dir: PathBuf,
 }
 
 impl Target {
@@ -265,6 +267,7 @@ fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result
         sources,
         node,
         stats_socket: &target.stats_socket,
+        files_dir: &target.files_dir,
         template: template.as_deref(),
     };
     let rendered = render::render(&input).map_err(|e| e.to_string())?;

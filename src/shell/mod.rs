@@ -51,7 +51,7 @@ use crate::node::event::Loaded;
 use crate::peer::Incarnation;
 use crate::units::Name;
 
-pub(crate) use workers::stats_socket_path;
+pub(crate) use workers::{files_dir, stats_socket_path};
 
 /// Stopped as asked.
 pub const EXIT_OK: u8 = 0;

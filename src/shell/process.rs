@@ -4,12 +4,15 @@
 //! never decide anything: which operation follows which is `proxy::lifecycle`'s. It must never end the proxy because
 //! vipkeeper ends: the proxy goes on, and the next vipkeeper adopts it.
 
+mod attend;
+mod aux_files;
 mod check;
 mod files;
 mod group;
 mod master;
 mod nginx;
 mod preflight;
+mod server_state;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -23,12 +26,14 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::config::Engine;
 use crate::node::Event;
 use crate::node::event::OpId;
-use crate::proxy::master::{ANSWER_BYTES_MAX, ReloadAnswer};
+use crate::proxy::master::{ANSWER_BYTES_MAX, Processes, ReloadAnswer};
 use crate::proxy::nginx::log;
 use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod};
-use crate::render::{Rendered, report_alerts};
+use crate::render::{Rendered, SERVER_STATE_FILE, report_alerts};
 use crate::shell::stats_socket;
+use crate::shell::workers::files_dir;
 
+pub use attend::run as attend;
 use check::Checked;
 use master::{Found, Loading, Master};
 
@@ -38,8 +43,12 @@ const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 /// A synchronous reload includes the start of the new worker, with 2 s of bind retries at worst.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Until the log says how a reload ended; after it the probes alone tell.
-const LOADING_TIMEOUT: Duration = Duration::from_secs(3);
+/// Until the log or the master says how a reload ended, which takes two seconds of tries to bind on an idle machine;
+/// after it the probes alone tell.
+const LOADING_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Looks at the log for each question to the master, which answers it after the log.
+const COUNTED_EVERY: u32 = 4;
 
 /// Between two looks at the log.
 const LOADING_PAUSE: Duration = Duration::from_millis(25);
@@ -63,7 +72,7 @@ const FIND_TRIES: u32 = 25;
 /// Between two of them.
 const FIND_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often the size of the proxy's log is looked at.
+/// How often the size of the proxy's log and the age of the servers' state are looked at.
 const LOG_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Where the proxy's files and sockets are.
@@ -107,6 +116,11 @@ impl ProxyPaths {
         self.state_dir.join(format!("{}.last-good", self.file_name()))
     }
 
+    /// The directory of the files that a configuration refers to.
+    pub fn files_dir(&self) -> PathBuf {
+        files_dir(&self.state_dir)
+    }
+
     /// The private socket that vipkeeper probes: HAProxy's stats socket, or a server of nginx.
     pub fn stats_socket(&self) -> PathBuf {
         self.runtime_dir.join("stats.sock")
@@ -128,6 +142,11 @@ impl ProxyPaths {
             Engine::Haproxy => self.master_socket(),
             Engine::Nginx => self.stats_socket(),
         }
+    }
+
+    /// What servers were when a reload began.
+    pub fn server_state(&self) -> PathBuf {
+        self.runtime_dir.join(SERVER_STATE_FILE)
     }
 
     /// What the proxy prints on its standard error.
@@ -159,6 +178,7 @@ pub async fn run(
         candidate: None,
         installed: None,
         previous: None,
+        undone: None,
         master: None,
         watching: None,
         tasks,
@@ -173,7 +193,7 @@ pub async fn run(
                 None => return,
             },
             _ = log_check.tick() => {
-                worker.bound_log().await;
+                worker.tidy().await;
                 continue;
             }
         };
@@ -210,6 +230,8 @@ struct Worker {
     installed: Option<Arc<Rendered>>,
     /// The same for the last good file.
     previous: Option<Arc<Rendered>>,
+    /// What was installed before it was replaced by the last good file.
+    undone: Option<Arc<Rendered>>,
     /// The master started or adopted last, dead or alive.
     master: Option<Master>,
     /// The task that tells of its end.
@@ -227,6 +249,7 @@ impl Worker {
             ProxyOp::Preflight(probes) => self.preflight(probes).await,
             ProxyOp::Install => self.install().await,
             ProxyOp::Restore => self.restore().await,
+            ProxyOp::SaveState => self.save_state().await,
             ProxyOp::Start => self.start().await,
             ProxyOp::Reload(method) => self.reload(method).await,
             ProxyOp::Stop => self.stop(),
@@ -267,7 +290,9 @@ impl Worker {
     async fn check(&mut self, rendered: Arc<Rendered>) -> Result<ProxyOutcome, String> {
         self.candidate = None;
         let (paths, text) = (self.paths.clone(), Arc::clone(&rendered));
-        blocking(move || files::write_candidate(&paths, &text.text)).await?;
+        // What the text refers to first: a text without its files would be refused for no fault of its own.
+        blocking(move || aux_files::write(&text.files).and_then(|()| files::write_candidate(&paths, &text.text)))
+            .await?;
         Ok(match check::run(&self.paths).await? {
             Checked::Accepted => {
                 self.candidate = Some(rendered);
@@ -309,8 +334,17 @@ impl Worker {
     async fn restore(&mut self) -> Result<ProxyOutcome, String> {
         let paths = self.paths.clone();
         blocking(move || files::restore(&paths)).await?;
-        self.installed = self.previous.clone();
+        self.undone = std::mem::replace(&mut self.installed, self.previous.clone());
         Ok(ProxyOutcome::Installed)
+    }
+
+    async fn save_state(&self) -> Result<ProxyOutcome, String> {
+        let paths = self.paths.clone();
+        blocking(move || server_state::forget(&paths)).await?;
+        let answer = server_state::ask(&self.paths).await?;
+        let (paths, undone) = (self.paths.clone(), self.undone.clone());
+        let kept = blocking(move || server_state::save(&paths, &answer, undone.as_deref())).await?;
+        Ok(ProxyOutcome::StateSaved { kept: kept.servers, left_out: kept.left_out })
     }
 
     async fn start(&mut self) -> Result<ProxyOutcome, String> {
@@ -318,6 +352,9 @@ impl Worker {
             return Err(format!("the proxy runs already, as process {}", master.pid()));
         }
         self.settle().await?;
+        let paths = self.paths.clone();
+        // States of an earlier proxy say nothing of servers today.
+        blocking(move || server_state::forget(&paths)).await?;
         let master = self.spawn().await?;
         let pid = master.pid();
         let record = master.record(self.paths.engine);
@@ -385,17 +422,25 @@ impl Worker {
         tokio::time::timeout(READY_TIMEOUT, ready)
             .await
             .map_err(|_| format!("the proxy's master {} does not take signals to reload", master.pid()))?;
+        // Its answer also means that what it had to log of its start is logged.
+        let before = attend::processes(&self.paths).await.ok();
         let log_from = std::fs::metadata(self.paths.log()).map_or(0, |meta| meta.len());
         master.signal(Signal::USR2).map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
-        Ok(self.reload_failed(master, log_from).await.unwrap_or(ProxyOutcome::Reloaded))
+        Ok(self.reload_failed(master, log_from, before.as_ref()).await.unwrap_or(ProxyOutcome::Reloaded))
     }
 
-    /// What the master logged of a reload that failed. It tries for two seconds to bind an address that is taken, and
-    /// answers nobody meanwhile; on 2.6 its log alone says how that ended. None: it went well, or nothing is known, and
-    /// the probes see the rest.
-    async fn reload_failed(&self, master: &Master, log_from: u64) -> Option<ProxyOutcome> {
+    /// What the master logged of a reload that failed, or counted. It tries for two seconds to bind an address that is
+    /// taken, and answers nobody meanwhile. None: it went well, or nothing is known, and the probes see the rest.
+    async fn reload_failed(&self, master: &Master, log_from: u64, before: Option<&Processes>) -> Option<ProxyOutcome> {
+        let counted = async || attend::processes(&self.paths).await.ok()?.reloaded_since(before?);
         let ended = async {
-            loop {
+            for look in 1_u32.. {
+                // The log is there first, unless somebody took it away.
+                if look.is_multiple_of(COUNTED_EVERY)
+                    && let Some(succeeded) = counted().await
+                {
+                    return Some(if succeeded { Loading::Succeeded } else { Loading::Failed });
+                }
                 let (log, pid) = (self.paths.log(), master.pid());
                 match blocking(move || Ok(master::loading(&log, pid, log_from))).await {
                     Ok(None) if master.is_alive() => tokio::time::sleep(LOADING_PAUSE).await,
@@ -403,6 +448,7 @@ impl Worker {
                     Ok(known) => return known,
                 }
             }
+            None
         };
         match tokio::time::timeout(LOADING_TIMEOUT, ended).await {
             Ok(Some(Loading::Failed)) => {}
@@ -500,10 +546,11 @@ impl Worker {
         self.installed.as_ref().map_or_else(|| log.to_owned(), |rendered| report_alerts(log, rendered))
     }
 
-    async fn bound_log(&self) {
+    async fn tidy(&self) {
         let paths = self.paths.clone();
-        if let Err(error) = blocking(move || files::bound_log(&paths)).await {
-            tracing::debug!(%error, "the proxy's log could not be bounded");
+        let tidied = blocking(move || files::bound_log(&paths).and_then(|()| server_state::expire(&paths))).await;
+        if let Err(error) = tidied {
+            tracing::debug!(%error, "the proxy's log or the state of its servers could not be bounded");
         }
     }
 }

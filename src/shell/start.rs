@@ -59,7 +59,11 @@ pub(crate) fn prepare(setup: &Setup) -> Result<Started, Failure> {
     check_privileges()?;
     let runtime_dir = RuntimeDir::open(&setup.runtime_dir)?;
     runtime_dir::make(&setup.state_dir)?;
-    let mut target = Target { names: own_names(setup)?, stats_socket: workers::stats_socket_path(&setup.runtime_dir) };
+    let mut target = Target {
+        names: own_names(setup)?,
+        stats_socket: workers::stats_socket_path(&setup.runtime_dir),
+        files_dir: workers::files_dir(&setup.state_dir),
+    };
     let (reading, result) = files::read_and_load(&setup.config, &target);
     let mut broken = None;
     let (loaded, sources) = match (result, &reading) {

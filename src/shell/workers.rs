@@ -37,6 +37,9 @@ const LOOKS: usize = 256;
 /// The node has one of these in flight; the rest is for those it gave up.
 const SINGLE_OPS: usize = 8;
 
+/// A survey, tries to open frontends, and every old worker that can be ended at once. Full: it is asked again.
+const ATTENDANCES: usize = 24;
+
 /// Control requests that wait; their connections are fewer.
 const CALLS: usize = 16;
 
@@ -58,6 +61,12 @@ const STATS_SOCKET: &str = "stats.sock";
 /// Where the proxy answers probes.
 pub(crate) fn stats_socket_path(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join(STATS_SOCKET)
+}
+
+/// Directory, in that for what outlives a reboot, of the files that the proxy's configuration refers to. There, since
+/// the configuration before the installed one must find its files after a reboot too.
+pub(crate) fn files_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("haproxy.d")
 }
 
 /// What the workers are started with.
@@ -122,6 +131,8 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
         check_timeout: ProxyPaths::CHECK_TIMEOUT,
     };
     debug_assert_eq!(paths.stats_socket(), target_socket, "the rendered socket is the one that is probed");
+    let (attend, asked) = mpsc::channel(ATTENDANCES);
+    queues.spawn(process::attend(paths.clone(), asked, events.clone()));
     queues.spawn(process::run(paths, ops, watched, events));
 
     let (calls, inlet_calls) = mpsc::channel(CALLS);
@@ -133,7 +144,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     Ok((
         Workers { queues, control },
         Inlets { events: inlet, calls: inlet_calls, network_changed, config_touched },
-        Outlets { addresses, filter, observe, proxy, worker, probes, looks, hooks, files },
+        Outlets { addresses, filter, observe, proxy, attend, worker, probes, looks, hooks, files },
     ))
 }
 

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use expect_test::{Expect, expect};
 
+use crate::render_frontends::Certificates;
+
 fn vipkeeper(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vipkeeper"));
     command.args(args).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
@@ -211,15 +213,35 @@ fn check_asks_haproxy_and_shows_its_alert_at_the_line_of_the_toml() {
 fn every_example_passes_the_check() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut seen = 0;
+    let dir = tempfile::tempdir().unwrap();
+    let certificates = Certificates::new("every_example_passes_the_check");
     for entry in fs::read_dir(examples).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "toml") {
-            let ended = run(&["check", "--config", path.to_str().unwrap()]);
+            let text = fs::read_to_string(&path).unwrap();
+            let text = match (&certificates, text.contains("/etc/haproxy/certs")) {
+                (Some(certificates), true) => text.replace("/etc/haproxy/certs", certificates.path().to_str().unwrap()),
+                (None, true) => continue,
+                (_, false) => text,
+            };
+            let here = dir.path().join(path.file_name().unwrap());
+            fs::write(&here, text).unwrap();
+            let ended = run(&["check", "--config", here.to_str().unwrap()]);
             assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{}", path.display());
             seen += 1;
         }
     }
     assert!(seen >= 2, "there are too few examples");
+}
+
+#[test]
+fn render_shows_what_the_text_refers_to_as_comments() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/hundred-hosts.toml");
+    let ended = run(&["render", "--node", "lb1", "--state-dir", "/state", "--config", example.to_str().unwrap()]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    let (text, files) = ended.stdout.split_once("\n# /state/haproxy.d/edge-hosts-").unwrap();
+    assert!(text.contains("map_str(/state/haproxy.d/edge-hosts-"), "{text}");
+    assert!(files.contains("\n#   shop01.example.com shop\n") && files.lines().skip(1).all(|l| l.starts_with('#')));
 }
 
 #[test]

@@ -81,7 +81,7 @@ colour = "blue"
             27 | colour = "blue"
                | ^^^^^^
                |
-               = help: known here: binary, engine, group, hard_stop_after, health, log, maxconn, nbthread, on_stop, raw_defaults, raw_global, raw_sections, restart, templates, timeouts, user
+               = help: known here: binary, engine, error_pages, group, hard_stop_after, health, log, log_format, maxconn, nbthread, on_stop, peers, raw_defaults, raw_global, raw_sections, restart, stats, templates, timeouts, tls_preset, user
 
             vipkeeper.toml: 2 problems
         "#]],
@@ -1139,40 +1139,40 @@ fn binds_are_checked() {
         r#""www:80""#,
         r#""wwww:80", "80", ":80", "www:http""#,
         &expect![[r#"
-        error: there is no [[vip]] named "wwww"
-          --> vipkeeper.toml:18:9
-           |
-        18 | bind = ["wwww:80", "80", ":80", "www:http"]
-           |         ^^^^^^^^^ refers to nothing
-           |
-           = help: did you mean "www"?
+            error: there is no [[vip]] named "wwww"
+              --> vipkeeper.toml:18:9
+               |
+            18 | bind = ["wwww:80", "80", ":80", "www:http"]
+               |         ^^^^^^^^^ refers to nothing
+               |
+               = help: did you mean "www"?
 
-        error: a bind is "VIP:port", "*:port" or "address:port"
-          --> vipkeeper.toml:18:20
-           |
-        18 | bind = ["wwww:80", "80", ":80", "www:http"]
-           |                    ^^^^ no port
-           |
-           = help: write "*:80", or the name of a [[vip]] in place of the star
+            error: a bind is "VIP:port", "*:port", "address:port" or the path of a unix socket
+              --> vipkeeper.toml:18:20
+               |
+            18 | bind = ["wwww:80", "80", ":80", "www:http"]
+               |                    ^^^^ no port
+               |
+               = help: write "*:80", or the name of a [[vip]] in place of the star
 
-        error: a bind is "VIP:port", "*:port" or "address:port"
-          --> vipkeeper.toml:18:26
-           |
-        18 | bind = ["wwww:80", "80", ":80", "www:http"]
-           |                          ^^^^^ nothing before the port
-           |
-           = help: write "*:80" for all addresses, or the name of a [[vip]] in place of the star
+            error: a bind is "VIP:port", "*:port", "address:port" or the path of a unix socket
+              --> vipkeeper.toml:18:26
+               |
+            18 | bind = ["wwww:80", "80", ":80", "www:http"]
+               |                          ^^^^^ nothing before the port
+               |
+               = help: write "*:80" for all addresses, or the name of a [[vip]] in place of the star
 
-        error: a bind is "VIP:port", "*:port" or "address:port"
-          --> vipkeeper.toml:18:33
-           |
-        18 | bind = ["wwww:80", "80", ":80", "www:http"]
-           |                                 ^^^^^^^^^^ the port is not a number from 1 to 65535
-           |
-           = help: write one port per entry
+            error: a bind is "VIP:port", "*:port", "address:port" or the path of a unix socket
+              --> vipkeeper.toml:18:33
+               |
+            18 | bind = ["wwww:80", "80", ":80", "www:http"]
+               |                                 ^^^^^^^^^^ the port is not a number from 1 to 65535
+               |
+               = help: write one port per entry
 
-        vipkeeper.toml: 4 problems
-    "#]],
+            vipkeeper.toml: 4 problems
+        "#]],
     );
     check_edit(
         r#""www:80""#,
@@ -1193,17 +1193,17 @@ fn binds_are_checked() {
         r#"bind = ["www:80"]"#,
         "bind = []",
         &expect![[r#"
-        error: `bind` of [[frontend]] must not be empty
-          --> vipkeeper.toml:18:8
-           |
-        18 | bind = []
-           |        ^^
-           |
-           = note: "VIP:port", "*:port" or "address:port".
-           = help: write, for example, `bind = ["www:80"]`
+            error: `bind` of [[frontend]] must not be empty
+              --> vipkeeper.toml:18:8
+               |
+            18 | bind = []
+               |        ^^
+               |
+               = note: "VIP:port", "*:port", "address:port", or the absolute path of a unix socket.
+               = help: write, for example, `bind = ["www:80"]`
 
-        vipkeeper.toml: 1 problem
-    "#]],
+            vipkeeper.toml: 1 problem
+        "#]],
     );
 }
 

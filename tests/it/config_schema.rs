@@ -53,7 +53,8 @@ fn the_schema_has_a_title_and_a_version() {
 const SINGLE: [&str; 3] = ["proxy", "hooks", "peers"];
 
 /// Keys whose value is a list of tables.
-const LISTS: [&str; 8] = ["server", "script", "bind", "track", "addresses", "excluded", "routes", "rules"];
+const LISTS: [&str; 11] =
+    ["server", "script", "bind", "track", "addresses", "excluded", "routes", "rules", "route", "header", "users"];
 
 /// A text with the key at its place; whatever is wrong with its value, the key itself must be known.
 fn text_with(table: &str, key: &str) -> String {

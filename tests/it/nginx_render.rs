@@ -19,7 +19,7 @@ fn tail(config: &Config) -> String {
 fn with_tcp() -> Config {
     let mut config = nginx_config();
     let mut frontend = config.frontends[0].clone();
-    (frontend.name, frontend.mode, frontend.default_backend) = (name("db"), Mode::Tcp, name("db"));
+    (frontend.name, frontend.mode, frontend.default_backend) = (name("db"), Mode::Tcp, Some(name("db")));
     frontend.binds = vec![bind(40, BindTarget::Vip(name("www")), 5432)];
     config.frontends.push(frontend);
     let mut backend = config.backends[0].clone();
@@ -265,6 +265,12 @@ fn what_nginx_cannot_do_is_refused_by_name() {
 [proxy]
 engine = "nginx"
 log = "stdout format raw local0"
+log_format = "json"
+error_pages = { "503" = "/etc/haproxy/errors/503.http" }
+stats = { bind = "127.0.0.1:8404" }
+peers = { port = 10000 }
+tls_preset = "mozilla-modern"
+timeouts = { http_request = "5s", http_keep_alive = "5s", queue = "1s", tunnel = "1h", check = "2s", client_fin = "1s", server_fin = "1s" }
 group = "nogroup"
 raw_global = ["daemon on;", "worker_processes 4;", "pcre_jit on;"]
 raw_defaults = ["}", "server_tokens off;"]
@@ -274,6 +280,26 @@ bind = [{ address = "www:8443", options = "reuseport" }, "*:8080"]
 default_backend = "api"
 maxconn = 100
 raw = ["location /x {", "return 204;"]
+[[frontend]]
+name = "shop"
+bind = ["/run/shop.sock", { address = "www:443", tls = { certificates = ["/etc/haproxy/shop.pem"] } }, { address = "/run/more.sock" }]
+default_backend = "api"
+accept_proxy = ["10.0.0.0/8"]
+redirect_https = true
+hsts = "365d"
+allow = ["10.0.0.0/8"]
+deny = "10.9.0.0/16"
+rate_limit = { requests = 100, per = "10s" }
+basic_auth = "staff"
+forwarded = true
+request_headers = { set = { "X-A" = "b" } }
+response_headers = { set = { "X-A" = "b" } }
+compression = ["text/html"]
+monitor_uri = "/alive"
+route = [{ path = "/old", redirect = { location = "/new" } }]
+[[userlist]]
+name = "staff"
+users = [{ name = "alice", password = "$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1" }]
 [[frontend]]
 name = "db"
 mode = "tcp"
@@ -304,6 +330,26 @@ backend = "web"
                = help: track the servers themselves with [[tracker]] `tcp` or `http`
             error: `log` has the words of HAProxy; nginx has none for it
                = help: write, for example, raw_defaults = ["access_log /var/log/nginx/access.log;"]
+            error: nginx has no equal of `log_format` of [proxy]
+               = help: write nginx's `log_format` and `access_log` in `raw_defaults`
+            error: nginx has no equal of `error_pages` of [proxy]
+               = help: write nginx's `error_page` in `raw` of a frontend
+            error: nginx has no equal of `stats` of [proxy]
+               = help: write a `server` with `stub_status` in `raw_defaults`
+            error: nginx has no equal of `peers` of [proxy]
+               = help: leave it out: nginx shares no counters between hosts
+            error: nginx has no equal of `tls_preset` of [proxy]
+               = help: write `ssl_protocols` and `ssl_ciphers` in `raw_defaults`
+            error: nginx has no equal of `queue` of the timeouts
+               = help: leave it out: nginx has no queue, it refuses at once
+            error: nginx has no equal of `tunnel` of the timeouts
+               = help: write `proxy_read_timeout` in `raw` of the frontend
+            error: nginx has no equal of `check` of the timeouts
+               = help: leave it out: nginx sends no requests of its own to check servers
+            error: nginx has no equal of `client_fin` of the timeouts
+               = help: leave it out
+            error: nginx has no equal of `server_fin` of the timeouts
+               = help: leave it out
             error: nginx takes a `group` only with a `user`
                = help: add `user`, or leave `group` out
             error: `daemon` is not possible in the main context: vipkeeper starts nginx with `daemon off`: it would take a fork for an end
@@ -318,6 +364,40 @@ backend = "web"
                = help: write `maxconn` in [proxy], or `limit_conn` in `raw`
             error: `{` without `}` in the same list
                = help: add "}"
+            error: with nginx, a frontend cannot be bound to a unix socket
+               = help: bind a port of 127.0.0.1
+            error: nginx has no equal of `tls` of a bind
+               = help: write `options = "ssl"`, and `ssl_certificate` and `ssl_certificate_key` in `raw` of the frontend
+            error: with nginx, a frontend cannot be bound to a unix socket
+               = help: bind a port of 127.0.0.1
+            error: nginx has no equal of `accept_proxy` of a frontend
+               = help: write `options = "proxy_protocol"` in the bind, and `set_real_ip_from` in `raw`
+            error: nginx has no equal of `redirect_https` of a frontend
+               = help: write `return 301 https://$host$request_uri;` in `raw`
+            error: nginx has no equal of `hsts` of a frontend
+               = help: write `add_header Strict-Transport-Security "max-age=31536000" always;` in `raw`
+            error: nginx has no equal of `allow` of a frontend
+               = help: write nginx's `allow` and `deny all;` in `raw`
+            error: nginx has no equal of `deny` of a frontend
+               = help: write nginx's `deny` in `raw`
+            error: nginx has no equal of `rate_limit` of a frontend
+               = help: write `limit_req_zone` in `raw_defaults` and `limit_req` in `raw`
+            error: nginx has no equal of `basic_auth` of a frontend
+               = help: write `auth_basic` and `auth_basic_user_file` in `raw`
+            error: nginx has no equal of `forwarded` of a frontend
+               = help: write `proxy_set_header Host $http_host;` and `proxy_set_header X-Forwarded-For $remote_addr;` in `raw`
+            error: nginx has no equal of `request_headers` of a frontend
+               = help: write nginx's `proxy_set_header` in `raw`, with `proxy_set_header Host $http_host;` among them
+            error: nginx has no equal of `response_headers` of a frontend
+               = help: write nginx's `add_header` or `proxy_hide_header` in `raw`
+            error: nginx has no equal of `compression` of a frontend
+               = help: write nginx's `gzip on;` and `gzip_types` in `raw`
+            error: nginx has no equal of `monitor_uri` of a frontend
+               = help: write nginx's `location = /alive { return 200; }` in `raw`
+            error: nginx has no equal of `route` of a frontend
+               = help: write nginx's `location` in `raw`, or a `server` in `raw_defaults`
+            error: nginx has no equal of [[userlist]]
+               = help: remove it, and write nginx's `auth_basic` and `auth_basic_user_file` in `raw` of the frontend
             error: with nginx, port 8080 cannot be of mode http here and of mode tcp there
                = help: use another port, or the same mode
             error: nginx has no equal of `balance uri`

@@ -8,10 +8,10 @@ use std::time::Duration;
 use vipkeeper::config::{
     Accept, Announce, Auth, Backend, Backoff, Balance, Bind, BindTarget, Check, CheckKind, CheckPace, CheckReaction,
     CheckRoute, Checksum, Config, Engine, Frontend, Hardware, HealthConfig, HookCommands, HookSettings, HttpVersion,
-    Mode, NodeConfig, OnRelease, OnStop, Origin, Preempt, ProxyConfig, RawLine, RawSections, Server, ServerSettings,
-    Source, Sources, Timeouts, Traffic, Transport, Version, VipConfig, VirtualAddress,
+    LogFormat, Mode, MoreTimeouts, NodeConfig, OnRelease, OnStop, Origin, Preempt, ProxyConfig, RawLine, RawSections,
+    Rules, Server, ServerSettings, Source, Sources, Timeouts, Traffic, Transport, Version, VipConfig, VirtualAddress,
 };
-use vipkeeper::render::{RenderError, RenderInput, Rendered, render};
+use vipkeeper::render::{AuxFile, RenderError, RenderInput, Rendered, render};
 use vipkeeper::units::{Centis, Digest, IfName, Name, Priority, VipAddress, Vrid};
 
 pub(crate) fn name(text: &str) -> Name {
@@ -67,13 +67,16 @@ pub(crate) fn config() -> Config {
             name: name("www"),
             binds: vec![bind(20, BindTarget::Vip(name("www")), 80)],
             mode: Mode::Http,
-            default_backend: name("web"),
+            default_backend: Some(name("web")),
             maxconn: None,
+            rules: Rules::default(),
             raw: Vec::new(),
             origin: at(18),
         }],
         backends: vec![backend()],
         resolvers: Vec::new(),
+        userlists: Vec::new(),
+        stats: None,
         hooks: HookSettings { user: None, group: None, timeout: Duration::from_secs(30) },
         digest: Digest(1),
     }
@@ -127,9 +130,15 @@ fn proxy() -> ProxyConfig {
             connect: Duration::from_secs(5),
             client: Duration::from_secs(50),
             server: Duration::from_secs(50),
+            http_request: Duration::from_secs(10),
+            more: MoreTimeouts::default(),
         },
         hard_stop_after: Duration::from_secs(600),
         log: None,
+        log_format: LogFormat::Haproxy,
+        error_pages: BTreeMap::new(),
+        table_peers: None,
+        tls_preset: None,
         raw: RawSections::default(),
         health: HealthConfig {
             interval: Duration::from_millis(250),
@@ -143,7 +152,7 @@ fn proxy() -> ProxyConfig {
 }
 
 pub(crate) fn bind(line: usize, target: BindTarget, port: u16) -> Bind {
-    Bind { target, port, options: None, origin: at(line) }
+    Bind { target, port, tls: None, options: None, origin: at(line) }
 }
 
 pub(crate) fn server(line: usize, server: &str, address: &str) -> Server {
@@ -173,8 +182,17 @@ pub(crate) fn render_with(config: &Config, template: Option<&str>) -> Result<Ren
 }
 
 pub(crate) fn render_at(config: &Config, stats_socket: &Path, template: Option<&str>) -> Result<Rendered, RenderError> {
+    render_in(config, stats_socket, Path::new("/run/vipkeeper/haproxy.d"), template)
+}
+
+pub(crate) fn render_in(
+    config: &Config,
+    stats_socket: &Path,
+    files_dir: &Path,
+    template: Option<&str>,
+) -> Result<Rendered, RenderError> {
     let (sources, node) = (sources(), name("lb1"));
-    render(&RenderInput { config, sources: &sources, node: &node, stats_socket, template })
+    render(&RenderInput { config, sources: &sources, node: &node, stats_socket, files_dir, template })
 }
 
 /// Whether HAProxy can be run; says so loudly where it cannot.
@@ -188,9 +206,13 @@ pub(crate) fn haproxy_is_here(test: &str) -> bool {
 
 /// `haproxy -c`: its standard error if it refuses.
 pub(crate) fn haproxy_check(text: &str) -> Result<(), String> {
+    haproxy_check_with(text, &[])
+}
+
+/// The same with the files that the text refers to, which are put into a directory of the test's.
+pub(crate) fn haproxy_check_with(text: &str, files: &[AuxFile]) -> Result<(), String> {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("haproxy.cfg");
-    std::fs::write(&file, text).unwrap();
+    let file = write_with(dir.path(), text, files);
     let output = std::process::Command::new("haproxy").arg("-c").arg("-f").arg(&file).output().unwrap();
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
@@ -211,4 +233,17 @@ pub(crate) fn nginx_is_here(test: &str) -> bool {
         crate::skip(test, "nginx is not installed");
     }
     found
+}
+
+/// Writes a text and its files into `dir`; returns where the text is.
+pub(crate) fn write_with(dir: &Path, text: &str, files: &[AuxFile]) -> PathBuf {
+    let mut text = text.to_owned();
+    for AuxFile { path, text: holds } in files {
+        let here = dir.join(path.file_name().unwrap());
+        text = text.replace(path.to_str().unwrap(), here.to_str().unwrap());
+        std::fs::write(here, holds).unwrap();
+    }
+    let file = dir.join("haproxy.cfg");
+    std::fs::write(&file, text).unwrap();
+    file
 }

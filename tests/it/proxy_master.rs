@@ -50,6 +50,29 @@ fn show_proc_of_3_2_lists_the_survivor_of_a_failed_reload_as_old() {
 }
 
 #[test]
+fn uptimes_are_read() {
+    let uptime = |text: &str| process(1, 0, text, "").uptime_secs();
+    assert_eq!(uptime("0d00h01m12s"), Some(72));
+    assert_eq!(uptime("2d03h04m05s"), Some(183_845));
+    for wrong in ["", "12s", "0d00h01m12", "0d-1h01m12s", "99999999999999999999d00h00m00s"] {
+        assert_eq!(uptime(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn the_master_counts_how_reloads_end() {
+    let proc = |pid: u32, reloads: u32, failed: &str| {
+        Processes::parse(&format!("{pid} master {reloads} {failed} 0d00h00m04s 2.6\n")).unwrap()
+    };
+    let before = proc(7, 3, "[failed: 1]");
+    assert_eq!(proc(7, 3, "[failed: 1]").reloaded_since(&before), None, "it is not over");
+    assert_eq!(proc(7, 4, "[failed: 2]").reloaded_since(&before), Some(false));
+    assert_eq!(proc(7, 4, "[failed: 0]").reloaded_since(&before), Some(true));
+    assert_eq!(proc(8, 4, "[failed: 0]").reloaded_since(&before), None, "another master counts from the start");
+    assert_eq!(proc(7, 4, "").reloaded_since(&before), None, "2.4 does not count");
+}
+
+#[test]
 fn programs_are_ignored() {
     let with = FAILED_2_6.replace("# programs\n", "# programs\n99 sidecar 0 0d00h00m04s -\n# old programs\n98 x y\n");
     assert_eq!(Processes::parse(&with), Processes::parse(FAILED_2_6));

@@ -1,5 +1,6 @@
 //! The proxy worker with a real HAProxy: files, processes, and how fast their end is told.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,25 +14,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use vipkeeper::config::{BindTarget, Config, Engine};
+use vipkeeper::config::{Action, BindTarget, Conditions, Config, Engine, HostMatch, Rewrite, Route};
 use vipkeeper::node::Event;
 use vipkeeper::node::event::OpId;
+use vipkeeper::proxy::attendance::{Attend, Attended};
 use vipkeeper::proxy::master::Processes;
 use vipkeeper::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use vipkeeper::render::Rendered;
-use vipkeeper::shell::process::{ProxyPaths, run};
+use vipkeeper::shell::process::{ProxyPaths, attend, run};
 use vipkeeper::shell::stats_socket::probe;
 
-use crate::proxy_fixture::{bind, config, haproxy_is_here, raw, render_at};
+use crate::proxy_fixture::{at, bind, config, haproxy_is_here, name, raw, render_in};
 
 /// Whatever is awaited here comes long before.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A worker with directories and a port of its own.
-struct Lab {
+pub(crate) struct Lab {
     dir: TempDir,
-    paths: ProxyPaths,
-    port: u16,
+    pub(crate) paths: ProxyPaths,
+    pub(crate) port: u16,
     ops: mpsc::Sender<(OpId, ProxyOp)>,
     workers: watch::Sender<Option<u32>>,
     events: mpsc::Receiver<Event>,
@@ -52,7 +54,7 @@ impl Drop for Lab {
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let paths = ProxyPaths {
             engine: Engine::Haproxy,
@@ -80,14 +82,14 @@ impl Lab {
     }
 
     /// A successor of the worker, which knows nothing of it.
-    async fn succeed(&mut self) {
+    pub(crate) async fn succeed(&mut self) {
         self.task.abort();
         assert!((&mut self.task).await.is_err());
         (self.ops, self.workers, self.events, self.task) = Self::spawn(&self.paths);
         self.seen.clear();
     }
 
-    async fn perform(&mut self, op: ProxyOp) -> ProxyOutcome {
+    pub(crate) async fn perform(&mut self, op: ProxyOp) -> ProxyOutcome {
         self.next += 1;
         let id = OpId(self.next);
         self.ops.send((id, op)).await.unwrap();
@@ -115,14 +117,31 @@ impl Lab {
         tokio::time::timeout(DEADLINE, waiting).await.expect("the event comes")
     }
 
-    async fn master_exit(&mut self, master: u32) -> String {
+    /// What is asked beside the operations.
+    pub(crate) async fn attend(&self, what: Attend) -> Attended {
+        let (ops, ops_end) = mpsc::channel(1);
+        let (events_end, mut events) = mpsc::channel(1);
+        ops.send((OpId(1), what)).await.unwrap();
+        drop(ops);
+        attend(self.paths.clone(), ops_end, events_end).await;
+        match events.recv().await {
+            Some(Event::Attended { outcome, .. }) => outcome,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn last_master(&self) -> u32 {
+        *self.masters.last().unwrap()
+    }
+
+    pub(crate) async fn master_exit(&mut self, master: u32) -> String {
         let exit = self.event(|e| matches!(e, Event::ProxyExited { pid, .. } if *pid == master)).await;
         let Event::ProxyExited { status, .. } = exit else { unreachable!() };
         status
     }
 
     /// A frontend on the port that answers 200 with `body`.
-    fn config(&self, body: &str) -> Config {
+    pub(crate) fn config(&self, body: &str) -> Config {
         let mut config = config();
         let www = &mut config.frontends[0];
         www.binds = vec![bind(20, BindTarget::Address("127.0.0.1".parse().unwrap()), self.port)];
@@ -130,34 +149,34 @@ impl Lab {
         config
     }
 
-    fn render(&self, config: &Config) -> Arc<Rendered> {
-        Arc::new(render_at(config, &self.paths.stats_socket(), None).unwrap())
+    pub(crate) fn render(&self, config: &Config) -> Arc<Rendered> {
+        Arc::new(render_in(config, &self.paths.stats_socket(), &self.paths.files_dir(), None).unwrap())
     }
 
-    fn rendered(&self, body: &str) -> Arc<Rendered> {
+    pub(crate) fn rendered(&self, body: &str) -> Arc<Rendered> {
         self.render(&self.config(body))
     }
 
-    async fn install(&mut self, rendered: &Arc<Rendered>) {
+    pub(crate) async fn install(&mut self, rendered: &Arc<Rendered>) {
         assert_eq!(self.perform(ProxyOp::Check(Arc::clone(rendered))).await, ProxyOutcome::Accepted);
         assert_eq!(self.perform(ProxyOp::Install).await, ProxyOutcome::Installed);
     }
 
     /// Starts, and returns the master and the first sample.
-    async fn start(&mut self, rendered: &Arc<Rendered>) -> (u32, Sample) {
+    pub(crate) async fn start(&mut self, rendered: &Arc<Rendered>) -> (u32, Sample) {
         self.install(rendered).await;
         let ProxyOutcome::Started { pid } = self.perform(ProxyOp::Start).await else { panic!("it starts") };
         (pid, self.sample(|_| true).await)
     }
 
     /// Probes until a sample is as wanted.
-    async fn sample(&self, wanted: impl Fn(&Sample) -> bool) -> Sample {
+    pub(crate) async fn sample(&self, wanted: impl Fn(&Sample) -> bool) -> Sample {
         let socket = self.paths.stats_socket();
         eventually(async || probe(&socket, Duration::from_secs(1)).await.ok().filter(&wanted)).await
     }
 
     /// The master executes itself anew after a start, and until it is back SIGTERM simply ends it.
-    async fn master_is_ready(&self) {
+    pub(crate) async fn master_is_ready(&self) {
         let socket = self.paths.master_socket();
         let ask = async || -> std::io::Result<String> {
             let mut stream = UnixStream::connect(&socket).await?;
@@ -174,7 +193,7 @@ impl Lab {
         .await;
     }
 
-    async fn get(&self) -> std::io::Result<String> {
+    pub(crate) async fn get(&self) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
         let mut answer = String::new();
@@ -187,7 +206,7 @@ impl Lab {
     }
 }
 
-async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = attempt().await {
@@ -198,12 +217,12 @@ async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
 /// Stops a process, and waits until all of its threads have stopped.
-async fn stop(pid: u32) {
+pub(crate) async fn stop(pid: u32) {
     signal(pid, Signal::SIGSTOP);
     eventually(async || {
         let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
@@ -222,7 +241,7 @@ fn state_in(stat: &Path) -> Option<char> {
 }
 
 /// Gone, or a zombie that whoever adopted it has not taken leave of, or is just doing so.
-fn is_gone(pid: u32) -> bool {
+pub(crate) fn is_gone(pid: u32) -> bool {
     matches!(state_of(pid), None | Some('Z' | 'X'))
 }
 
@@ -485,6 +504,62 @@ async fn restore_puts_the_last_good_file_back() {
     }
     let left: Vec<_> = std::fs::read_dir(&lab.paths.state_dir).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+/// A route for each of some hosts, which makes a map.
+fn with_map(lab: &Lab, hosts: usize) -> Arc<Rendered> {
+    let mut config = lab.config("nobody");
+    let www = &mut config.frontends[0];
+    www.raw = vec![raw(23, "http-request return status 200 content-type text/plain lf-string %[req.hdr(host),MAP]")];
+    www.rules.routes = (0..hosts)
+        .map(|n| Route {
+            when: Conditions { hosts: vec![HostMatch::Exact(format!("v{n}"))], ..Conditions::default() },
+            action: Action::Backend { name: name("web"), rewrite: Rewrite::default() },
+            origin: at(23),
+        })
+        .collect();
+    let map = lab.render(&config).files[0].path.display().to_string();
+    let www = &mut config.frontends[0];
+    www.raw[0].text = www.raw[0].text.replace("MAP", &format!("map_str({map},none)"));
+    lab.render(&config)
+}
+
+#[tokio::test]
+async fn files_that_a_text_refers_to_stay_as_long_as_a_text_names_them() {
+    if !haproxy_is_here("files_that_a_text_refers_to") {
+        return;
+    }
+    let mut lab = Lab::new();
+    let texts: Vec<_> = (8..12).map(|hosts| with_map(&lab, hosts)).collect();
+    let names = |of: &[usize]| -> BTreeSet<PathBuf> { of.iter().map(|n| texts[*n].files[0].path.clone()).collect() };
+    let there = |lab: &Lab| -> BTreeSet<PathBuf> {
+        std::fs::read_dir(lab.paths.files_dir()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    lab.install(&texts[0]).await;
+    lab.install(&texts[1]).await;
+    // The last good one keeps its file, and so does a candidate that is not installed.
+    assert_eq!(there(&lab), names(&[0, 1]));
+    lab.install(&texts[2]).await;
+    assert_eq!(there(&lab), names(&[1, 2]));
+    // Whatever is left there that nothing names goes; a file that somebody changed is written anew.
+    std::fs::write(lab.paths.files_dir().join("stray.map"), "").unwrap();
+    std::fs::write(&texts[2].files[0].path, "v0 elsewhere\n").unwrap();
+    assert_eq!(lab.perform(ProxyOp::Check(Arc::clone(&texts[2]))).await, ProxyOutcome::Accepted);
+    assert_eq!(std::fs::read_to_string(&texts[2].files[0].path).unwrap(), texts[2].files[0].text);
+    assert_eq!(lab.perform(ProxyOp::Check(Arc::clone(&texts[3]))).await, ProxyOutcome::Accepted);
+    assert_eq!(lab.perform(ProxyOp::Install).await, ProxyOutcome::Installed);
+    assert_eq!(there(&lab), names(&[2, 3]));
+    assert_eq!(lab.perform(ProxyOp::Restore).await, ProxyOutcome::Installed);
+    let (_, sample) = {
+        let ProxyOutcome::Started { pid } = lab.perform(ProxyOp::Start).await else { panic!("it starts") };
+        (pid, lab.sample(|_| true).await)
+    };
+    assert_eq!(sample.generation, Some(texts[2].generation));
+    let mut stream = TcpStream::connect(("127.0.0.1", lab.port)).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\nHost: v9\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("web"), "{answer}");
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ impl World {
         let text = include_str!("../../src/shell/start/tests/good.toml").to_owned();
         let sources = Arc::new(Sources { files: vec![Source { path: "good.toml".into(), text }] });
         let name = Name::new("lb1").unwrap();
-        let target = Target { names: vec![name.clone()], stats_socket: "/run/s".into() };
+        let target =
+            Target { names: vec![name.clone()], stats_socket: "/run/s".into(), files_dir: "/run/files".into() };
         let loaded = load(&sources, &target).unwrap();
         let (start, generation) = (now(), loaded.rendered.generation);
         let journal = Record::start(name.clone(), vipkeeper::peer::Incarnation(1), loaded.clone()).line(start).unwrap();

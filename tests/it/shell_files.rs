@@ -162,7 +162,11 @@ fn a_refused_load_is_reported_in_full_and_never_kept() {
         let main = directory.path().join("vipkeeper.toml");
         let good = include_str!("../../src/shell/start/tests/good.toml");
         fs::write(&main, good).unwrap();
-        let target = Target { names: vec![Name::new("lb1").unwrap()], stats_socket: "/run/s".into() };
+        let target = Target {
+            names: vec![Name::new("lb1").unwrap()],
+            stats_socket: "/run/s".into(),
+            files_dir: "/run/files".into(),
+        };
         let started_with = files::read(&main).unwrap().sources;
         let (ops, queue) = mpsc::channel(4);
         let (events, mut outcomes) = mpsc::channel(4);

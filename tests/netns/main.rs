@@ -28,3 +28,4 @@ mod release;
 mod reload;
 mod trackers;
 mod vmac;
+mod workers;

@@ -86,7 +86,10 @@ pub fn inject(world: &mut World) {
                 world.hosts[host].refused = Some(candidate);
             }
         }
-        16 => world.hosts[host].troubles.reload_does_nothing = true,
+        16 => {
+            world.hosts[host].troubles.reload_does_nothing = true;
+            world.hosts[host].troubles.old_worker_sticks ^= true;
+        }
         17 => world.hosts[host].troubles.reload_kills = true,
         18 => world.hosts[host].hooks_hang ^= true,
         19 => {
@@ -112,7 +115,10 @@ pub fn inject(world: &mut World) {
             let delay = ms(world, 50, 8_000);
             world.restart_in(host, delay);
         }
-        26 => world.hosts[host].paused ^= true,
+        26 => {
+            world.hosts[host].paused ^= true;
+            world.hosts[host].opens ^= world.hosts[host].paused;
+        }
         32 => world.operator_reloads(host),
         33 => world.hosts[host].starving ^= true,
         27 => world.hosts[host].hooks_fail ^= true,

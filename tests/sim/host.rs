@@ -8,6 +8,8 @@ use vipkeeper::addrs::device::{ArpConf, Device};
 use vipkeeper::addrs::routing::RoutingEntry;
 use vipkeeper::node::Node;
 use vipkeeper::node::event::{Address, Event, Link, Network, OpId};
+use vipkeeper::proxy::attendance::{Attend, Attended, OldWorker, Survey, WorkerId};
+use vipkeeper::proxy::capabilities::Capabilities;
 use vipkeeper::proxy::{BackendSample, Sample};
 use vipkeeper::units::{AddressOptions, Digest, IfName};
 
@@ -35,6 +37,8 @@ pub struct ProxyProcess {
     pub worker: u32,
     pub generation: Digest,
     pub frozen: bool,
+    /// Replaced, and stopped for good.
+    pub old: Vec<u32>,
 }
 
 /// How the next start or reload goes wrong.
@@ -46,6 +50,8 @@ pub struct ProxyTroubles {
     pub reload_does_nothing: bool,
     /// The next reload kills the master.
     pub reload_kills: bool,
+    /// Reloads leave the old worker behind, stopped.
+    pub old_worker_sticks: bool,
 }
 
 /// How the looks of trackers end on a host.
@@ -62,8 +68,6 @@ pub enum Looks {
 pub struct Host {
     pub index: usize,
     pub node: Option<Box<Node>>,
-    /// When the node is to be told the time.
-    pub deadline: Option<Instant>,
     /// Counts vipkeeper processes; what belongs to an earlier one is not delivered.
     pub incarnation: u64,
     pub table: BTreeMap<IpAddr, Leased>,
@@ -96,6 +100,10 @@ pub struct Host {
     pub queued: u64,
     /// The proxy answers, but its frontend does not listen.
     pub paused: bool,
+    /// It does when it is told to.
+    pub opens: bool,
+    /// With that file it does not listen either.
+    pub pauses_at: Option<Digest>,
     /// The proxy waits for a processor and answers nobody.
     pub starving: bool,
     /// Dumps take this much longer.
@@ -119,6 +127,8 @@ pub struct Host {
     pub next_pid: u32,
     pub watched_worker: Option<u32>,
     pub proxy_op: Option<OpId>,
+    /// The deadline for which the last waking was set.
+    pub wake_at: Option<Instant>,
     /// Netlink requests are carried out one after another.
     pub netlink_free_at: Instant,
     pub config_version: u64,
@@ -135,7 +145,6 @@ impl Host {
         Self {
             index,
             node: None,
-            deadline: None,
             incarnation: 0,
             table: BTreeMap::new(),
             routing: Vec::new(),
@@ -157,6 +166,8 @@ impl Host {
             servers_up: 2,
             queued: 0,
             paused: false,
+            opens: false,
+            pauses_at: None,
             starving: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
@@ -171,6 +182,7 @@ impl Host {
             next_pid: 1000 * (index as u32 + 1),
             watched_worker: None,
             proxy_op: None,
+            wake_at: None,
             netlink_free_at: now,
             config_version: 1,
             config_broken: false,
@@ -291,7 +303,7 @@ impl Host {
                 connections_max: 100,
                 uptime_secs: 1,
                 refused: 0,
-                frontends: vec![("www".to_owned(), if self.paused { "PAUSED" } else { "OPEN" }.to_owned())],
+                frontends: vec![("www".to_owned(), if self.is_paused() { "PAUSED" } else { "OPEN" }.to_owned())],
                 backends: vec![BackendSample {
                     name: "web".to_owned(),
                     status: if self.servers_up > 0 { "UP" } else { "DOWN" }.to_owned(),
@@ -302,12 +314,54 @@ impl Host {
         }
     }
 
+    /// What is asked of the proxy beside its transactions. As HAProxy 3.1 and later do after a failed reload, the
+    /// serving worker is listed as an old one, always.
+    pub fn attend(&mut self, what: &Attend) -> Result<Attended, String> {
+        if matches!(what, Attend::Capabilities) {
+            let text = "HAProxy version 2.6.12 2023/12/14\nFeature list : +OPENSSL -QUIC\n";
+            return Ok(Attended::Capable(Box::new(Capabilities::parse(text).unwrap())));
+        }
+        let Some(proxy) = &mut self.proxy else { return Ok(Attended::Failed("connection refused".to_owned())) };
+        Ok(match what {
+            Attend::Capabilities => Attended::Failed("answered above".to_owned()),
+            Attend::Reopen(_) if self.opens => {
+                self.paused = false;
+                Attended::Reopened
+            }
+            Attend::Reopen(_) => Attended::Failed("Failed to resume frontend".to_owned()),
+            Attend::Survey { master } if *master != proxy.master => Attended::Failed("another master".to_owned()),
+            Attend::Survey { .. } => {
+                let worker = |pid: u32, connections| OldWorker {
+                    id: WorkerId { pid, start_ticks: u64::from(pid) },
+                    uptime_secs: 1,
+                    connections,
+                    memory_kib: Some(4096),
+                    runnable: false,
+                };
+                let serving = worker(proxy.worker, (!proxy.frozen && !self.starving).then_some(1));
+                let old = proxy.old.iter().map(|pid| worker(*pid, None)).chain([serving]).collect();
+                Attended::Surveyed(Survey { old, more: 0 })
+            }
+            Attend::EndWorker { worker, .. } if worker.pid == proxy.worker => {
+                return Err(format!("lb{}: the serving worker {} is to be ended", self.index + 1, worker.pid));
+            }
+            Attend::EndWorker { worker, .. } => {
+                proxy.old.retain(|pid| *pid != worker.pid);
+                Attended::WorkerEnded
+            }
+        })
+    }
+
     pub fn is_connected(&self) -> bool {
         self.link_up && self.link_index.is_some()
     }
 
+    fn is_paused(&self) -> bool {
+        self.paused || self.proxy.as_ref().is_some_and(|proxy| Some(proxy.generation) == self.pauses_at)
+    }
+
     pub fn is_serving(&self) -> bool {
-        !self.paused && self.proxy.as_ref().is_some_and(|p| !p.frozen)
+        !self.is_paused() && self.proxy.as_ref().is_some_and(|p| !p.frozen)
     }
 }
 

@@ -79,6 +79,7 @@ fn written(cluster: &Cluster, version: u64) -> Loaded {
         sources: &sources,
         node: &node_name(0),
         stats_socket: std::path::Path::new("/run/vipkeeper/stats.sock"),
+        files_dir: std::path::Path::new("/run/files"),
         template: None,
     };
     let rendered = Arc::new(render(&input).unwrap());

@@ -289,8 +289,8 @@ fn a_reload_is_applied_when_the_new_worker_answers() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 configuration 2 is written
-                284.30 ms  lb1: configuration 0000000000000002 applied; the proxy was reloaded
+              0.00 ms  lb1 configuration 2 is written
+            285.10 ms  lb1: configuration 0000000000000002 applied; the proxy was reloaded
         "#]],
     );
 }
@@ -328,8 +328,8 @@ fn a_reload_that_serves_nothing_is_rolled_back() {
     told(
         &mut world,
         expect![[r#"
-                  0.00 ms  lb1 configuration 2 is written
-              10244.84 ms  lb1: nothing changes: the reloaded proxy has not proven itself within 10 s; the last good configuration serves again
+                0.00 ms  lb1 configuration 2 is written
+            10252.22 ms  lb1: nothing changes: the reloaded proxy has not proven itself within 10 s; the last good configuration serves again
         "#]],
     );
 }
@@ -346,29 +346,29 @@ fn a_reload_that_kills_the_proxy_brings_back_what_ran_before() {
         &mut world,
         expect![[r#"
                0.00 ms  lb1 configuration 2 is written
-             262.51 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: exit status 1
-             262.51 ms  lb1: nothing changes: the proxy (pid 1001) ended: exit status 1 during the reload; the configuration before it is started
-             262.51 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: exit status 1
-             262.72 ms  lb1 - 10.0.0.100
-             274.57 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
-             274.86 ms  lb2 + 10.0.0.100
-             288.51 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
-             288.90 ms  lb2 vip0: notify_master exited 0: /hooks/master
-             296.51 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
-             306.90 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
-             330.64 ms  lb1 proxy starts with 0000000000000001
-             342.09 ms  lb1: the proxy is healthy
-             342.09 ms  lb1 vip0: fault -> backup: fit to take part
-             366.09 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
-             380.09 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
-            3349.97 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
-            3350.20 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
-            3350.66 ms  lb1 + 10.0.0.100
-            3351.27 ms  lb2 - 10.0.0.100
-            3361.69 ms  lb1 vip0: notify_master exited 0: /hooks/master
-            3368.20 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
-            3378.69 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
-            3381.20 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
+             264.55 ms  lb1: the proxy has failed: the proxy (pid 1001) ended: exit status 1
+             264.55 ms  lb1: nothing changes: the proxy (pid 1001) ended: exit status 1 during the reload; the configuration before it is started
+             264.55 ms  lb1 vip0: active -> fault: proxy failed: the proxy (pid 1001) ended: exit status 1
+             265.66 ms  lb1 - 10.0.0.100
+             276.66 ms  lb2 vip0: backup -> active: 10.0.0.11 resigned
+             276.92 ms  lb2 + 10.0.0.100
+             278.55 ms  lb1 vip0: notify_fault exited 0: /hooks/fault
+             282.55 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 FAULT 254
+             284.93 ms  lb2 vip0: notify_master exited 0: /hooks/master
+             293.93 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 253
+             307.65 ms  lb1 proxy starts with 0000000000000001
+             320.16 ms  lb1: the proxy is healthy
+             320.16 ms  lb1 vip0: fault -> backup: fit to take part
+             334.16 ms  lb1 vip0: notify_backup exited 0: /hooks/backup
+             339.16 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 254
+            3328.04 ms  lb1 vip0: backup -> active: preempts 10.0.0.12 (priority 253 against 254)
+            3328.32 ms  lb2 vip0: active -> backup: 10.0.0.11 is active with priority 254
+            3328.57 ms  lb1 + 10.0.0.100
+            3329.05 ms  lb2 - 10.0.0.100
+            3333.61 ms  lb1 vip0: notify_master exited 0: /hooks/master
+            3348.61 ms  lb1 vip0: notify exited 0: /hooks/any INSTANCE vip0 MASTER 254
+            3358.32 ms  lb2 vip0: notify_backup exited 0: /hooks/backup
+            3374.32 ms  lb2 vip0: notify exited 0: /hooks/any INSTANCE vip0 BACKUP 253
         "#]],
     );
 }

@@ -210,9 +210,19 @@ pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
             nbthread: None,
             user: None,
             group: None,
-            timeouts: Timeouts { connect: ms(5_000), client: ms(30_000), server: ms(30_000) },
+            timeouts: Timeouts {
+                connect: ms(5_000),
+                client: ms(30_000),
+                server: ms(30_000),
+                http_request: ms(10_000),
+                more: MoreTimeouts::default(),
+            },
             hard_stop_after: ms(600_000),
             log: None,
+            log_format: LogFormat::Haproxy,
+            error_pages: BTreeMap::new(),
+            table_peers: None,
+            tls_preset: None,
             raw: RawSections::default(),
             health: HealthConfig { interval: ms(250), timeout: ms(250), rise: 2, fall: 2 },
             restart: Backoff { min: ms(100), max: ms(10_000) },
@@ -221,6 +231,8 @@ pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
         frontends: Vec::new(),
         backends: Vec::new(),
         resolvers: Vec::new(),
+        userlists: Vec::new(),
+        stats: None,
         hooks: HookSettings { user: None, group: None, timeout: ms(3_000) },
         digest: Digest(version),
     };
@@ -229,6 +241,7 @@ pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
         generation: Digest(version),
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
+        files: Vec::new(),
     };
     let key = cluster.keyed.get(node).is_some_and(|keyed| *keyed).then(key);
     Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note: None }

@@ -15,6 +15,7 @@ use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Requ
 use vipkeeper::node::{Effect, Event, Node};
 use vipkeeper::peer::Incarnation;
 use vipkeeper::peer::message::BYTES_MAX;
+use vipkeeper::proxy::attendance::Attend;
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
 use vipkeeper::units::{AddressOptions, Digest, Family, IfName, LeaseSecs, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, Seal, build};
@@ -60,6 +61,7 @@ enum Item {
     Filter(u64, OpId, Vec<IpAddr>),
     StallEnds,
     ProxyOp(u64, OpId, ProxyOp),
+    Attend(u64, OpId, Attend),
     Probe(u64, OpId),
     MasterDies(u32, &'static str),
     Restart,
@@ -426,7 +428,7 @@ impl World {
         match item {
             Item::Deliver(incarnation, event) if incarnation == current => self.arrive(host, event)?,
             Item::Wake(incarnation) if incarnation == current => {
-                let due = self.hosts[host].deadline.is_some_and(|at| at <= self.now);
+                let due = self.hosts[host].wake_at.is_some_and(|at| at <= self.now);
                 if due && !self.hosts[host].is_stalled(self.now) {
                     self.turn(host, [])?;
                 }
@@ -519,6 +521,12 @@ impl World {
             }
             Item::StallEnds => self.wake_up(host)?,
             Item::ProxyOp(incarnation, op, what) => self.proxy_op(host, incarnation, op, &what)?,
+            Item::Attend(incarnation, op, what) => {
+                let outcome = self.hosts[host].attend(&what)?;
+                // Without a draw of its own, so that stories in which nothing of this matters stay as they are.
+                let told = Event::Attended { op, outcome };
+                self.push(Duration::from_micros(40), host, Item::Deliver(incarnation, told));
+            }
             Item::Probe(incarnation, op) => {
                 if let Some(result) = self.hosts[host].probe() {
                     self.answer(host, incarnation, Event::Probed { op, result });
@@ -599,7 +607,9 @@ impl World {
             effects.extend(more);
             Ok(())
         };
+        let mut aside = true;
         for event in events {
+            aside &= matches!(event, Event::Attended { .. });
             handle(&mut node, event)?;
         }
         for _ in 0..TICKS_PER_TURN {
@@ -611,16 +621,24 @@ impl World {
         let checked = node.check_invariants(now).map_err(|e| format!("lb{}: {e}", host + 1));
         self.hosts[host].node = Some(node);
         checked?;
+        let aside = aside && effects.is_empty() && self.hosts[host].wake_at == self.deadline(host);
         self.execute(host, effects);
-        self.after_turn(host);
+        // What changes nothing draws no number either: stories of other things stay as they are.
+        if !aside {
+            self.after_turn(host);
+        }
         Ok(())
+    }
+
+    fn deadline(&self, host: usize) -> Option<Instant> {
+        self.hosts[host].node.as_ref().and_then(|node| node.deadline()).map(|deadline| deadline.at)
     }
 
     fn after_turn(&mut self, host: usize) {
         let now = self.now;
         let vips = self.cluster.vips;
         let Some(node) = &self.hosts[host].node else { return };
-        let deadline = node.deadline().map(|deadline| deadline.at);
+        let wake_at = node.deadline().map(|deadline| deadline.at);
         let active: Vec<usize> = node.active().map(|vrid| usize::from(vrid.get())).collect();
         let in_force = Some(node.in_force());
         if self.hosts[host].in_force != in_force {
@@ -634,8 +652,8 @@ impl World {
                 self.hosts[host].idle_since.entry(v).or_insert(now);
             }
         }
-        self.hosts[host].deadline = deadline;
-        if let Some(at) = deadline {
+        self.hosts[host].wake_at = wake_at;
+        if let Some(at) = wake_at {
             let late = Duration::from_micros(self.rng.between(20, 200));
             let incarnation = self.hosts[host].incarnation;
             self.push(at.saturating_duration_since(now) + late, host, Item::Wake(incarnation));
@@ -723,11 +741,15 @@ impl World {
                     let ms = match what {
                         ProxyOp::Check(_) => self.rng.between(5, 60),
                         ProxyOp::Start | ProxyOp::Reload(_) => self.rng.between(1, 5),
+                        ProxyOp::SaveState => 1,
                         _ => self.rng.between(0, 2),
                     };
                     let slow = matches!(what, ProxyOp::Check(_)).then_some(self.hosts[host].slow_checks);
                     let delay = Duration::from_millis(ms) + slow.unwrap_or_default();
                     self.push(delay, host, Item::ProxyOp(incarnation, op, what));
+                }
+                Effect::Attend { op, what } => {
+                    self.push(ms(2), host, Item::Attend(incarnation, op, what));
                 }
                 Effect::WatchWorker { pid } => {
                     self.hosts[host].watched_worker = Some(pid);
@@ -1011,6 +1033,11 @@ impl World {
                 disk.0 = disk.2;
                 ProxyOutcome::Installed
             }
+            ProxyOp::SaveState => match self.hosts[host].probe() {
+                Some(Ok(_)) => ProxyOutcome::StateSaved { kept: 2, left_out: 0 },
+                Some(Err(why)) => ProxyOutcome::Failed(why),
+                None => ProxyOutcome::Failed("no answer within 2 s".to_owned()),
+            },
             ProxyOp::Start => self.proxy_start(host, ours),
             ProxyOp::Reload(_) => self.proxy_reload(host),
             ProxyOp::Stop | ProxyOp::Kill => {
@@ -1037,7 +1064,7 @@ impl World {
         assert!(self.hosts[host].proxy.is_none(), "lb{}: two proxies", host + 1);
         let (master, worker) = (self.hosts[host].pid(), self.hosts[host].pid());
         let frozen = self.hosts[host].troubles.cannot_start;
-        self.hosts[host].proxy = Some(ProxyProcess { master, worker, generation, frozen });
+        self.hosts[host].proxy = Some(ProxyProcess { master, worker, generation, frozen, old: Vec::new() });
         self.tell(format!("lb{} proxy starts with {generation}", host + 1));
         if self.hosts[host].troubles.cannot_start {
             self.push(Duration::from_millis(2), host, Item::MasterDies(master, "exit status 1"));
@@ -1059,6 +1086,9 @@ impl World {
         } else if troubles.reload_does_nothing {
             self.hosts[host].troubles.reload_does_nothing = false;
         } else {
+            if troubles.old_worker_sticks {
+                proxy.old.push(old);
+            }
             proxy.worker = worker;
             proxy.generation = installed.unwrap_or(Digest(0));
             proxy.frozen = false;

@@ -172,15 +172,19 @@ fn peers(config: &Config) -> Option<String> {
 
 fn frontend(frontend: &Frontend) -> String {
     let binds: Vec<String> = frontend.binds.iter().map(bind).collect();
-    format!("frontend  {}: {} to backend {}", frontend.name, binds.join(" "), frontend.default_backend)
+    let to = frontend.default_backend.as_ref().map(|backend| format!(" to backend {backend}")).unwrap_or_default();
+    let https = if frontend.rules.redirect_https { ", redirects to https" } else { "" };
+    format!("frontend  {}: {}{to}{https}", frontend.name, binds.join(" "))
 }
 
 fn bind(bind: &Bind) -> String {
-    match &bind.target {
+    let address = match &bind.target {
         BindTarget::Vip(name) => format!("{name}:{}", bind.port),
         BindTarget::Any => format!("*:{}", bind.port),
         BindTarget::Address(ip) => std::net::SocketAddr::new(*ip, bind.port).to_string(),
-    }
+        BindTarget::Unix(path) => path.display().to_string(),
+    };
+    if bind.tls.is_some() { format!("{address} (TLS)") } else { address }
 }
 
 fn backend(engine: Engine, backend: &Backend) -> String {

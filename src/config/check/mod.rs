@@ -19,9 +19,16 @@ mod vips;
 mod proxy;
 mod raw_lines;
 
+mod access;
 mod backends;
+mod binds;
 mod frontends;
+mod operation;
 mod resolvers;
+mod route_actions;
+mod routing;
+mod rules;
+mod tls;
 
 mod nginx;
 
@@ -63,7 +70,8 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
     }
     let peers = peers::check(&mut cx, document.peers.as_ref(), document.nodes.len());
     let proxy = proxy::check(&mut cx, document);
-    let frontends = frontends::check(&mut cx, document, &nodes, &vips, &backend_names);
+    let (userlist_names, userlists) = access::userlists(&mut cx, &document.userlists);
+    let frontends = frontends::check(&mut cx, document, &nodes, &vips, &backend_names, &userlist_names);
     let known_resolvers = resolvers::define(&mut cx, &document.resolvers);
     let backends = backends::check(&mut cx, document, &frontends, &known_resolvers);
     let resolvers = resolvers::check(&mut cx, &document.resolvers);
@@ -71,6 +79,7 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
         nginx::check(&mut cx, document, &vips.good);
     }
     let hooks = hooks::settings(&mut cx, document.hooks.as_ref());
+    let (frontends, stats) = frontends.finish()?;
     Some(Config {
         nodes: nodes.finish()?,
         vips: vips.finish()?,
@@ -78,9 +87,11 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
         trackers: trackers?,
         peers: peers?,
         proxy: proxy?,
-        frontends: frontends.finish()?,
+        frontends,
         backends: backends?,
         resolvers: resolvers?,
+        userlists: userlists?,
+        stats,
         hooks: hooks?,
         digest,
     })
@@ -191,6 +202,20 @@ impl Cx<'_> {
             return None;
         }
         Some(text.clone())
+    }
+
+    /// A file or directory of HAProxy's, relative to the main file; whether it is there is not looked at.
+    fn file(&mut self, file: usize, key: &str, value: &At<String>) -> Option<PathBuf> {
+        let text = value.get();
+        let clean = !text.is_empty() && !text.chars().any(char::is_control);
+        if clean && self.main_directory.to_str().is_some() {
+            return Some(self.main_directory.join(text));
+        }
+        let problem = Problem::new(Place::new(file, value.span()), format!("`{key}` must be the path of a file"));
+        let why =
+            if clean { "the directory of the main file is not UTF-8" } else { "empty, or with control characters" };
+        self.add(problem.label(why).fix("write an absolute path, or one relative to the main file"));
+        None
     }
 
     /// An optional name of a user or group of the system.

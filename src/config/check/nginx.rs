@@ -62,6 +62,10 @@ pub(super) fn check(cx: &mut Cx<'_>, document: &Document, vips: &[VipConfig]) {
         let fix = "remove it, or write nginx's `resolver` in `raw_defaults`";
         refuse(cx, item.place(), "nginx has no equal of [[resolvers]]", "not possible with nginx", fix);
     }
+    for item in &document.userlists {
+        let fix = "remove it, and write nginx's `auth_basic` and `auth_basic_user_file` in `raw` of the frontend";
+        refuse(cx, item.place(), "nginx has no equal of [[userlist]]", "not possible with nginx", fix);
+    }
     for item in &document.vips {
         for entry in item.raw.get().track.iter().flat_map(|list| list.get()) {
             let RawTrack { tracker: _, backend, weight: _, reverse: _ } = entry.get();
@@ -87,6 +91,13 @@ fn refuse_all<const N: usize>(cx: &mut Cx<'_>, keys: [(&str, Option<Place>); N],
     }
 }
 
+/// The same, with a fix for each key.
+fn refuse_each<const N: usize>(cx: &mut Cx<'_>, keys: [(&str, Option<Place>, &str); N], of: &str) {
+    for (key, place, fix) in keys {
+        refuse_all(cx, [(key, place)], of, fix);
+    }
+}
+
 fn proxy(cx: &mut Cx<'_>, item: &Item<RawProxy>) {
     let RawProxy {
         engine: _,
@@ -100,14 +111,20 @@ fn proxy(cx: &mut Cx<'_>, item: &Item<RawProxy>) {
         timeouts,
         hard_stop_after: _,
         log,
+        log_format,
+        error_pages,
+        stats,
+        peers,
+        tls_preset,
         raw_global: _,
         raw_defaults: _,
         raw_sections: _,
         health: _,
         restart: _,
     } = item.raw.get();
-    let RawTimeouts { connect: _, client: _, server: _ } =
-        timeouts.as_ref().map(|t| t.get().clone()).unwrap_or_default();
+    if let Some(timeouts) = timeouts {
+        timeouts_of_proxy(cx, item, timeouts.get());
+    }
     if let (None, Some(group)) = (user, group) {
         let fix = "add `user`, or leave `group` out";
         refuse(cx, item.at(group), "nginx takes a `group` only with a `user`", "ignored by nginx", fix);
@@ -116,25 +133,134 @@ fn proxy(cx: &mut Cx<'_>, item: &Item<RawProxy>) {
         let fix = "write, for example, raw_defaults = [\"access_log /var/log/nginx/access.log;\"]";
         refuse(cx, item.at(log), "`log` has the words of HAProxy; nginx has none for it", "not a log of nginx", fix);
     }
+    let keys = [
+        ("log_format", place(item, log_format), "write nginx's `log_format` and `access_log` in `raw_defaults`"),
+        ("error_pages", place(item, error_pages), "write nginx's `error_page` in `raw` of a frontend"),
+        ("stats", place(item, stats), "write a `server` with `stub_status` in `raw_defaults`"),
+        ("peers", place(item, peers), "leave it out: nginx shares no counters between hosts"),
+        ("tls_preset", place(item, tls_preset), "write `ssl_protocols` and `ssl_ciphers` in `raw_defaults`"),
+    ];
+    refuse_each(cx, keys, "of [proxy]");
+}
+
+fn timeouts_of_proxy(cx: &mut Cx<'_>, item: &Item<RawProxy>, timeouts: &RawTimeouts) {
+    let RawTimeouts {
+        connect: _,
+        client: _,
+        server: _,
+        http_request: _,
+        http_keep_alive: _,
+        queue,
+        tunnel,
+        check,
+        client_fin,
+        server_fin,
+    } = timeouts;
+    let keys = [
+        ("queue", place(item, queue), "leave it out: nginx has no queue, it refuses at once"),
+        ("tunnel", place(item, tunnel), "write `proxy_read_timeout` in `raw` of the frontend"),
+        ("check", place(item, check), "leave it out: nginx sends no requests of its own to check servers"),
+        ("client_fin", place(item, client_fin), "leave it out"),
+        ("server_fin", place(item, server_fin), "leave it out"),
+    ];
+    refuse_each(cx, keys, "of the timeouts");
 }
 
 fn frontend(cx: &mut Cx<'_>, item: &Item<RawFrontend>, vips: &[VipConfig]) {
-    let RawFrontend { name: _, bind, mode: _, default_backend: _, maxconn, raw: _ } = item.raw.get();
+    for entry in item.raw.get().bind.iter().flat_map(|list| &list.get().0) {
+        match entry.get() {
+            TextOr::Text(address) => not_unix(cx, item.at(entry), address),
+            TextOr::Other(table) => bind(cx, item, table, vips),
+        }
+    }
+    keys_of_frontend(cx, item);
+}
+
+fn bind(cx: &mut Cx<'_>, item: &Item<RawFrontend>, table: &RawBind, vips: &[VipConfig]) {
+    let RawBind { address, tls, options } = table;
+    let fix = "write `options = \"ssl\"`, and `ssl_certificate` and `ssl_certificate_key` in `raw` of the frontend";
+    refuse_all(cx, [("tls", place(item, tls))], "of a bind", fix);
+    let Some(address) = address else { return };
+    not_unix(cx, item.at(address), address.get());
+    let Some(options) = options else { return };
+    let own = |word: &&str| OWN_SOCKET.contains(&word.split('=').next().unwrap_or_default());
+    let Some(word) = options.get().split_whitespace().find(own) else { return };
+    if wildcard(address.get(), vips).is_some_and(|wildcard| wildcard == Wildcard::InPlaceOfVip) {
+        let rule = format!("`{word}` needs a socket of its own, and a VIP has none with nginx");
+        let problem = Problem::new(item.at(options), rule).label("not possible for a VIP");
+        let note = "nginx cannot bind an address that is on another node: it binds `*` and tells VIPs apart itself";
+        cx.add(problem.note(note).fix("leave it out, or bind `*`"));
+    }
+}
+
+/// nginx leaves the file behind when it is killed, and then does not start again.
+fn not_unix(cx: &mut Cx<'_>, place: Place, address: &str) {
+    if address.starts_with('/') {
+        let rule = "with nginx, a frontend cannot be bound to a unix socket";
+        refuse(cx, place, rule, "not possible with nginx", "bind a port of 127.0.0.1");
+    }
+}
+
+/// Keys that only HAProxy has.
+fn keys_of_frontend(cx: &mut Cx<'_>, item: &Item<RawFrontend>) {
+    let RawFrontend {
+        name: _,
+        bind: _,
+        mode: _,
+        default_backend: _,
+        maxconn,
+        accept_proxy,
+        redirect_https,
+        hsts,
+        allow,
+        deny,
+        rate_limit,
+        basic_auth,
+        forwarded,
+        request_headers,
+        response_headers,
+        compression,
+        monitor_uri,
+        route,
+        raw: _,
+    } = item.raw.get();
     if let Some(maxconn) = maxconn {
         let fix = "write `maxconn` in [proxy], or `limit_conn` in `raw`";
         refuse(cx, item.at(maxconn), "nginx has no `maxconn` for one frontend", "not possible with nginx", fix);
     }
-    for entry in bind.iter().flat_map(|list| &list.get().0) {
-        let TextOr::Other(RawBind { address: Some(address), options: Some(options) }) = entry.get() else { continue };
-        let own = |word: &&str| OWN_SOCKET.contains(&word.split('=').next().unwrap_or_default());
-        let Some(word) = options.get().split_whitespace().find(own) else { continue };
-        if wildcard(address.get(), vips).is_some_and(|wildcard| wildcard == Wildcard::InPlaceOfVip) {
-            let rule = format!("`{word}` needs a socket of its own, and a VIP has none with nginx");
-            let problem = Problem::new(item.at(options), rule).label("not possible for a VIP");
-            let note = "nginx cannot bind an address that is on another node: it binds `*` and tells VIPs apart itself";
-            cx.add(problem.note(note).fix("leave it out, or bind `*`"));
-        }
-    }
+    let proxied = "write `options = \"proxy_protocol\"` in the bind, and `set_real_ip_from` in `raw`";
+    let keys = [
+        ("accept_proxy", place(item, accept_proxy), proxied),
+        ("redirect_https", place(item, redirect_https), "write `return 301 https://$host$request_uri;` in `raw`"),
+        (
+            "hsts",
+            place(item, hsts),
+            "write `add_header Strict-Transport-Security \"max-age=31536000\" always;` in `raw`",
+        ),
+        ("allow", place(item, allow), "write nginx's `allow` and `deny all;` in `raw`"),
+        ("deny", place(item, deny), "write nginx's `deny` in `raw`"),
+        ("rate_limit", place(item, rate_limit), "write `limit_req_zone` in `raw_defaults` and `limit_req` in `raw`"),
+        ("basic_auth", place(item, basic_auth), "write `auth_basic` and `auth_basic_user_file` in `raw`"),
+        (
+            "forwarded",
+            place(item, forwarded),
+            "write `proxy_set_header Host $http_host;` and `proxy_set_header X-Forwarded-For $remote_addr;` in `raw`",
+        ),
+        (
+            "request_headers",
+            place(item, request_headers),
+            "write nginx's `proxy_set_header` in `raw`, with `proxy_set_header Host $http_host;` among them",
+        ),
+        (
+            "response_headers",
+            place(item, response_headers),
+            "write nginx's `add_header` or `proxy_hide_header` in `raw`",
+        ),
+        ("compression", place(item, compression), "write nginx's `gzip on;` and `gzip_types` in `raw`"),
+        ("monitor_uri", place(item, monitor_uri), "write nginx's `location = /alive { return 200; }` in `raw`"),
+        ("route", place(item, route), "write nginx's `location` in `raw`, or a `server` in `raw_defaults`"),
+    ];
+    refuse_each(cx, keys, "of a frontend");
 }
 
 /// How a bind is listened on.
@@ -170,9 +296,9 @@ fn one_mode_for_each_port(cx: &mut Cx<'_>, items: &[Item<RawFrontend>], vips: &[
         for entry in raw.bind.iter().flat_map(|list| &list.get().0) {
             let text = match entry.get() {
                 TextOr::Text(text) => text.as_str(),
-                TextOr::Other(RawBind { address, options: _ }) => address.as_ref().map_or("", |a| a.get()),
+                TextOr::Other(RawBind { address, tls: _, options: _ }) => address.as_ref().map_or("", |a| a.get()),
             };
-            let Some((_, port)) = text.rsplit_once(':') else { continue };
+            let Some((_, port)) = text.rsplit_once(':').filter(|_| !text.starts_with('/')) else { continue };
             let kind = wildcard(text, vips);
             match first.get_mut(port) {
                 Some((other, place, theirs)) if *other != mode && (kind.is_some() || theirs.is_some()) => {

@@ -1,19 +1,22 @@
 //! `[proxy]`: the program, its global settings, and how it is watched.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::raw_lines::{self, Section};
-use super::{Cx, Reported};
+use super::{Cx, Reported, operation, tls};
 use crate::config::document::{Document, Item};
 use crate::config::limits::{
-    HARD_STOP_AFTER, HEALTH_INTERVAL, HEALTH_TIMEOUT, RESTART_MAX, RESTART_MIN, TIMEOUT_CLIENT, TIMEOUT_CONNECT,
-    TIMEOUT_SERVER,
+    HARD_STOP_AFTER, HEALTH_INTERVAL, HEALTH_TIMEOUT, RESTART_MAX, RESTART_MIN, TIMEOUT, TIMEOUT_CLIENT,
+    TIMEOUT_CONNECT, TIMEOUT_HTTP_REQUEST, TIMEOUT_SERVER,
 };
 use crate::config::problem::Problem;
 use crate::config::raw::{RawOnStop, RawProxy};
 use crate::config::value::show_duration;
-use crate::config::written::At;
-use crate::config::{Backoff, Engine, HealthConfig, OnStop, ProxyConfig, RawSections, Timeouts};
+use crate::config::written::{At, DurationText};
+use crate::config::{
+    Backoff, Engine, HealthConfig, LogFormat, MoreTimeouts, OnStop, ProxyConfig, RawSections, Timeouts,
+};
 
 /// An absent `[proxy]` is one with nothing in it.
 pub(super) fn check(cx: &mut Cx<'_>, document: &Document) -> Option<ProxyConfig> {
@@ -30,6 +33,10 @@ pub(super) fn check(cx: &mut Cx<'_>, document: &Document) -> Option<ProxyConfig>
         Some(log) => cx.one_line(item.file, "log", log).map(Some),
         None => Some(None),
     };
+    let log_format = operation::log_format(cx, item);
+    let error_pages = operation::error_pages(cx, item);
+    let port = raw.peers.as_ref().and_then(|peers| peers.get().port.as_ref());
+    let table_peers = port.and_then(|port| u16::try_from(*port.get()).ok());
     let mut lines =
         |section, list: &Option<At<Vec<At<String>>>>| raw_lines::check(cx, item.file, section, list.as_ref());
     let global = lines(Section::Global, &raw.raw_global);
@@ -52,6 +59,10 @@ pub(super) fn check(cx: &mut Cx<'_>, document: &Document) -> Option<ProxyConfig>
         timeouts: timeouts?,
         hard_stop_after: hard_stop_after?,
         log: log?,
+        log_format: log_format?,
+        error_pages: error_pages?,
+        table_peers,
+        tls_preset: raw.tls_preset.as_ref().map(|preset| tls::preset(*preset.get())),
         raw: RawSections { global: global?, defaults: defaults?, sections: sections? },
         health: health?,
         restart: restart?,
@@ -73,9 +84,15 @@ fn defaults() -> ProxyConfig {
             connect: TIMEOUT_CONNECT.default,
             client: TIMEOUT_CLIENT.default,
             server: TIMEOUT_SERVER.default,
+            http_request: TIMEOUT_HTTP_REQUEST.default,
+            more: MoreTimeouts::default(),
         },
         hard_stop_after: HARD_STOP_AFTER.default,
         log: None,
+        log_format: LogFormat::Haproxy,
+        error_pages: BTreeMap::new(),
+        table_peers: None,
+        tls_preset: None,
         raw: RawSections::default(),
         health: HealthConfig {
             interval: HEALTH_INTERVAL.default,
@@ -136,7 +153,26 @@ fn timeouts(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<Timeouts> {
     let connect = cx.duration(item.file, "timeouts.connect", raw.connect.as_ref(), TIMEOUT_CONNECT);
     let client = cx.duration(item.file, "timeouts.client", raw.client.as_ref(), TIMEOUT_CLIENT);
     let server = cx.duration(item.file, "timeouts.server", raw.server.as_ref(), TIMEOUT_SERVER);
-    Some(Timeouts { connect: connect?, client: client?, server: server? })
+    let http_request = cx.duration(item.file, "timeouts.http_request", raw.http_request.as_ref(), TIMEOUT_HTTP_REQUEST);
+    let mut more = |key, written: &Option<At<DurationText>>| match written {
+        Some(written) => cx.duration(item.file, key, Some(written), TIMEOUT).map(Some).ok_or(Reported),
+        None => Ok(None),
+    };
+    let http_keep_alive = more("timeouts.http_keep_alive", &raw.http_keep_alive);
+    let queue = more("timeouts.queue", &raw.queue);
+    let tunnel = more("timeouts.tunnel", &raw.tunnel);
+    let check = more("timeouts.check", &raw.check);
+    let client_fin = more("timeouts.client_fin", &raw.client_fin);
+    let server_fin = more("timeouts.server_fin", &raw.server_fin);
+    let more = MoreTimeouts {
+        http_keep_alive: http_keep_alive.ok()?,
+        queue: queue.ok()?,
+        tunnel: tunnel.ok()?,
+        check: check.ok()?,
+        client_fin: client_fin.ok()?,
+        server_fin: server_fin.ok()?,
+    };
+    Some(Timeouts { connect: connect?, client: client?, server: server?, http_request: http_request?, more })
 }
 
 fn health(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<HealthConfig> {

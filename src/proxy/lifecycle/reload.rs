@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Lifecycle, Stage, State};
+use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Candidate, Lifecycle, Stage, State};
 use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use crate::units::OpId;
 
@@ -11,6 +11,7 @@ impl Lifecycle {
     pub(super) fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         let method = if self.version >= (2, 7) { ReloadMethod::MasterCli } else { ReloadMethod::Signal };
         let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
+        let mut told = None;
         let what = match (stage.clone(), outcome) {
             (Stage::Checking, ProxyOutcome::Accepted) => {
                 *stage = Stage::Preflighting;
@@ -25,7 +26,14 @@ impl Lifecycle {
             }
             (Stage::Installing, ProxyOutcome::Installed) => {
                 self.installed = Some(candidate.rendered.generation);
+                let (then, what) = save_first(candidate, Stage::Saving, Stage::Launching, method);
+                *stage = then;
+                what
+            }
+            // Servers then start as they are written: no reason to keep the old configuration.
+            (Stage::Saving, saved @ (ProxyOutcome::StateSaved { .. } | ProxyOutcome::Failed(_))) => {
                 *stage = Stage::Launching;
+                told = state_told(&saved);
                 ProxyOp::Reload(method)
             }
             (Stage::Launching, ProxyOutcome::Reloaded) => {
@@ -37,7 +45,14 @@ impl Lifecycle {
             }
             (Stage::Restoring { why }, ProxyOutcome::Installed) => {
                 self.installed = self.running.as_ref().map(|r| r.rendered.generation);
+                let saving = Stage::SavingBack { why: why.clone() };
+                let (then, what) = save_first(candidate, saving, Stage::Returning { why }, method);
+                *stage = then;
+                what
+            }
+            (Stage::SavingBack { why }, saved @ (ProxyOutcome::StateSaved { .. } | ProxyOutcome::Failed(_))) => {
                 *stage = Stage::Returning { why };
+                told = state_told(&saved);
                 ProxyOp::Reload(method)
             }
             (
@@ -58,7 +73,9 @@ impl Lifecycle {
             (_, unexpected) => return self.reload_refused(format!("unexpected outcome {unexpected:?}"), next),
         };
         *op = next;
-        self.request(next, what)
+        let mut actions: Vec<Action> = told.into_iter().collect();
+        actions.extend(self.request(next, what));
+        actions
     }
 
     /// An answer while a reload is being carried out: by the old worker, the new one, or the old one again.
@@ -87,13 +104,59 @@ impl Lifecycle {
             Stage::Checking
             | Stage::Preflighting
             | Stage::Installing
+            | Stage::Saving
             | Stage::Launching
             | Stage::Restoring { .. }
+            | Stage::SavingBack { .. }
             | Stage::Returning { .. } => return Vec::new(),
         };
         self.state = serving;
         actions.extend(self.take_pending(op));
         actions
+    }
+
+    /// Whether an answer with paused frontends comes from a worker that is to stay: in the two seconds in which HAProxy
+    /// tries to bind, an old one is paused too.
+    pub fn may_reopen(&self, sample: &Sample) -> bool {
+        match &self.state {
+            State::Serving { .. } | State::Proving { .. } | State::Starting { .. } => true,
+            State::Reloading { stage, candidate, .. } => match stage {
+                Stage::Confirming { .. } => sample.generation == Some(candidate.rendered.generation),
+                Stage::Reconfirming { .. } => {
+                    self.running.as_ref().is_none_or(|r| sample.generation == Some(r.rendered.generation))
+                }
+                Stage::Checking
+                | Stage::Preflighting
+                | Stage::Installing
+                | Stage::Saving
+                | Stage::Launching
+                | Stage::Restoring { .. }
+                | Stage::SavingBack { .. }
+                | Stage::Returning { .. } => false,
+            },
+            State::Adopting { .. }
+            | State::Down { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => false,
+        }
+    }
+
+    /// The new worker will not serve: nothing is gained by waiting for its proof. After a start, or without a change,
+    /// the deadlines decide.
+    pub fn give_up(&mut self, op: OpId, why: String) -> Vec<Action> {
+        match &self.state {
+            State::Reloading { stage: Stage::Confirming { .. }, .. } => self.roll_back(op, why),
+            State::Reloading { .. }
+            | State::Serving { .. }
+            | State::Proving { .. }
+            | State::Starting { .. }
+            | State::Adopting { .. }
+            | State::Down { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => Vec::new(),
+        }
     }
 
     /// Back to serving what ran before.
@@ -144,5 +207,34 @@ impl Lifecycle {
             Some(candidate) => self.apply(candidate, op),
             None => Vec::new(),
         }
+    }
+}
+
+/// A reload, after what servers are was saved where it passes on.
+fn save_first(candidate: &Candidate, saving: Stage, reloading: Stage, method: ReloadMethod) -> (Stage, ProxyOp) {
+    if candidate.keeps_state { (saving, ProxyOp::SaveState) } else { (reloading, ProxyOp::Reload(method)) }
+}
+
+/// What operators should know of the state of servers.
+fn state_told(saved: &ProxyOutcome) -> Option<Action> {
+    match saved {
+        ProxyOutcome::StateSaved { left_out: 0, .. } => None,
+        ProxyOutcome::StateSaved { kept, left_out } => Some(Action::Note(format!(
+            "the state of {kept} servers is carried over; {left_out} start as they are written"
+        ))),
+        ProxyOutcome::Failed(why) => Some(Action::Alarm(format!(
+            "the state of servers is not carried over, and they start as they are written: {why}"
+        ))),
+        ProxyOutcome::Adopted { .. }
+        | ProxyOutcome::NothingToAdopt
+        | ProxyOutcome::Accepted
+        | ProxyOutcome::Refused(_)
+        | ProxyOutcome::Bindable
+        | ProxyOutcome::Unbindable(_)
+        | ProxyOutcome::Installed
+        | ProxyOutcome::Started { .. }
+        | ProxyOutcome::Reloaded
+        | ProxyOutcome::ReloadRefused(_)
+        | ProxyOutcome::Stopped => None,
     }
 }

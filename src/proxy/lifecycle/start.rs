@@ -28,6 +28,7 @@ impl Lifecycle {
             | ProxyOutcome::Bindable
             | ProxyOutcome::Unbindable(_)
             | ProxyOutcome::Installed
+            | ProxyOutcome::StateSaved { .. }
             | ProxyOutcome::Started { .. }
             | ProxyOutcome::Reloaded
             | ProxyOutcome::ReloadRefused(_)

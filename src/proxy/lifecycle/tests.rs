@@ -2,7 +2,7 @@
 
 mod rig;
 
-use rig::{PID, Rig, STRANGER, secs, version};
+use rig::{PID, Rig, SAVED, STRANGER, secs, version};
 
 use super::*;
 
@@ -336,7 +336,7 @@ fn versions_that_can_are_told_to_reload_by_the_master_cli() {
     let mut rig = Rig::starting();
     rig.minor = 8;
     rig.answers(1).apply(2).done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
-    rig.tells("applied 1, Check 2, Preflight 2, Install, Reload MasterCli");
+    rig.done(SAVED).tells("applied 1, Check 2, Preflight 2, Install, SaveState, Reload MasterCli");
 }
 
 #[test]
@@ -347,6 +347,37 @@ fn addresses_that_are_held_already_are_not_tried() {
     let actions = rig.life.apply(both, op);
     rig.note(actions);
     rig.done(ProxyOutcome::Accepted).tells("Check 2, Preflight 2");
+}
+
+#[test]
+fn states_that_cannot_be_saved_hold_up_no_reload() {
+    let mut rig = Rig::checking();
+    rig.done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
+    rig.tells("Preflight 2, Install, SaveState");
+    rig.done(ProxyOutcome::Failed("silent".into())).tells("note, Reload Signal");
+    let mut rig = Rig::reloading();
+    rig.done(ProxyOutcome::ReloadRefused("bind".into())).done(ProxyOutcome::Installed).tells("Restore, SaveState");
+    rig.done(ProxyOutcome::Failed("silent".into())).tells("note, Reload Signal");
+}
+
+#[test]
+fn nothing_is_saved_where_nothing_passes_on() {
+    let mut rig = Rig::serving();
+    let op = rig.op();
+    let actions = rig.life.apply(Candidate { keeps_state: false, ..version(2) }, op);
+    rig.note(actions);
+    rig.done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
+    rig.tells("Check 2, Preflight 2, Install, Reload Signal");
+    rig.done(ProxyOutcome::ReloadRefused("bind".into())).done(ProxyOutcome::Installed);
+    rig.tells("Restore, Reload Signal");
+}
+
+#[test]
+fn servers_that_start_as_they_are_written_are_told() {
+    let mut rig = Rig::checking();
+    rig.done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
+    rig.done(ProxyOutcome::StateSaved { kept: 1, left_out: 1 });
+    rig.tells("Preflight 2, Install, SaveState, note, Reload Signal");
 }
 
 #[test]
@@ -369,7 +400,7 @@ fn a_failure_before_the_reload_touches_nothing() {
 fn a_reload_that_fails_is_rolled_back() {
     for outcome in [ProxyOutcome::ReloadRefused("bind".into()), ProxyOutcome::Failed("no socket".into())] {
         let mut rig = Rig::reloading();
-        rig.done(outcome).tells("Restore").done(ProxyOutcome::Installed).tells("Reload Signal");
+        rig.done(outcome).tells("Restore").done(ProxyOutcome::Installed).done(SAVED).tells("SaveState, Reload Signal");
         rig.done(ProxyOutcome::Reloaded).answers(2).tells("probe").answers(1).tells("refused 2");
         // The restored file is the installed one again.
         rig.exits(PID).tells("dead").waits().tells("Start");

@@ -22,7 +22,14 @@ fn loaded() -> (Loaded, Name) {
     let sources = Arc::new(Sources { files: vec![Source { path: "good.toml".into(), text }] });
     assert!(config::load(&sources).is_ok());
     let me = Name::new("lb1").unwrap();
-    (load(&sources, &Target { names: vec![me.clone()], stats_socket: "/run/s".into() }).unwrap(), me)
+    (
+        load(
+            &sources,
+            &Target { names: vec![me.clone()], stats_socket: "/run/s".into(), files_dir: "/run/files".into() },
+        )
+        .unwrap(),
+        me,
+    )
 }
 
 fn bench() -> Bench {
@@ -43,6 +50,7 @@ fn bench() -> Bench {
         filter: mpsc::channel(1).0,
         observe: Arc::new(Notify::new()),
         proxy: mpsc::channel(1).0,
+        attend: mpsc::channel(1).0,
         worker: watch::channel(None).0,
         probes,
         looks: mpsc::channel(1).0,

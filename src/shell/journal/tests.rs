@@ -15,7 +15,14 @@ fn loaded() -> (Loaded, Name) {
     let text = include_str!("../start/tests/good.toml").to_owned();
     let sources = Arc::new(Sources { files: vec![Source { path: "good.toml".into(), text }] });
     let me = Name::new("lb1").unwrap();
-    (load(&sources, &Target { names: vec![me.clone()], stats_socket: "/run/s".into() }).unwrap(), me)
+    (
+        load(
+            &sources,
+            &Target { names: vec![me.clone()], stats_socket: "/run/s".into(), files_dir: "/run/files".into() },
+        )
+        .unwrap(),
+        me,
+    )
 }
 
 /// What a journal tells again: the number of its events, and what it says it lacks.

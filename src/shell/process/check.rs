@@ -1,6 +1,8 @@
-//! `haproxy -c` or `nginx -t` on the candidate, bounded in time and output.
+//! `haproxy -c` or `nginx -t` on the candidate and `haproxy -vv`, bounded in time and output.
 
+use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use tokio::process::{Child, Command};
 
 use super::{ProxyPaths, blocking};
 use crate::config::Engine;
+use crate::proxy::capabilities::{self, Capabilities};
 use crate::proxy::nginx::{self, Purpose};
 use crate::shell::systemd::PRIVATE_VARIABLES;
 
@@ -20,6 +23,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Output that is kept; the rest is read and dropped, so that the check can end.
 const OUTPUT_BYTES_MAX: usize = 256 << 10;
 
+/// `haproxy -vv` reads nothing and prints some 5 KiB.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
+
 pub(super) enum Checked {
     Accepted,
     Refused { stderr: String },
@@ -27,7 +33,11 @@ pub(super) enum Checked {
 
 pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
     let asked = paths.clone();
-    let mut child = blocking(move || spawn(&asked).map_err(|e| not_started(&asked, &e))).await?;
+    let start = move || {
+        spawn(&asked.binary, arguments(&asked), Output::Errors)
+            .map_err(|e| not_started(asked.engine, &asked.binary, &e))
+    };
+    let mut child = blocking(start).await?;
     let finished = tokio::time::timeout(paths.check_timeout, finish(&mut child)).await;
     let (status, stderr) = match finished {
         Ok(result) => result.map_err(|e| format!("the check by {} broke off: {e}", paths.binary.display()))?,
@@ -53,19 +63,51 @@ fn option(engine: Engine) -> &'static str {
     }
 }
 
-fn spawn(paths: &ProxyPaths) -> io::Result<Child> {
-    let mut command = Command::new(&paths.binary);
+fn arguments(paths: &ProxyPaths) -> Vec<OsString> {
+    match paths.engine {
+        Engine::Haproxy => vec![option(paths.engine).into(), "-f".into(), paths.candidate().into()],
+        Engine::Nginx => nginx::arguments(Purpose::Check, &paths.candidate(), &paths.pid_file()),
+    }
+}
+
+/// Asks the binary of HAProxy what it can do.
+pub(super) async fn capabilities(binary: &Path) -> Result<Capabilities, String> {
+    let named = binary.to_owned();
+    let start =
+        move || spawn(&named, ["-vv".into()], Output::Answer).map_err(|e| not_started(Engine::Haproxy, &named, &e));
+    let mut child = blocking(start).await?;
+    let Some(stdout) = child.stdout.take() else { return Err("its output is lost".to_owned()) };
+    let Ok(answer) = tokio::time::timeout(VERSION_TIMEOUT, drain(stdout)).await else {
+        kill(&mut child).await;
+        return Err(format!("`{} -vv` did not end within {VERSION_TIMEOUT:?} and was killed", binary.display()));
+    };
+    let mut answer = answer.map_err(|e| format!("the answer of `{} -vv` broke off: {e}", binary.display()))?;
+    answer.truncate(capabilities::ANSWER_BYTES_MAX);
+    // It has closed its output: that it ends is a matter of moments.
+    kill(&mut child).await;
+    Capabilities::parse(&String::from_utf8_lossy(&answer)).map_err(|e| e.to_string())
+}
+
+/// What of a program is read.
+enum Output {
+    Errors,
+    Answer,
+}
+
+fn spawn(binary: &Path, arguments: impl IntoIterator<Item = OsString>, output: Output) -> io::Result<Child> {
+    let (stdout, stderr) = match output {
+        Output::Errors => (Stdio::null(), Stdio::piped()),
+        Output::Answer => (Stdio::piped(), Stdio::null()),
+    };
+    let mut command = Command::new(binary);
     for private in PRIVATE_VARIABLES {
         command.env_remove(private);
     }
-    match paths.engine {
-        Engine::Haproxy => command.arg(option(paths.engine)).arg("-f").arg(paths.candidate()),
-        Engine::Nginx => command.args(nginx::arguments(Purpose::Check, &paths.candidate(), &paths.pid_file())),
-    };
     command
+        .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stdout(stdout)
+        .stderr(stderr)
         // Of its own, so that it can be killed with whatever it started, and a terminal's signals do not reach it.
         .process_group(0)
         .kill_on_drop(true)
@@ -105,8 +147,8 @@ async fn kill(child: &mut Child) {
 }
 
 /// Why the proxy's program could not be started, and what to do about it.
-pub(super) fn not_started(paths: &ProxyPaths, error: &io::Error) -> String {
-    let (binary, name, package) = (&paths.binary, paths.binary.display(), paths.engine.name());
+pub(super) fn not_started(engine: Engine, binary: &Path, error: &io::Error) -> String {
+    let (name, package) = (binary.display(), engine.name());
     let advice = format!("install it with `apt-get install {package}`, or set `proxy.binary` to where it is");
     // A directory of PATH that may not be searched makes a missing name a forbidden one.
     let looked_up = binary.components().count() == 1 && binary.is_relative();

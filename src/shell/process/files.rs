@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::ProxyPaths;
 use super::master::Record;
+use super::{ProxyPaths, aux_files};
 
 /// The proxy reads its file as root, and it may hold passwords.
 const MODE: u32 = 0o640;
@@ -34,7 +34,9 @@ pub(super) fn install(paths: &ProxyPaths) -> Result<(), String> {
     keep(&config, &paths.last_good())?;
     fs::rename(&candidate, &config)
         .map_err(|e| format!("cannot rename {} to {}: {}", candidate.display(), config.display(), explained(&e)))?;
-    sync_directory(&paths.state_dir)
+    sync_directory(&paths.state_dir)?;
+    aux_files::remove_unused(paths);
+    Ok(())
 }
 
 /// Puts the last good file in the place of the installed one, and keeps it.
@@ -92,25 +94,27 @@ pub(super) fn bound_log(paths: &ProxyPaths) -> Result<(), String> {
 
 pub(super) fn write_record(paths: &ProxyPaths, record: &Record) -> Result<(), String> {
     let path = paths.record();
-    let fresh = fresh_name(&path);
-    let written = serde_json::to_vec(record)
-        .map_err(io::Error::from)
-        .and_then(|json| write_synced(&fresh, &json))
-        .and_then(|()| fs::rename(&fresh, &path));
-    written.map_err(|e| {
+    let json = serde_json::to_vec(record).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    replace(&path, &json)
+}
+
+/// Writes a file in one step: whoever reads it finds the old or the new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let fresh = fresh_name(path);
+    write_synced(&fresh, bytes).and_then(|()| fs::rename(&fresh, path)).map_err(|e| {
         discard(&fresh);
         format!("cannot write {}: {}", path.display(), explained(&e))
     })
 }
 
 /// What a file is called until it is whole.
-fn fresh_name(path: &Path) -> PathBuf {
+pub(super) fn fresh_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // `create_new`: a link that somebody left there is not followed, nor an open file changed.
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -139,7 +143,7 @@ fn discard(path: &Path) {
 }
 
 /// The error with what can be done about it, where that is known.
-fn explained(error: &io::Error) -> String {
+pub(super) fn explained(error: &io::Error) -> String {
     let advice = match Errno::from_io_error(error) {
         Some(Errno::NOSPC | Errno::DQUOT) => "free space on that file system",
         Some(Errno::ACCESS | Errno::PERM) => "vipkeeper needs write permission in that directory",

@@ -46,6 +46,7 @@ pub(super) struct Stat {
     /// A zombie of which no thread is left: it holds no port any more. (The first thread of a killed process is a
     /// zombie already while the others still close its sockets.)
     pub(super) ended: bool,
+    pub(super) parent: u32,
     pub(super) group: u32,
     /// Clock ticks from boot to its start: with the number it names a process for good.
     pub(super) start_ticks: u64,
@@ -55,14 +56,15 @@ impl Stat {
     pub(super) fn of(pid: u32) -> Option<Self> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in parentheses may hold anything, parentheses too. After it, by proc_pid_stat(5): the state first,
-        // the group 2 fields later, the number of threads 15 after that, and the start time 2 after that.
+        // then the parent, then the group, the number of threads 15 after that, and the start time 2 after that.
         let (_, fields) = text.rsplit_once(')')?;
         let mut fields = fields.split_whitespace();
         let zombie = matches!(fields.next()?, "Z" | "X");
-        let group = fields.nth(1)?.parse().ok()?;
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
         let threads: u32 = fields.nth(14)?.parse().ok()?;
         let start_ticks = fields.nth(1)?.parse().ok()?;
-        Some(Self { ended: zombie && threads <= 1, group, start_ticks })
+        Some(Self { ended: zombie && threads <= 1, parent, group, start_ticks })
     }
 }
 

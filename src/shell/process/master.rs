@@ -103,7 +103,7 @@ pub(super) fn spawn(paths: &ProxyPaths, log: File) -> Result<Master, String> {
         // A terminal's SIGHUP would be a reload and its SIGINT a stop.
         .process_group(0)
         .spawn()
-        .map_err(|e| not_started(paths, &e))?;
+        .map_err(|e| not_started(paths.engine, &paths.binary, &e))?;
     let pid = child.id();
     // Not waited for by then, so that the number is certainly still this child's.
     let pidfd = match open(pid) {

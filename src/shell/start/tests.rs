@@ -39,7 +39,11 @@ fn the_host_name_serves_where_no_node_is_named() {
 #[test]
 fn with_a_broken_file_the_last_good_one_serves_and_without_one_the_report_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let target = Target { names: vec![Name::new("lb1").unwrap()], stats_socket: "/run/s".into() };
+    let target = Target {
+        names: vec![Name::new("lb1").unwrap()],
+        stats_socket: "/run/s".into(),
+        files_dir: "/run/files".into(),
+    };
     let (status, report) = refused(instead(directory.path(), &target, "line 1 is wrong".to_owned()));
     assert_eq!((status, report.as_str()), (EXIT_CONFIG, "line 1 is wrong"));
 
@@ -51,7 +55,11 @@ fn with_a_broken_file_the_last_good_one_serves_and_without_one_the_report_is_tol
     assert_eq!(started_with, sources);
 
     // One that no longer knows this host is of no use.
-    let other = Target { names: vec![Name::new("lb9").unwrap()], stats_socket: "/run/s".into() };
+    let other = Target {
+        names: vec![Name::new("lb9").unwrap()],
+        stats_socket: "/run/s".into(),
+        files_dir: "/run/files".into(),
+    };
     assert_eq!(refused(instead(directory.path(), &other, "line 1 is wrong".to_owned())).0, EXIT_CONFIG);
 }
 
@@ -59,7 +67,11 @@ fn with_a_broken_file_the_last_good_one_serves_and_without_one_the_report_is_tol
 fn a_file_without_this_host_names_those_it_has() {
     let directory = tempfile::tempdir().unwrap();
     let setup = setup(directory.path(), include_str!("tests/good.toml"));
-    let target = Target { names: vec![Name::new("lb9").unwrap()], stats_socket: "/run/s".into() };
+    let target = Target {
+        names: vec![Name::new("lb9").unwrap()],
+        stats_socket: "/run/s".into(),
+        files_dir: "/run/files".into(),
+    };
     let (reading, result) = files::read_and_load(&setup.config, &target);
     assert!(reading.is_some(), "it is watched for its repair");
     assert_eq!(

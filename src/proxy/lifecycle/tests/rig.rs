@@ -5,6 +5,8 @@ use crate::config::Sources;
 use crate::proxy::ReloadMethod;
 
 pub(super) const PID: u32 = 100;
+/// All servers are as they were.
+pub(super) const SAVED: ProxyOutcome = ProxyOutcome::StateSaved { kept: 2, left_out: 0 };
 pub(super) const STRANGER: u32 = 999;
 
 #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
@@ -22,9 +24,10 @@ pub(super) fn version(n: u64) -> Candidate {
         generation: Digest(n),
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
+        files: Vec::new(),
     };
     let bind = BindProbe { address: ([0, 0, 0, 0], u16::try_from(n).unwrap()).into(), transparent: false };
-    Candidate { rendered: Arc::new(rendered), binds: BTreeSet::from([bind]) }
+    Candidate { rendered: Arc::new(rendered), binds: BTreeSet::from([bind]), keeps_state: true }
 }
 
 pub(super) fn sample(generation: u64, minor: u32) -> Sample {
@@ -194,7 +197,7 @@ impl Rig {
     pub(super) fn reloading() -> Self {
         let mut rig = Self::checking();
         rig.done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
-        rig.tells("Preflight 2, Install, Reload Signal");
+        rig.tells("Preflight 2, Install, SaveState").done(SAVED).tells("Reload Signal");
         rig
     }
 
@@ -206,7 +209,12 @@ impl Rig {
 
     pub(super) fn returning() -> Self {
         let mut rig = Self::confirming();
-        rig.waits().tells("Restore").done(ProxyOutcome::Installed).tells("Reload Signal");
+        rig.waits()
+            .tells("Restore")
+            .done(ProxyOutcome::Installed)
+            .tells("SaveState")
+            .done(SAVED)
+            .tells("Reload Signal");
         rig
     }
 
@@ -257,7 +265,13 @@ pub(super) fn name(op: &ProxyOp) -> String {
         }
         ProxyOp::Reload(ReloadMethod::Signal) => "Reload Signal".to_owned(),
         ProxyOp::Reload(ReloadMethod::MasterCli) => "Reload MasterCli".to_owned(),
-        ProxyOp::Adopt | ProxyOp::Install | ProxyOp::Restore | ProxyOp::Start | ProxyOp::Stop | ProxyOp::Kill => {
+        ProxyOp::Adopt
+        | ProxyOp::Install
+        | ProxyOp::Restore
+        | ProxyOp::SaveState
+        | ProxyOp::Start
+        | ProxyOp::Stop
+        | ProxyOp::Kill => {
             format!("{op:?}")
         }
     }
