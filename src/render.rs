@@ -8,6 +8,7 @@ mod alerts;
 mod backend;
 mod frontend;
 mod model;
+pub mod nginx;
 mod operation;
 mod origins;
 mod resolvers;
@@ -22,10 +23,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tera::{Context, Tera};
 
-use crate::config::{Config, Origin, Sources};
+use crate::config::{Config, Engine, Origin, Sources};
 use crate::units::{Digest, Name};
 
-pub use alerts::{alert_lines, report_alerts};
+pub use alerts::{alert_lines, bounded, located, report_alerts};
 
 /// Name of the template, in messages and in a user's directory.
 pub const TEMPLATE_NAME: &str = "haproxy.cfg.tera";
@@ -33,7 +34,15 @@ pub const TEMPLATE_NAME: &str = "haproxy.cfg.tera";
 /// The template that is used where the user has none.
 pub const TEMPLATE: &str = include_str!("../templates/haproxy.cfg.tera");
 
-/// Names the generation in `description`, which `show info` repeats.
+/// Name of an engine's template, in messages and in a user's directory.
+pub fn template_name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Haproxy => TEMPLATE_NAME,
+        Engine::Nginx => nginx::TEMPLATE_NAME,
+    }
+}
+
+/// Names the generation: in `description`, which `show info` repeats, or in what nginx answers on its private socket.
 pub const GENERATION_PREFIX: &str = "vipkeeper generation ";
 
 /// Name of the file beside the stats socket in which a reload passes on the state of servers.
@@ -94,51 +103,74 @@ impl Rendered {
         sources: Arc<Sources>,
     ) -> Self {
         let dir = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
-        let origins = origins::trace(&text, config, dir);
+        let origins = trace(&text, config, dir);
         Self { text, generation, origins, sources, files }
     }
 }
 
 /// The template did not render.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the template haproxy.cfg.tera does not render: {0}")]
+#[error("the proxy's configuration does not render: {0}")]
 pub struct RenderError(pub String);
+
+fn trace(text: &str, config: &Config, files_dir: &Path) -> Vec<Option<Origin>> {
+    match config.proxy.engine {
+        Engine::Haproxy => origins::trace(text, config, files_dir),
+        Engine::Nginx => nginx::trace(text, config),
+    }
+}
 
 /// Renders the proxy's configuration.
 ///
 /// Fails when a user's template is wrong, or when a value would break out of its line.
 pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
+    let engine = input.config.proxy.engine;
+    let failed = |e: tera::Error| RenderError(format!("{}: {e}", template_name(engine)));
     let mut files = Vec::new();
-    let model = model::Model::new(input, &mut files)?;
+    let (built_in, context) = match engine {
+        Engine::Haproxy => (TEMPLATE, Context::from_serialize(&model::Model::new(input, &mut files)?)),
+        Engine::Nginx => (nginx::TEMPLATE, Context::from_serialize(&nginx::Model::new(input)?)),
+    };
+    let mut context = context.map_err(failed)?;
     let mut tera = Tera::default();
     tera.autoescape_on(Vec::<&str>::new());
-    tera.add_raw_template(TEMPLATE_NAME, &fold_tag_lines(input.template.unwrap_or(TEMPLATE)))
-        .map_err(|e| RenderError(e.to_string()))?;
-    let mut context = Context::from_serialize(&model).map_err(|e| RenderError(e.to_string()))?;
+    tera.add_raw_template(template_name(engine), &fold_tag_lines(input.template.unwrap_or(built_in)))
+        .map_err(failed)?;
 
-    let unfilled = with_generation(&tera, &mut context, Digest(0))?;
+    let unfilled = with_generation(&tera, engine, &mut context, Digest(0))?;
     let generation = digest(&unfilled);
-    let text = with_generation(&tera, &mut context, generation)?;
+    let text = with_generation(&tera, engine, &mut context, generation)?;
 
-    // Without this line no reload could ever be confirmed, and every start would be judged a failure.
-    let identity = format!("description \"{GENERATION_PREFIX}{generation}\"");
-    if !text.lines().any(|line| line.trim() == identity) {
-        return Err(RenderError(format!(
-            "its global section must have the line `description \"{GENERATION_PREFIX}{{{{ generation }}}}\"`, \
-             by which vipkeeper recognises the file that the proxy runs"
-        )));
-    }
+    // Without it no reload could ever be confirmed, and every start would be judged a failure.
+    let identified = match engine {
+        Engine::Haproxy => {
+            let identity = format!("description \"{GENERATION_PREFIX}{generation}\"");
+            let line =
+                format!("global section must have the line `description \"{GENERATION_PREFIX}{{{{ generation }}}}\"`");
+            text.lines().any(|line| line.trim() == identity).then_some(()).ok_or(line)
+        }
+        Engine::Nginx => nginx::identified(&text, generation),
+    };
+    identified.map_err(|missing| {
+        RenderError(format!("its {missing}, by which vipkeeper recognises the file that the proxy runs"))
+    })?;
     let size = files.iter().map(|file| file.text.len()).sum::<usize>();
     if size > TEXT_BYTES_MAX {
         return Err(RenderError(format!("the files beside the text have {size} bytes, more than {TEXT_BYTES_MAX}")));
     }
-    let origins = origins::trace(&text, input.config, input.files_dir);
+    let origins = trace(&text, input.config, input.files_dir);
     Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources), files })
 }
 
-fn with_generation(tera: &Tera, context: &mut Context, generation: Digest) -> Result<String, RenderError> {
+fn with_generation(
+    tera: &Tera,
+    engine: Engine,
+    context: &mut Context,
+    generation: Digest,
+) -> Result<String, RenderError> {
+    let name = template_name(engine);
     context.insert("generation", &generation.to_string());
-    let mut text = tera.render(TEMPLATE_NAME, context).map_err(|e| RenderError(e.to_string()))?;
+    let mut text = tera.render(name, context).map_err(|e| RenderError(format!("{name}: {e}")))?;
     if text.len() > TEXT_BYTES_MAX {
         return Err(RenderError(format!("the text has {} bytes, more than {TEXT_BYTES_MAX}", text.len())));
     }

@@ -505,6 +505,7 @@ impl World {
             connections: 0,
             connections_max: 100,
             uptime_secs: u64::from(bytes.byte()),
+            refused: 0,
             frontends: if flags & 64 == 0 { vec![("www".to_owned(), status.to_owned())] } else { Vec::new() },
             backends: vec![BackendSample {
                 name: "web".to_owned(),

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use crate::cli::args::{CheckArgs, Place};
 use crate::cli::outcome::{Exit, Failure};
-use crate::cli::place::{Me, me, render_with_files_in, understand};
+use crate::cli::place::{Me, me, rendered_at, understand};
 use crate::cli::programs::{self, Ended};
 use crate::cli::terminal::{print, stderr_colour};
+use crate::config::Engine;
 use crate::node::event::Loaded;
+use crate::proxy::nginx::{self, Purpose};
 use crate::render::{Rendered, report_alerts};
+use crate::shell;
 use crate::units::Name;
 
 mod summary;
@@ -34,7 +37,12 @@ pub fn run(place: &Place, args: &CheckArgs) -> Result<Exit, Failure> {
         (Me::Nobody { .. }, None) => return Err(Failure::new(Exit::Configuration, "there is no node")),
     };
     let draft = Draft::new()?;
-    let loaded = render_with_files_in(&understood, &node, place, &draft.0)?;
+    // nginx opens its sockets to check: another one may be running with those of this host.
+    let stats_socket = match understood.config.proxy.engine {
+        Engine::Haproxy => shell::stats_socket_path(place.runtime()),
+        Engine::Nginx => draft.0.join("stats.sock"),
+    };
+    let loaded = rendered_at(&understood, &node, stats_socket, &draft.0)?;
     let verdict = if args.no_proxy { None } else { Some(ask_proxy(&loaded, &node, &draft)?) };
     print(&summary(&understood.config, &me));
     if let Some(verdict) = verdict {
@@ -46,23 +54,38 @@ pub fn run(place: &Place, args: &CheckArgs) -> Result<Exit, Failure> {
 
 /// Has the proxy's own binary check the rendered file, in a temporary place. Returns a line for the summary.
 fn ask_proxy(loaded: &Loaded, node: &Name, draft: &Draft) -> Result<String, Failure> {
-    let binary = &loaded.config.proxy.binary;
+    let (engine, binary) = (loaded.config.proxy.engine, &loaded.config.proxy.binary);
     let Some(program) = programs::find(&binary.to_string_lossy()) else {
         return Ok(format!("{} is not installed here: it was not asked about the rendered file", binary.display()));
     };
-    let file = draft.write(&loaded.rendered)?;
+    let file = draft.write(engine, &loaded.rendered)?;
     let unexpected = |e: &dyn std::fmt::Display| Failure::new(Exit::Unhealthy, e);
     let mut command = tokio::process::Command::new(&program);
-    command.arg("-c").arg("-f").arg(&file).env("VIPKEEPER_NODE", node.as_str());
+    command.env("VIPKEEPER_NODE", node.as_str());
+    match engine {
+        Engine::Haproxy => command.arg("-c").arg("-f").arg(&file),
+        Engine::Nginx => command.args(nginx::arguments(Purpose::Check, &file, &draft.0.join("nginx.pid"))),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| unexpected(&e))?;
-    match runtime.block_on(programs::run_within(command, PROXY_PATIENCE)).map_err(|e| unexpected(&e))? {
-        Ended::Fine => Ok(format!("{} accepts the rendered file", program.display())),
-        Ended::Failed { stderr } => {
-            let report = report_alerts(&stderr, &loaded.rendered);
-            let verdict = format!("{report}\n{} refuses the rendered file of {node}", program.display());
-            Err(Failure::new(Exit::Configuration, verdict))
+    let ended = runtime.block_on(programs::run_within(command, PROXY_PATIENCE)).map_err(|e| unexpected(&e))?;
+    let stderr = match ended {
+        Ended::Fine => return Ok(format!("{} accepts the rendered file", program.display())),
+        Ended::Failed { stderr } => stderr,
+    };
+    let report = match engine {
+        Engine::Haproxy => report_alerts(&stderr, &loaded.rendered),
+        // A host that is none of the nodes, or a user without privileges, can check a file too.
+        Engine::Nginx if nginx::log::only_binds_fail(&stderr) => {
+            let report = nginx::log::report(&stderr, &loaded.rendered);
+            return Ok(format!(
+                "{} reads the rendered file, but could not try its addresses here:\n{report}",
+                program.display()
+            ));
         }
-    }
+        Engine::Nginx => nginx::log::report(&stderr, &loaded.rendered),
+    };
+    let verdict = format!("{report}\n{} refuses the rendered file of {node}", program.display());
+    Err(Failure::new(Exit::Configuration, verdict))
 }
 
 /// A directory for the proxy's eyes, gone when dropped. It may hold secrets, so nobody else may look into it.
@@ -78,8 +101,12 @@ impl Draft {
     }
 
     /// Writes the text and what it refers to; returns where the text is.
-    fn write(&self, rendered: &Rendered) -> Result<PathBuf, Failure> {
-        let text = self.0.join("haproxy.cfg");
+    fn write(&self, engine: Engine, rendered: &Rendered) -> Result<PathBuf, Failure> {
+        // Called as nginx's own, so that its complaints about it are told from those about the user's files.
+        let text = self.0.join(match engine {
+            Engine::Haproxy => "haproxy.cfg",
+            Engine::Nginx => "nginx.conf",
+        });
         let files = rendered.files.iter().map(|file| (file.path.as_path(), file.text.as_str()));
         for (path, holds) in files.chain([(text.as_path(), rendered.text.as_str())]) {
             std::fs::write(path, holds)

@@ -1,6 +1,6 @@
 //! The configuration on disk, read for one node.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::args::Place;
@@ -67,23 +67,20 @@ pub fn me(config: &Config, place: &Place) -> Result<Me, Failure> {
 /// # Errors
 /// 2 when the user's template does not render.
 pub fn render_for(understood: &Understood, node: &Name, place: &Place) -> Result<Loaded, Failure> {
-    render_with_files_in(understood, node, place, &shell::files_dir(place.state()))
+    let socket = shell::stats_socket_path(place.runtime());
+    rendered_at(understood, node, socket, &shell::files_dir(place.state()))
 }
 
-/// The same, but with the files that the text refers to in a directory of the caller's.
+/// Renders it with another private socket, and with the files that the text refers to in another directory.
 ///
 /// # Errors
 /// 2 when the user's template does not render.
-pub fn render_with_files_in(
+pub fn rendered_at(
     understood: &Understood,
     node: &Name,
-    place: &Place,
+    stats_socket: PathBuf,
     files_dir: &Path,
 ) -> Result<Loaded, Failure> {
-    let target = Target {
-        names: vec![node.clone()],
-        stats_socket: shell::stats_socket_path(place.runtime()),
-        files_dir: files_dir.to_owned(),
-    };
+    let target = Target { names: vec![node.clone()], stats_socket, files_dir: files_dir.to_owned() };
     files::load(&understood.sources, &target).map_err(|report| Failure::new(Exit::Configuration, report))
 }

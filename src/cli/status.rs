@@ -198,9 +198,9 @@ fn proxy(out: &mut String, proxy: &ProxyStatus, colour: Colour) {
     if let Some(version) = &proxy.version {
         facts.push(match &proxy.installed_version {
             Some(installed) if installed != version => {
-                format!("haproxy {version} (installed: {installed}, from the next reload on)")
+                format!("{} {version} (installed: {installed}, from the next reload on)", proxy.engine)
             }
-            Some(_) | None => format!("haproxy {version}"),
+            Some(_) | None => format!("{} {version}", proxy.engine),
         });
     }
     if let Some(pid) = proxy.master_pid {

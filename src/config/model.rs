@@ -106,7 +106,7 @@ pub struct ProxyConfig {
     pub engine: Engine,
     /// The program: a path, or a name looked up in `PATH`.
     pub binary: PathBuf,
-    /// Directory whose `haproxy.cfg.tera` replaces ours.
+    /// Directory whose `haproxy.cfg.tera` or `nginx.conf.tera` replaces ours.
     pub templates: Option<PathBuf>,
     /// What a SIGTERM to vipkeeper means for the proxy.
     pub on_stop: OnStop,
@@ -147,6 +147,18 @@ pub struct ProxyConfig {
 pub enum Engine {
     /// HAProxy 2.6 or later in master-worker mode.
     Haproxy,
+    /// nginx 1.22 or later, with its modules http and, where mode is tcp, stream.
+    Nginx,
+}
+
+impl Engine {
+    /// Its name, which is also that of its program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
+        }
+    }
 }
 
 /// What becomes of the proxy when vipkeeper is stopped by SIGTERM.

@@ -108,13 +108,13 @@ pub(super) struct RawPeers {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProxy {
-    /// Which program: "haproxy".
+    /// Which program: "haproxy" or "nginx".
     #[schemars(example = &"haproxy", extend("default" = "haproxy"))]
     pub(super) engine: Option<At<String>>,
-    /// The program: an absolute path, or a name to look up in PATH.
-    #[schemars(example = &"/usr/sbin/haproxy", extend("default" = "haproxy"))]
+    /// The program: an absolute path, or a name to look up in PATH; that of the engine when absent.
+    #[schemars(example = &"/usr/sbin/haproxy")]
     pub(super) binary: Option<At<String>>,
-    /// Directory, relative to the main file, whose `haproxy.cfg.tera` replaces the built-in template.
+    /// Directory, relative to the main file, whose `haproxy.cfg.tera` or `nginx.conf.tera` replaces the built-in template.
     #[schemars(example = &"templates")]
     pub(super) templates: Option<At<String>>,
     /// What becomes of the proxy when vipkeeper is stopped.

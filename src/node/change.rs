@@ -130,6 +130,17 @@ impl Node {
                 return;
             }
         };
+        let (now_runs, wanted) = (self.loaded.config.proxy.engine, loaded.config.proxy.engine);
+        if now_runs != wanted {
+            let message = format!(
+                "the configuration is refused, nothing changes: {} cannot take the place of {} while it runs; stop \
+                 vipkeeper and start it again",
+                wanted.name(),
+                now_runs.name()
+            );
+            self.reload_ended(now, now, waiting, Err(message), out);
+            return;
+        }
         let same_text = loaded.config.digest == self.loaded.config.digest;
         let same_key = loaded.key == self.loaded.key;
         let same_proxy = loaded.rendered.generation == self.loaded.rendered.generation;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::HealthConfig;
+use crate::config::{Engine, HealthConfig};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
 use crate::node::outbox::{Ops, Outbox};
@@ -16,10 +16,13 @@ use crate::proxy::lifecycle::{Action, CONFIRM_POLL, Candidate, Lifecycle};
 use crate::proxy::reopening::Reopening;
 use crate::proxy::roster::Roster;
 use crate::proxy::{BindProbe, ProxyOutcome, Sample};
-use crate::render::Rendered;
+use crate::render::{self, Rendered};
 
 /// A proxy that waits for a processor may be silent for this long before its silence counts.
 const STARVED_MAX: Duration = Duration::from_secs(1);
+
+/// Dropped connections are told at most so often.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 
 /// What the node must know of a turn of the lifecycle.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(super) enum ProxyNews {
 /// The proxy of this node.
 #[derive(Debug)]
 pub(super) struct Proxying {
+    /// For as long as vipkeeper runs: a change of it is refused.
+    engine: Engine,
     pub(super) lifecycle: Lifecycle,
     pub(super) health: Health,
     /// Workers that were replaced.
@@ -52,6 +57,8 @@ pub(super) struct Proxying {
     late: Option<OpId>,
     /// Since when probes were silent for want of a processor alone.
     starved_since: Option<Instant>,
+    /// When dropped connections were told last.
+    refusals_told: Option<Instant>,
     ended: bool,
     /// It was started, adopted or found unable to start at least once.
     pub(super) settled: bool,
@@ -60,12 +67,22 @@ pub(super) struct Proxying {
 /// What to run for a configuration: its text and the addresses that it binds.
 pub(super) fn candidate(loaded: &Loaded) -> Candidate {
     let config = &loaded.config;
-    let binds: BTreeSet<BindProbe> = config
-        .binds()
-        .flat_map(|bind| config.bind_addresses(bind))
-        .map(|(address, transparent)| BindProbe { address, transparent })
-        .collect();
-    Candidate { rendered: Arc::clone(&loaded.rendered), binds }
+    let binds: BTreeSet<BindProbe> = match config.proxy.engine {
+        Engine::Haproxy => config
+            .binds()
+            .flat_map(|bind| config.bind_addresses(bind))
+            .map(|(address, transparent)| BindProbe { address, transparent })
+            .collect(),
+        Engine::Nginx => {
+            let sockets = render::nginx::sockets(config).into_iter();
+            sockets.map(|address| BindProbe { address, transparent: false }).collect()
+        }
+    };
+    let keeps_state = match config.proxy.engine {
+        Engine::Haproxy => true,
+        Engine::Nginx => false,
+    };
+    Candidate { rendered: Arc::clone(&loaded.rendered), binds, keeps_state }
 }
 
 impl Proxying {
@@ -73,6 +90,7 @@ impl Proxying {
         let settings = loaded.config.proxy.health;
         let (lifecycle, actions) = Lifecycle::new(candidate(loaded), loaded.config.proxy.restart, ops.next());
         let mut proxying = Self {
+            engine: loaded.config.proxy.engine,
             lifecycle,
             health: Health::new(settings, now),
             roster: Roster::new(loaded.config.proxy.hard_stop_after),
@@ -86,6 +104,7 @@ impl Proxying {
             suspect: None,
             late: None,
             starved_since: None,
+            refusals_told: None,
             ended: false,
             settled: false,
         };
@@ -235,13 +254,10 @@ impl Proxying {
     fn answered_well(&mut self, now: Instant, sample: Sample, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
         if self.worker != Some(sample.pid) {
             self.worker = Some(sample.pid);
-            self.roster.hurry(now);
-            // A package upgrade takes effect with a reload.
-            if self.capabilities.as_ref().is_none_or(|known| known.version_text != sample.version_text) {
-                self.ask_capabilities(ops, out);
-            }
+            self.attend_to_new_worker(now, &sample, ops, out);
             out.push(Effect::WatchWorker { pid: sample.pid });
         }
+        self.note_refusals(now, &sample, out);
         self.reopening.open();
         let actions = self.lifecycle.sampled(now, &sample, ops.next());
         self.sample = Some(sample);
@@ -253,6 +269,21 @@ impl Proxying {
             out.log(LogLevel::Info, None, "the proxy is healthy");
         }
         self.take(now, actions, out)
+    }
+
+    /// nginx that has no room for a connection drops it, and says so only to those who ask.
+    fn note_refusals(&mut self, now: Instant, sample: &Sample, out: &mut Outbox) {
+        let before = self.sample.as_ref().map_or(sample.refused, |before| before.refused);
+        let more = sample.refused.saturating_sub(before);
+        if more == 0 || self.refusals_told.is_some_and(|told| now < told + REFUSALS_EVERY) {
+            return;
+        }
+        self.refusals_told = Some(now);
+        out.log(
+            LogLevel::Warn,
+            None,
+            format!("the proxy dropped {more} connections for want of room: raise `maxconn` in [proxy]"),
+        );
     }
 
     /// The worker of a probe that takes its time waits for a processor.
@@ -359,8 +390,10 @@ fn fault(sample: &Sample, loaded: &Loaded) -> Option<Fault> {
             paused: paused.map(|(name, _)| name.clone()).collect(),
         });
     }
-    if generation != loaded.rendered.generation {
-        return None;
+    match loaded.config.proxy.engine {
+        Engine::Haproxy if generation == loaded.rendered.generation => {}
+        // nginx does not load a file of which it cannot bind every address.
+        Engine::Haproxy | Engine::Nginx => return None,
     }
     let listed = |name: &str| sample.frontends.iter().any(|(n, _)| n == name);
     let missing = loaded.config.frontends.iter().find(|f| !listed(f.name.as_str()));

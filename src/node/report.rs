@@ -94,6 +94,7 @@ impl Node {
             Verdict::Failed { why } => (false, why.clone()),
         };
         ProxyStatus {
+            engine: self.loaded.config.proxy.engine.name().to_owned(),
             healthy,
             why,
             for_ms: ms(now, proxying.health.since()),

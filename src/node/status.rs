@@ -63,6 +63,9 @@ pub struct ReloadStatus {
 /// The proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyStatus {
+    /// Which program: `haproxy` or `nginx`.
+    #[serde(default)]
+    pub engine: String,
     /// It counts as fit to hold a VIP.
     pub healthy: bool,
     /// Why it is healthy or not.

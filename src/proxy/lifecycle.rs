@@ -42,6 +42,8 @@ pub struct Candidate {
     pub rendered: Arc<Rendered>,
     /// Its listening addresses.
     pub binds: BTreeSet<BindProbe>,
+    /// What servers are passes on in a reload. Not with nginx, which has no such thing.
+    pub keeps_state: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

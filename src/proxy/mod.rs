@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod health;
 pub mod lifecycle;
 pub mod master;
+pub mod nginx;
 pub mod reopening;
 pub mod roster;
 pub mod server_state;

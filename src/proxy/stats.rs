@@ -33,6 +33,10 @@ pub struct Sample {
     pub connections_max: u64,
     /// Seconds since it started.
     pub uptime_secs: u64,
+    /// Connections that were accepted and dropped at once for want of room, since the start; nginx's only: HAProxy
+    /// leaves them in the kernel's queue.
+    #[serde(default)]
+    pub refused: u64,
     /// `(name, status)` of every frontend, in HAProxy's order; a serving one is `OPEN`.
     pub frontends: Vec<(String, String)>,
     /// Every backend, in HAProxy's order.
@@ -97,6 +101,7 @@ impl Sample {
             connections: number(info.connections).ok_or(StatsError::Info("CurrConns"))?,
             connections_max: number(info.connections_max).ok_or(StatsError::Info("Maxconn"))?,
             uptime_secs: number(info.uptime).ok_or(StatsError::Info("Uptime_sec"))?,
+            refused: 0,
             frontends,
             backends,
         })

@@ -54,6 +54,12 @@ fn report(alert: &str, rendered: &Rendered) -> String {
     let Some((line, message)) = place(alert) else {
         return bounded(alert).to_owned();
     };
+    located(rendered, "haproxy.cfg", line, message)
+}
+
+/// A message about a line of the rendered text: with the line of the TOML that it came from, or with that of `file`
+/// where the former is not known.
+pub fn located(rendered: &Rendered, file: &str, line: usize, message: &str) -> String {
     let message = bounded(message);
     let index = line.saturating_sub(1);
     let origin = rendered.origins.get(index).copied().flatten();
@@ -62,7 +68,7 @@ fn report(alert: &str, rendered: &Rendered) -> String {
         Some((Source { path, text }, line)) => {
             format!("{}:{line}: {message}{}", path.display(), quoted(text, line))
         }
-        None => format!("haproxy.cfg:{line}: {message}{}", quoted(&rendered.text, line)),
+        None => format!("{file}:{line}: {message}{}", quoted(&rendered.text, line)),
     }
 }
 
@@ -83,8 +89,8 @@ fn quoted(text: &str, line: usize) -> String {
     shown.map(|l| format!("\n    {}", bounded(l))).unwrap_or_default()
 }
 
-/// At most [`LINE_BYTES_MAX`], cut between characters.
-fn bounded(line: &str) -> &str {
+/// The line of another program, cut between characters where it has more than 400 bytes.
+pub fn bounded(line: &str) -> &str {
     let line = line.trim_end();
     (0..=LINE_BYTES_MAX).rev().find_map(|end| line.get(..end)).filter(|_| line.len() > LINE_BYTES_MAX).unwrap_or(line)
 }

@@ -277,7 +277,7 @@ fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result
 
 /// Where the user's template would be.
 fn template_of(config: &Config) -> Option<PathBuf> {
-    config.proxy.templates.as_ref().map(|directory| directory.join(render::TEMPLATE_NAME))
+    config.proxy.templates.as_ref().map(|directory| directory.join(render::template_name(config.proxy.engine)))
 }
 
 /// A directory without that template is no mistake: ours is used.

@@ -21,6 +21,7 @@ pub mod sock_diag;
 pub mod hook_runner;
 pub mod looks;
 
+pub mod nginx_socket;
 pub mod process;
 pub mod stats_socket;
 

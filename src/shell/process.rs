@@ -1,8 +1,8 @@
 //! The proxy's processes and files: carries out [`ProxyOp`]s one at a time and tells at once when a process ends.
 //!
-//! Owns `haproxy.cfg` and its two siblings in the state directory, and the master process. It must never decide
-//! anything: which operation follows which is `proxy::lifecycle`'s. It must never end the proxy because vipkeeper
-//! ends: the proxy goes on, and the next vipkeeper adopts it.
+//! Owns `haproxy.cfg` or `nginx.conf` and its two siblings in the state directory, and the master process. It must
+//! never decide anything: which operation follows which is `proxy::lifecycle`'s. It must never end the proxy because
+//! vipkeeper ends: the proxy goes on, and the next vipkeeper adopts it.
 
 mod attend;
 mod aux_files;
@@ -10,19 +10,24 @@ mod check;
 mod files;
 mod group;
 mod master;
+mod nginx;
 mod preflight;
 mod server_state;
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::config::Engine;
 use crate::node::Event;
 use crate::node::event::OpId;
 use crate::proxy::master::{ANSWER_BYTES_MAX, Processes, ReloadAnswer};
+use crate::proxy::nginx::log;
 use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod};
 use crate::render::{Rendered, SERVER_STATE_FILE, report_alerts};
 use crate::shell::stats_socket;
@@ -73,6 +78,8 @@ const LOG_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Where the proxy's files and sockets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyPaths {
+    /// Which program it is.
+    pub engine: Engine,
     /// The program: a path, or a name looked up in `PATH`.
     pub binary: PathBuf,
     /// An existing directory for what outlives a reboot.
@@ -87,19 +94,26 @@ impl ProxyPaths {
     /// Enough for the biggest file; name resolution can hang a check for ever.
     pub const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
+    fn file_name(&self) -> &'static str {
+        match self.engine {
+            Engine::Haproxy => "haproxy.cfg",
+            Engine::Nginx => "nginx.conf",
+        }
+    }
+
     /// The installed configuration.
     pub fn config(&self) -> PathBuf {
-        self.state_dir.join("haproxy.cfg")
+        self.state_dir.join(self.file_name())
     }
 
     /// The configuration that is being checked; a refused one is left here to be read.
     pub fn candidate(&self) -> PathBuf {
-        self.state_dir.join("haproxy.cfg.candidate")
+        self.state_dir.join(format!("{}.candidate", self.file_name()))
     }
 
     /// The configuration before the installed one.
     pub fn last_good(&self) -> PathBuf {
-        self.state_dir.join("haproxy.cfg.last-good")
+        self.state_dir.join(format!("{}.last-good", self.file_name()))
     }
 
     /// The directory of the files that a configuration refers to.
@@ -107,14 +121,27 @@ impl ProxyPaths {
         files_dir(&self.state_dir)
     }
 
-    /// The stats socket that vipkeeper probes.
+    /// The private socket that vipkeeper probes: HAProxy's stats socket, or a server of nginx.
     pub fn stats_socket(&self) -> PathBuf {
         self.runtime_dir.join("stats.sock")
     }
 
-    /// The master CLI.
+    /// The master CLI of HAProxy.
     pub fn master_socket(&self) -> PathBuf {
         self.runtime_dir.join("master.sock")
+    }
+
+    /// Where nginx writes its process id.
+    pub fn pid_file(&self) -> PathBuf {
+        self.runtime_dir.join("nginx.pid")
+    }
+
+    /// The socket on which the master itself began to listen.
+    fn socket_of_master(&self) -> PathBuf {
+        match self.engine {
+            Engine::Haproxy => self.master_socket(),
+            Engine::Nginx => self.stats_socket(),
+        }
     }
 
     /// What servers were when a reload began.
@@ -124,7 +151,7 @@ impl ProxyPaths {
 
     /// What the proxy prints on its standard error.
     pub fn log(&self) -> PathBuf {
-        self.runtime_dir.join("haproxy.log")
+        self.runtime_dir.join(format!("{}.log", self.engine.name()))
     }
 
     /// The record of the running master.
@@ -177,6 +204,16 @@ pub async fn run(
     }
 }
 
+/// Ends what a dead master, or a proxy of the other engine, left running.
+fn end_leftovers(paths: &ProxyPaths) -> Vec<OwnedFd> {
+    let mut ended = master::end_of_other_engine(paths);
+    ended.extend(match paths.engine {
+        Engine::Haproxy => group::end_orphans(paths),
+        Engine::Nginx => nginx::end_orphans(paths),
+    });
+    ended
+}
+
 fn verdict(refusals: &[preflight::Refusal]) -> ProxyOutcome {
     if refusals.is_empty() {
         return ProxyOutcome::Bindable;
@@ -214,8 +251,7 @@ impl Worker {
             ProxyOp::Restore => self.restore().await,
             ProxyOp::SaveState => self.save_state().await,
             ProxyOp::Start => self.start().await,
-            ProxyOp::Reload(ReloadMethod::Signal) => self.reload_by_signal().await,
-            ProxyOp::Reload(ReloadMethod::MasterCli) => self.reload_by_cli().await,
+            ProxyOp::Reload(method) => self.reload(method).await,
             ProxyOp::Stop => self.stop(),
             ProxyOp::Kill => self.kill(),
         };
@@ -229,7 +265,7 @@ impl Worker {
         let Some(master) = self.find_master().await? else {
             // Workers outlive a killed master by up to two seconds, and would share our ports with their old file.
             let paths = self.paths.clone();
-            let ended = blocking(move || Ok(group::end_orphans(&paths))).await?;
+            let ended = blocking(move || Ok(end_leftovers(&paths))).await?;
             group::until_gone(&ended).await;
             return Ok(ProxyOutcome::NothingToAdopt);
         };
@@ -262,7 +298,10 @@ impl Worker {
                 self.candidate = Some(rendered);
                 ProxyOutcome::Accepted
             }
-            Checked::Refused { stderr } => ProxyOutcome::Refused(report_alerts(&stderr, &rendered)),
+            Checked::Refused { stderr } => ProxyOutcome::Refused(match self.paths.engine {
+                Engine::Haproxy => report_alerts(&stderr, &rendered),
+                Engine::Nginx => log::report(&stderr, &rendered),
+            }),
         })
     }
 
@@ -272,7 +311,8 @@ impl Worker {
         let mut pauses = 0;
         loop {
             let tried = probes.clone();
-            let refusals = blocking(move || Ok(preflight::try_all(&tried, ours))).await?;
+            let engine = self.paths.engine;
+            let refusals = blocking(move || Ok(preflight::try_all(&tried, ours, engine))).await?;
             if pauses == FIND_TRIES || !refusals.iter().any(|refusal| refusal.orphaned) {
                 return Ok(verdict(&refusals));
             }
@@ -317,7 +357,7 @@ impl Worker {
         blocking(move || server_state::forget(&paths)).await?;
         let master = self.spawn().await?;
         let pid = master.pid();
-        let record = master.record();
+        let record = master.record(self.paths.engine);
         self.watch(master);
         let paths = self.paths.clone();
         // A start without a record is still a start: the next vipkeeper then finds the master by its socket.
@@ -331,6 +371,9 @@ impl Worker {
     async fn spawn(&mut self) -> Result<Master, String> {
         let paths = self.paths.clone();
         let mut spawning = tokio::task::spawn_blocking(move || {
+            if paths.engine == Engine::Nginx {
+                nginx::remove_stale_socket(&paths)?;
+            }
             let log = files::open_log(&paths)?;
             master::spawn(&paths, log)
         });
@@ -349,6 +392,26 @@ impl Worker {
         }
     }
 
+    async fn reload(&mut self, method: ReloadMethod) -> Result<ProxyOutcome, String> {
+        match (self.paths.engine, method) {
+            (Engine::Nginx, ReloadMethod::Signal | ReloadMethod::MasterCli) => self.reload_nginx().await,
+            (Engine::Haproxy, ReloadMethod::Signal) => self.reload_by_signal().await,
+            (Engine::Haproxy, ReloadMethod::MasterCli) => self.reload_by_cli().await,
+        }
+    }
+
+    async fn reload_nginx(&mut self) -> Result<ProxyOutcome, String> {
+        let master = self.live_master().ok_or("no proxy runs that could reload")?.clone();
+        let pid = master.pid();
+        let paths = self.paths.clone();
+        let (workers, within) = blocking(move || Ok((nginx::workers(pid), nginx::shutdown_timeout(&paths)))).await?;
+        let outcome = nginx::reload(&self.paths, &master, self.installed.as_deref()).await?;
+        if let (ProxyOutcome::Reloaded, Some(within)) = (&outcome, within) {
+            self.tasks.spawn(nginx::end_stragglers(workers, within));
+        }
+        Ok(outcome)
+    }
+
     async fn reload_by_signal(&self) -> Result<ProxyOutcome, String> {
         let master = self.live_master().ok_or("no proxy runs that could reload")?;
         let ready = async {
@@ -362,7 +425,7 @@ impl Worker {
         // Its answer also means that what it had to log of its start is logged.
         let before = attend::processes(&self.paths).await.ok();
         let log_from = std::fs::metadata(self.paths.log()).map_or(0, |meta| meta.len());
-        master.reload().map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
+        master.signal(Signal::USR2).map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
         Ok(self.reload_failed(master, log_from, before.as_ref()).await.unwrap_or(ProxyOutcome::Reloaded))
     }
 
@@ -418,8 +481,16 @@ impl Worker {
     fn stop(&mut self) -> Result<ProxyOutcome, String> {
         let master = self.master.as_ref().ok_or("no proxy runs that could be stopped")?;
         if master.is_alive() {
-            master.terminate().map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
+            let signal = match self.paths.engine {
+                Engine::Haproxy => Signal::TERM,
+                Engine::Nginx => Signal::QUIT,
+            };
+            master.signal(signal).map_err(|e| format!("cannot signal the proxy's master {}: {e}", master.pid()))?;
             let master = master.clone();
+            if self.paths.engine == Engine::Nginx {
+                self.tasks.spawn(nginx::stop(master));
+                return Ok(ProxyOutcome::Stopped);
+            }
             self.tasks.spawn(async move {
                 if tokio::time::timeout(STOP_GRACE, master.exited()).await.is_err() {
                     master.kill_group();
@@ -442,8 +513,12 @@ impl Worker {
     }
 
     fn watch(&mut self, master: Master) {
-        let told =
-            master::Told { log: self.paths.log(), installed: self.installed.clone(), events: self.events.clone() };
+        let told = master::Told {
+            engine: self.paths.engine,
+            log: self.paths.log(),
+            installed: self.installed.clone(),
+            events: self.events.clone(),
+        };
         self.watching = Some(self.tasks.spawn(master::watch(master.clone(), told)));
         self.master = Some(master);
     }
@@ -480,6 +555,8 @@ impl Worker {
     }
 }
 
+pub(crate) use group::uptime_secs;
+
 /// Whether a thread of a process has a processor or waits for one. Not, if it is stopped, asleep or gone.
 ///
 /// Reads `/proc` without a thread of its own: that never waits for a disk.
@@ -491,6 +568,11 @@ pub(crate) fn is_runnable(pid: u32) -> bool {
         // The state follows the name, which stands in parentheses and may hold any text (proc_pid_stat(5)).
         stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
     })
+}
+
+/// The same of any worker with the same master: each of nginx's workers may have the question.
+pub(crate) fn is_sibling_runnable(worker: u32) -> bool {
+    group::siblings(worker).into_iter().any(is_runnable)
 }
 
 /// Runs disk work where it cannot delay an advert, and gives up on a disk that hangs.

@@ -15,9 +15,9 @@ use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
 use super::runtime_dir::RuntimeDir;
-use super::{Setup, hook_runner, looks, netlink, nftables, stats_socket};
+use super::{Setup, hook_runner, looks, netlink, nftables, nginx_socket, stats_socket};
 use crate::addrs::filter::Table;
-use crate::config::Sources;
+use crate::config::{Engine, Sources};
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
 use crate::units::Name;
@@ -113,7 +113,8 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
 
     let (probes, ops) = mpsc::channel(SINGLE_OPS);
     let target_socket = target.stats_socket.clone();
-    queues.spawn(probe(target_socket.clone(), ops, events.clone()));
+    let engine = loaded.config.proxy.engine;
+    queues.spawn(probe(engine, target_socket.clone(), ops, events.clone()));
 
     let (files, ops) = mpsc::channel(SINGLE_OPS);
     let watcher = watch_files(setup, reading.as_ref(), Arc::clone(&config_touched));
@@ -123,6 +124,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     let (proxy, ops) = mpsc::channel(SINGLE_OPS);
     let (worker, watched) = watch::channel(None);
     let paths = ProxyPaths {
+        engine,
         binary: loaded.config.proxy.binary.clone(),
         state_dir: setup.state_dir.clone(),
         runtime_dir: setup.runtime_dir.clone(),
@@ -193,14 +195,22 @@ pub(crate) struct Probe {
     pub(crate) worker: Option<u32>,
 }
 
-/// Asks the stats socket, one probe at a time.
-async fn probe(socket: PathBuf, mut ops: mpsc::Receiver<Probe>, events: mpsc::Sender<Event>) {
+/// Asks the private socket, one probe at a time.
+async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, events: mpsc::Sender<Event>) {
     while let Some(Probe { op, timeout, worker }) = ops.recv().await {
-        let mut probing = pin!(stats_socket::probe(&socket, timeout));
+        let mut probing = pin!(async {
+            match engine {
+                Engine::Haproxy => stats_socket::probe(&socket, timeout).await,
+                Engine::Nginx => nginx_socket::probe(&socket, timeout).await,
+            }
+        });
         let result = match tokio::time::timeout(timeout * 2 / 3, &mut probing).await {
             Ok(result) => result,
             Err(_) => {
-                let runnable = worker.is_some_and(process::is_runnable);
+                let runnable = worker.is_some_and(|worker| match engine {
+                    Engine::Haproxy => process::is_runnable(worker),
+                    Engine::Nginx => process::is_sibling_runnable(worker),
+                });
                 if events.send(Event::ProbeLate { op, runnable }).await.is_err() {
                     return;
                 }

@@ -228,6 +228,7 @@ fn sample(status: &str, servers_up: u32, queued: u64) -> crate::proxy::Sample {
         connections: 90,
         connections_max: 100,
         uptime_secs: 1,
+        refused: 0,
         frontends: Vec::new(),
         backends: vec![crate::proxy::BackendSample {
             name: "web".to_owned(),

@@ -919,15 +919,15 @@ preempt_delay = "5s""#,
 fn the_proxy_is_checked() {
     check_more(
         r#"[proxy]
-engine = "nginx"
+engine = "apache"
 binary = "bin/haproxy"
 "#,
         &expect![[r#"
-            error: the `engine` of [proxy] must be "haproxy"
+            error: the `engine` of [proxy] must be "haproxy" or "nginx"
               --> vipkeeper.toml:26:10
                |
-            26 | engine = "nginx"
-               |          ^^^^^^^ nginx is not supported yet
+            26 | engine = "apache"
+               |          ^^^^^^^^ unknown program
                |
                = help: write `engine = "haproxy"`
 

@@ -31,6 +31,8 @@ mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;
 mod namespace;
+mod nginx_process;
+mod nginx_render;
 mod proxy_fixture;
 mod proxy_master;
 mod proxy_process;

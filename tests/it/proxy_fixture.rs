@@ -217,6 +217,24 @@ pub(crate) fn haproxy_check_with(text: &str, files: &[AuxFile]) -> Result<(), St
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
+/// The same for nginx.
+pub(crate) fn nginx_config() -> Config {
+    let mut config = config();
+    config.proxy.engine = Engine::Nginx;
+    config.proxy.binary = PathBuf::from("nginx");
+    config.backends[0].check.as_mut().unwrap().kind = CheckKind::Tcp;
+    config
+}
+
+/// Whether nginx can be run; says so loudly where it cannot.
+pub(crate) fn nginx_is_here(test: &str) -> bool {
+    let found = std::process::Command::new("nginx").arg("-v").output().is_ok();
+    if !found {
+        crate::skip(test, "nginx is not installed");
+    }
+    found
+}
+
 /// Writes a text and its files into `dir`; returns where the text is.
 pub(crate) fn write_with(dir: &Path, text: &str, files: &[AuxFile]) -> PathBuf {
     let mut text = text.to_owned();

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use vipkeeper::config::{Action, BindTarget, Conditions, Config, HostMatch, Rewrite, Route};
+use vipkeeper::config::{Action, BindTarget, Conditions, Config, Engine, HostMatch, Rewrite, Route};
 use vipkeeper::node::Event;
 use vipkeeper::node::event::OpId;
 use vipkeeper::proxy::attendance::{Attend, Attended};
@@ -57,6 +57,7 @@ impl Lab {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let paths = ProxyPaths {
+            engine: Engine::Haproxy,
             binary: PathBuf::from("haproxy"),
             state_dir: dir.path().join("state"),
             runtime_dir: dir.path().join("run"),

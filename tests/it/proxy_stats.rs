@@ -31,6 +31,7 @@ fn a_serving_proxy_is_read() {
             connections: 0,
             connections_max: 1000,
             uptime_secs: 1,
+            refused: 0,
             frontends: [
                 (
                     "www",

@@ -95,6 +95,7 @@ impl World {
             connections: 0,
             connections_max: 100,
             uptime_secs: 9,
+            refused: 0,
             frontends: vec![("www".to_owned(), "OPEN".to_owned())],
             backends: vec![vipkeeper::proxy::BackendSample {
                 name: "web".to_owned(),

@@ -25,6 +25,7 @@ fn status() -> Status {
         phase: "running".to_owned(),
         config: ConfigStatus { digest: String::new(), loaded_ms_ago: 0, last_reload: None },
         proxy: ProxyStatus {
+            engine: "haproxy".to_owned(),
             healthy: true,
             why: String::new(),
             for_ms: 0,

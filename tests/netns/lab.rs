@@ -125,6 +125,8 @@ pub struct VipSpec {
 /// A configuration to be written, in parts that tests change.
 #[derive(Clone)]
 pub struct Spec {
+    /// The proxy, which is also the program that a lab needs.
+    pub engine: &'static str,
     pub vips: Vec<VipSpec>,
     /// More keys of `[proxy]`.
     pub proxy: String,
@@ -142,6 +144,7 @@ impl Default for Spec {
     /// One VIP with fast adverts, preferred by lb1.
     fn default() -> Self {
         Self {
+            engine: "haproxy",
             vips: vec![www()],
             proxy: String::new(),
             binds: String::new(),
@@ -185,12 +188,17 @@ impl Spec {
         }
         let binds: Vec<String> =
             self.vips.iter().filter(|v| v.address.is_ipv4()).map(|v| format!("\"{}:80\"", v.name)).collect();
-        let Self { vips: _, proxy, binds: more_binds, raw, weight, tail } = self;
+        let Self { engine, vips: _, proxy, binds: more_binds, raw, weight, tail } = self;
+        // nginx watches requests of clients instead.
+        let check = match *engine {
+            "nginx" => "tcp = true, interval = \"500ms\", fall = 2",
+            _ => "http = \"GET /\", interval = \"500ms\", rise = 1, fall = 2",
+        };
         toml += &format!(
-            "[proxy]\nengine = \"haproxy\"\n{proxy}\n\n\
+            "[proxy]\nengine = \"{engine}\"\n{proxy}\n\n\
              [[frontend]]\nname = \"www\"\nbind = [{}{more_binds}]\ndefault_backend = \"web\"\nraw = [{raw}]\n\n\
              [[backend]]\nname = \"web\"\nbalance = \"roundrobin\"\n\
-             check = {{ http = \"GET /\", interval = \"500ms\", rise = 1, fall = 2 }}\n\
+             check = {{ {check} }}\n\
              server = [\n  {{ name = \"web1\", address = \"{WEB1}:8080\", weight = {weight} }},\n  \
              {{ name = \"web2\", address = \"{WEB2}:8080\" }},\n]\n\n{tail}\n",
             binds.join(", ")
@@ -221,7 +229,7 @@ pub struct Lab {
 impl Lab {
     /// Builds the network and writes the configuration, or says why the test is skipped. Nothing is started.
     pub fn new(test: &str, spec: &Spec) -> Option<Self> {
-        Self::with(test, spec, &["haproxy"])
+        Self::with(test, spec, &[spec.engine])
     }
 
     /// The same, for a test with other needs.

@@ -1,6 +1,6 @@
 //! The whole program on the real kernel: two hosts in network namespaces, real HAProxy, real packets.
 //!
-//! Needs root, HAProxy and iproute2; without them each test says `SKIPPED: <name>: <why>`. At most two networks exist
+//! Needs root, HAProxy, nginx and iproute2; without them each test says `SKIPPED: <name>: <why>`. At most two networks exist
 //! at a time. Nothing of a test is left behind, also when it fails.
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,7 @@ mod faults;
 mod handover;
 mod hooks;
 mod interop;
+mod nginx;
 mod packets;
 mod release;
 mod reload;

@@ -306,6 +306,7 @@ impl Host {
                 connections: 0,
                 connections_max: 100,
                 uptime_secs: 1,
+                refused: 0,
                 frontends: vec![("www".to_owned(), if self.is_paused() { "PAUSED" } else { "OPEN" }.to_owned())],
                 backends: vec![BackendSample {
                     name: "web".to_owned(),

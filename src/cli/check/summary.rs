@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::cli::place::Me;
 use crate::config::proof::{self, Effect};
 use crate::config::{
-    Accept, Auth, Backend, Bind, BindTarget, CheckKind, Config, Frontend, GroupConfig, Hardware, HmacMode, PeersConfig,
-    Preempt, RedisRole, Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress,
+    Accept, Auth, Backend, Bind, BindTarget, CheckKind, Config, Engine, Frontend, GroupConfig, Hardware, HmacMode,
+    PeersConfig, Preempt, RedisRole, Track, Tracker, TrackerKind, Transport, Version, VipConfig, VirtualAddress,
 };
 use crate::units::{IfName, Name};
 
@@ -26,7 +26,7 @@ pub(super) fn summary(config: &Config, me: &Me) -> String {
     lines.extend(config.trackers.iter().map(tracker));
     lines.extend(peers(config));
     lines.extend(config.frontends.iter().map(frontend));
-    lines.extend(config.backends.iter().map(backend));
+    lines.extend(config.backends.iter().map(|one| backend(config.proxy.engine, one)));
     if let Me::Nobody { host } = me {
         lines.push(format!("\nthis host is called {host:?} and is none of the nodes: `run` would want --node here"));
     }
@@ -187,12 +187,13 @@ fn bind(bind: &Bind) -> String {
     if bind.tls.is_some() { format!("{address} (TLS)") } else { address }
 }
 
-fn backend(backend: &Backend) -> String {
+fn backend(engine: Engine, backend: &Backend) -> String {
     let template = backend.template.as_ref().map(|t| format!("{}1-{} ({})", t.prefix, t.count, t.address));
     let servers = backend.servers.iter().map(|s| format!("{} ({})", s.name, s.address));
     let servers: Vec<String> = servers.chain(template).collect();
     let check = match &backend.check {
         None => "never checked".to_owned(),
+        Some(_) if engine == Engine::Nginx => "requests of clients are watched".to_owned(),
         Some(check) => format!("{} every {:?}", check_kind(&check.kind), check.interval),
     };
     format!("backend   {}: {}, {}; check: {check}", backend.name, backend.balance, servers.join(", "))

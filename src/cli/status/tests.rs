@@ -55,6 +55,7 @@ fn fine() -> Status {
         phase: "running".to_owned(),
         config: ConfigStatus { digest: "00112233aabbccdd".to_owned(), loaded_ms_ago: 95_000_000, last_reload: None },
         proxy: ProxyStatus {
+            engine: "haproxy".to_owned(),
             healthy: true,
             why: "answers, all frontends open".to_owned(),
             for_ms: 94_999_000,

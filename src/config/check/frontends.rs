@@ -14,7 +14,7 @@ use crate::config::limits::FRONTENDS_MAX;
 use crate::config::problem::{Place, Problem};
 use crate::config::raw::{RawFrontend, RawFrontendRoute, RawMode};
 use crate::config::written::At;
-use crate::config::{Bind, Frontend, Mode, Stats};
+use crate::config::{Bind, Engine, Frontend, Mode, Stats};
 use crate::units::Name;
 
 /// The mode of the first frontend that uses a backend, and where that is written.
@@ -88,10 +88,14 @@ pub(super) fn check(
     Frontends { backend_modes: modes, good, all_good, stats }
 }
 
-/// HAProxy refuses to start where nothing listens.
+/// HAProxy refuses to start where nothing listens; nginx would serve nobody.
 fn something_listens(cx: &mut Cx<'_>, document: &Document) {
-    let sections = document.proxy.as_ref().and_then(|proxy| proxy.raw.get().raw_sections.as_ref());
-    let listens = |line: &At<String>| matches!(line.get().split_whitespace().next(), Some("frontend" | "listen"));
+    let proxy = document.proxy.as_ref().map(|proxy| proxy.raw.get());
+    let (sections, words): (_, &[&str]) = match cx.engine {
+        Engine::Haproxy => (proxy.and_then(|proxy| proxy.raw_sections.as_ref()), &["frontend", "listen"]),
+        Engine::Nginx => (proxy.and_then(|proxy| proxy.raw_defaults.as_ref()), &["server", "server{"]),
+    };
+    let listens = |line: &At<String>| line.get().split_whitespace().next().is_some_and(|word| words.contains(&word));
     if document.frontends.is_empty()
         && !sections.is_some_and(|lines| lines.get().iter().any(listens))
         && cx.files_are_whole()

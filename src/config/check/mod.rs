@@ -30,6 +30,8 @@ mod routing;
 mod rules;
 mod tls;
 
+mod nginx;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,14 +43,15 @@ use super::shape::Damaged;
 use super::suggest::nearest;
 use super::value::{parse_duration, show_duration};
 use super::written::{At, DurationText};
-use super::{Config, Origin, Sources};
+use super::{Config, Engine, Origin, Sources};
 use crate::units::{Digest, Name};
 
 /// Makes the configuration; None if something was reported that leaves a hole in it.
 pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, problems: &mut Problems) -> Option<Config> {
     let main_directory =
         sources.files.first().and_then(|main| main.path.parent()).map(Path::to_path_buf).unwrap_or_default();
-    let mut cx = Cx { problems, newlines: newlines(sources), main_directory, damaged: &document.damaged };
+    let engine = proxy::engine(document);
+    let mut cx = Cx { problems, newlines: newlines(sources), main_directory, damaged: &document.damaged, engine };
     let nodes = nodes::define(&mut cx, &document.nodes);
     let backend_names = backends::define(&mut cx, &document.backends);
     let mut known_trackers = trackers::Trackers::define(&mut cx, &document.trackers);
@@ -72,6 +75,9 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
     let known_resolvers = resolvers::define(&mut cx, &document.resolvers);
     let backends = backends::check(&mut cx, document, &frontends, &known_resolvers);
     let resolvers = resolvers::check(&mut cx, &document.resolvers);
+    if engine == Engine::Nginx {
+        nginx::check(&mut cx, document, &vips.good);
+    }
     let hooks = hooks::settings(&mut cx, document.hooks.as_ref());
     let (frontends, stats) = frontends.finish()?;
     Some(Config {
@@ -100,6 +106,8 @@ struct Cx<'a> {
     main_directory: PathBuf,
     /// Tables in which the shape pass found something wrong.
     damaged: &'a Damaged,
+    /// Whose words raw lines and options are.
+    engine: Engine,
 }
 
 fn newlines(sources: &Sources) -> Vec<Vec<usize>> {

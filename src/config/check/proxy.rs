@@ -22,7 +22,7 @@ use crate::config::{
 pub(super) fn check(cx: &mut Cx<'_>, document: &Document) -> Option<ProxyConfig> {
     let Some(item) = &document.proxy else { return Some(defaults()) };
     let raw = item.raw.get();
-    let engine = engine(cx, item);
+    let engine = engine_of(cx, item);
     let binary = binary(cx, item);
     let templates = templates(cx, item);
     let user = cx.system_name(item.file, raw.user.as_ref());
@@ -73,7 +73,7 @@ pub(super) fn check(cx: &mut Cx<'_>, document: &Document) -> Option<ProxyConfig>
 fn defaults() -> ProxyConfig {
     ProxyConfig {
         engine: Engine::Haproxy,
-        binary: PathBuf::from("haproxy"),
+        binary: PathBuf::from(Engine::Haproxy.name()),
         templates: None,
         on_stop: OnStop::Keep,
         maxconn: None,
@@ -108,27 +108,32 @@ fn defaults() -> ProxyConfig {
 const RISE: u32 = 2;
 const FALL: u32 = 2;
 
-fn engine(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<Engine> {
+/// The engine that is written, or the default; a wrong one is reported by [`check`].
+pub(super) fn engine(document: &Document) -> Engine {
+    let written = document.proxy.as_ref().and_then(|item| item.raw.get().engine.as_ref());
+    if written.is_some_and(|engine| engine.get() == Engine::Nginx.name()) { Engine::Nginx } else { Engine::Haproxy }
+}
+
+fn engine_of(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<Engine> {
     let Some(written) = &item.raw.get().engine else { return Some(Engine::Haproxy) };
-    let label = match written.get().as_str() {
-        "haproxy" => return Some(Engine::Haproxy),
-        "nginx" => "nginx is not supported yet",
-        _ => "unknown program",
-    };
-    let problem = Problem::new(item.at(written), "the `engine` of [proxy] must be \"haproxy\"");
-    cx.add(problem.label(label).fix("write `engine = \"haproxy\"`"));
-    None
+    let known = [Engine::Haproxy, Engine::Nginx].into_iter().find(|engine| engine.name() == written.get());
+    if known.is_none() {
+        let problem = Problem::new(item.at(written), "the `engine` of [proxy] must be \"haproxy\" or \"nginx\"");
+        cx.add(problem.label("unknown program").fix("write `engine = \"haproxy\"`"));
+    }
+    known
 }
 
 fn binary(cx: &mut Cx<'_>, item: &Item<RawProxy>) -> Option<PathBuf> {
-    let Some(written) = &item.raw.get().binary else { return Some(PathBuf::from("haproxy")) };
+    let name = cx.engine.name();
+    let Some(written) = &item.raw.get().binary else { return Some(PathBuf::from(name)) };
     let path = Path::new(written.get());
     let name_alone = path.components().count() == 1 && !written.get().contains('/') && !written.get().trim().is_empty();
     if (path.is_absolute() || name_alone) && !written.get().contains('\0') {
         return Some(path.to_owned());
     }
     let problem = Problem::new(item.at(written), "`binary` must be an absolute path or the name of a program");
-    cx.add(problem.label("neither").fix("write \"/usr/sbin/haproxy\", or leave it out"));
+    cx.add(problem.label("neither").fix(format!("write \"/usr/sbin/{name}\", or leave it out")));
     None
 }
 

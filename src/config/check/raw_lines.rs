@@ -1,10 +1,10 @@
-//! Raw lines: passed through to HAProxy unread, but for what would break our hold on it.
+//! Raw lines: passed through to the proxy unread, but for what would break our hold on it.
 
-use super::Cx;
-use crate::config::RawLine;
+use super::{Cx, nginx};
 use crate::config::limits::RAW_LINE_BYTES_MAX;
 use crate::config::problem::{Place, Problem};
 use crate::config::written::At;
+use crate::config::{Engine, RawLine};
 
 /// Where raw lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,9 @@ pub(super) fn check(
     list: Option<&At<Vec<At<String>>>>,
 ) -> Option<Vec<RawLine>> {
     let Some(list) = list else { return Some(Vec::new()) };
+    if cx.engine == Engine::Nginx {
+        return nginx::raw_lines(cx, file, section, list);
+    }
     let mut lines = Vec::new();
     let mut whole = true;
     // The section that the line stands in, where lines may start their own.
@@ -96,7 +99,7 @@ pub(super) fn check(
     whole.then_some(lines)
 }
 
-fn is_one_line(cx: &mut Cx<'_>, place: &Place, text: &str) -> bool {
+pub(super) fn is_one_line(cx: &mut Cx<'_>, place: &Place, text: &str) -> bool {
     if text.contains(['\n', '\r']) {
         let problem = Problem::new(place.clone(), "a raw line is one line").label("line break inside");
         cx.add(problem.fix("write one entry per line: [\"first\", \"second\"]"));

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Fault, ProxyNews, Proxying};
+use crate::config::Engine;
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::OpId;
 use crate::node::outbox::{Ops, Outbox};
@@ -13,9 +14,24 @@ use crate::proxy::reopening::Step;
 use crate::proxy::roster::Serving;
 
 impl Proxying {
-    /// Asks the installed binary.
+    /// Asks the installed binary. nginx has no answer that anything depends on.
     pub(super) fn ask_capabilities(&mut self, ops: &mut Ops, out: &mut Outbox) {
-        out.push(Effect::Attend { op: ops.next(), what: Attend::Capabilities });
+        match self.engine {
+            Engine::Haproxy => out.push(Effect::Attend { op: ops.next(), what: Attend::Capabilities }),
+            Engine::Nginx => {}
+        }
+    }
+
+    /// Another worker answers. Old ones of nginx have no socket of their own; its reload sees to their end.
+    pub(super) fn attend_to_new_worker(&mut self, now: Instant, sample: &Sample, ops: &mut Ops, out: &mut Outbox) {
+        match self.engine {
+            Engine::Haproxy => self.roster.hurry(now),
+            Engine::Nginx => return,
+        }
+        // A package upgrade takes effect with a reload.
+        if self.capabilities.as_ref().is_none_or(|known| known.version_text != sample.version_text) {
+            self.ask_capabilities(ops, out);
+        }
     }
 
     /// Sends the survey that is due.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Lifecycle, Stage, State};
+use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Candidate, Lifecycle, Stage, State};
 use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use crate::units::OpId;
 
@@ -26,8 +26,9 @@ impl Lifecycle {
             }
             (Stage::Installing, ProxyOutcome::Installed) => {
                 self.installed = Some(candidate.rendered.generation);
-                *stage = Stage::Saving;
-                ProxyOp::SaveState
+                let (then, what) = save_first(candidate, Stage::Saving, Stage::Launching, method);
+                *stage = then;
+                what
             }
             // Servers then start as they are written: no reason to keep the old configuration.
             (Stage::Saving, saved @ (ProxyOutcome::StateSaved { .. } | ProxyOutcome::Failed(_))) => {
@@ -44,8 +45,10 @@ impl Lifecycle {
             }
             (Stage::Restoring { why }, ProxyOutcome::Installed) => {
                 self.installed = self.running.as_ref().map(|r| r.rendered.generation);
-                *stage = Stage::SavingBack { why };
-                ProxyOp::SaveState
+                let saving = Stage::SavingBack { why: why.clone() };
+                let (then, what) = save_first(candidate, saving, Stage::Returning { why }, method);
+                *stage = then;
+                what
             }
             (Stage::SavingBack { why }, saved @ (ProxyOutcome::StateSaved { .. } | ProxyOutcome::Failed(_))) => {
                 *stage = Stage::Returning { why };
@@ -205,6 +208,11 @@ impl Lifecycle {
             None => Vec::new(),
         }
     }
+}
+
+/// A reload, after what servers are was saved where it passes on.
+fn save_first(candidate: &Candidate, saving: Stage, reloading: Stage, method: ReloadMethod) -> (Stage, ProxyOp) {
+    if candidate.keeps_state { (saving, ProxyOp::SaveState) } else { (reloading, ProxyOp::Reload(method)) }
 }
 
 /// What operators should know of the state of servers.

@@ -361,6 +361,18 @@ fn states_that_cannot_be_saved_hold_up_no_reload() {
 }
 
 #[test]
+fn nothing_is_saved_where_nothing_passes_on() {
+    let mut rig = Rig::serving();
+    let op = rig.op();
+    let actions = rig.life.apply(Candidate { keeps_state: false, ..version(2) }, op);
+    rig.note(actions);
+    rig.done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
+    rig.tells("Check 2, Preflight 2, Install, Reload Signal");
+    rig.done(ProxyOutcome::ReloadRefused("bind".into())).done(ProxyOutcome::Installed);
+    rig.tells("Restore, Reload Signal");
+}
+
+#[test]
 fn servers_that_start_as_they_are_written_are_told() {
     let mut rig = Rig::checking();
     rig.done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);

@@ -1,4 +1,4 @@
-//! `haproxy -c` on the candidate and `haproxy -vv`, bounded in time and output.
+//! `haproxy -c` or `nginx -t` on the candidate and `haproxy -vv`, bounded in time and output.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::{ProxyPaths, blocking};
+use crate::config::Engine;
 use crate::proxy::capabilities::{self, Capabilities};
+use crate::proxy::nginx::{self, Purpose};
 use crate::shell::systemd::PRIVATE_VARIABLES;
 
 /// How long a killed check may take to be gone.
@@ -30,9 +32,11 @@ pub(super) enum Checked {
 }
 
 pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
-    let (binary, candidate) = (paths.binary.clone(), paths.candidate());
-    let arguments = move || [OsString::from("-c"), "-f".into(), candidate.into()];
-    let start = move || spawn(&binary, arguments(), Output::Errors).map_err(|e| not_started(&binary, &e));
+    let asked = paths.clone();
+    let start = move || {
+        spawn(&asked.binary, arguments(&asked), Output::Errors)
+            .map_err(|e| not_started(asked.engine, &asked.binary, &e))
+    };
     let mut child = blocking(start).await?;
     let finished = tokio::time::timeout(paths.check_timeout, finish(&mut child)).await;
     let (status, stderr) = match finished {
@@ -40,8 +44,9 @@ pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
         Err(_) => {
             kill(&mut child).await;
             return Err(format!(
-                "`{} -c` did not end within {:?} and was killed; does a name in the file not resolve?",
+                "`{} {}` did not end within {:?} and was killed; does a name in the file not resolve?",
                 paths.binary.display(),
+                option(paths.engine),
                 paths.check_timeout
             ));
         }
@@ -50,10 +55,26 @@ pub(super) async fn run(paths: &ProxyPaths) -> Result<Checked, String> {
     Ok(if status.success() { Checked::Accepted } else { Checked::Refused { stderr } })
 }
 
-/// Asks a binary what it can do.
+/// What asks for a check.
+fn option(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Haproxy => "-c",
+        Engine::Nginx => "-t",
+    }
+}
+
+fn arguments(paths: &ProxyPaths) -> Vec<OsString> {
+    match paths.engine {
+        Engine::Haproxy => vec![option(paths.engine).into(), "-f".into(), paths.candidate().into()],
+        Engine::Nginx => nginx::arguments(Purpose::Check, &paths.candidate(), &paths.pid_file()),
+    }
+}
+
+/// Asks the binary of HAProxy what it can do.
 pub(super) async fn capabilities(binary: &Path) -> Result<Capabilities, String> {
     let named = binary.to_owned();
-    let start = move || spawn(&named, ["-vv".into()], Output::Answer).map_err(|e| not_started(&named, &e));
+    let start =
+        move || spawn(&named, ["-vv".into()], Output::Answer).map_err(|e| not_started(Engine::Haproxy, &named, &e));
     let mut child = blocking(start).await?;
     let Some(stdout) = child.stdout.take() else { return Err("its output is lost".to_owned()) };
     let Ok(answer) = tokio::time::timeout(VERSION_TIMEOUT, drain(stdout)).await else {
@@ -126,18 +147,14 @@ async fn kill(child: &mut Child) {
 }
 
 /// Why the proxy's program could not be started, and what to do about it.
-pub(super) fn not_started(binary: &Path, error: &io::Error) -> String {
-    let name = binary.display();
+pub(super) fn not_started(engine: Engine, binary: &Path, error: &io::Error) -> String {
+    let (name, package) = (binary.display(), engine.name());
+    let advice = format!("install it with `apt-get install {package}`, or set `proxy.binary` to where it is");
     // A directory of PATH that may not be searched makes a missing name a forbidden one.
     let looked_up = binary.components().count() == 1 && binary.is_relative();
     match Errno::from_io_error(error) {
-        Some(Errno::ACCESS) if looked_up => format!(
-            "{name}: not found, or not executable; install it with `apt-get install haproxy`, or set `proxy.binary` \
-             to where it is"
-        ),
-        Some(Errno::NOENT) => format!(
-            "{name}: not found; install it with `apt-get install haproxy`, or set `proxy.binary` to where it is"
-        ),
+        Some(Errno::ACCESS) if looked_up => format!("{name}: not found, or not executable; {advice}"),
+        Some(Errno::NOENT) => format!("{name}: not found; {advice}"),
         Some(Errno::ACCESS | Errno::PERM) => format!("{name}: {error}; it must be executable by vipkeeper's user"),
         _ => format!("{name} does not start: {error}"),
     }

@@ -3,6 +3,7 @@
 //! Blocking apart from [`until_gone`]. It must never signal a process that is not certainly the proxy's: a number
 //! may have been given to somebody else.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
@@ -21,6 +22,24 @@ const PROCESSES_MAX: usize = 1 << 16;
 
 /// How long killed leftovers may take to be gone.
 const ORPHAN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Children of a process that are looked at; those beyond are not seen.
+const CHILDREN_MAX: usize = 1024;
+
+/// A process and the other children of its parent, as far as they are known.
+pub(super) fn siblings(pid: u32) -> Vec<u32> {
+    let parent = || -> Option<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let children = parent().and_then(|of| std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).ok());
+    let children = children.unwrap_or_default();
+    let others = children.split_whitespace().filter_map(|child| child.parse().ok()).filter(|child| *child != pid);
+    std::iter::once(pid).chain(others.take(CHILDREN_MAX)).collect()
+}
+
+/// Clock ticks of a second in `/proc` (`USER_HZ`, part of the interface of the kernel to programs).
+const TICKS_PER_SEC: u64 = 100;
 
 /// What `/proc/<pid>/stat` says of a process.
 pub(super) struct Stat {
@@ -47,6 +66,14 @@ impl Stat {
         let start_ticks = fields.nth(1)?.parse().ok()?;
         Some(Self { ended: zombie && threads <= 1, parent, group, start_ticks })
     }
+}
+
+/// Seconds since a process was started; none: it is gone.
+pub(crate) fn uptime_secs(pid: u32) -> Option<u64> {
+    let started = Stat::of(pid)?.start_ticks / TICKS_PER_SEC;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let now: u64 = uptime.split('.').next()?.parse().ok()?;
+    Some(now.saturating_sub(started))
 }
 
 pub(super) fn raw_pid(pid: u32) -> Option<Pid> {
@@ -113,6 +140,24 @@ pub(super) async fn until_gone(processes: &[OwnedFd]) {
     if tokio::time::timeout(ORPHAN_TIMEOUT, waiting).await.is_err() {
         tracing::warn!("killed workers of a dead master still run");
     }
+}
+
+/// Whether a process has one of these descriptors, named as `/proc/<pid>/fd` names them. `budget` is what may still be
+/// looked at; without any, nothing is found.
+pub(super) fn holds_one(pid: u32, wanted: &BTreeSet<String>, budget: &mut usize) -> bool {
+    if wanted.is_empty() {
+        return false;
+    }
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    for descriptor in descriptors.flatten() {
+        let Some(rest) = budget.checked_sub(1) else { return false };
+        *budget = rest;
+        let target = std::fs::read_link(descriptor.path());
+        if target.is_ok_and(|t| t.to_str().is_some_and(|t| wanted.contains(t))) {
+            return true;
+        }
+    }
+    false
 }
 
 /// All process ids, bounded.

@@ -2,6 +2,7 @@
 //!
 //! A pidfd names one process for good, so no signal can hit a stranger that was given the same number.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,7 +27,9 @@ use tokio::sync::{mpsc, watch};
 use super::check::not_started;
 use super::group::{self, Stat, raw_pid};
 use super::{ProxyPaths, blocking};
+use crate::config::Engine;
 use crate::node::Event;
+use crate::proxy::nginx::{self, Purpose};
 use crate::render::{Rendered, alert_lines, report_alerts};
 use crate::shell::sys::async_fd;
 use crate::shell::systemd::PRIVATE_VARIABLES;
@@ -46,6 +49,14 @@ pub(super) struct Record {
     pub(super) pid: u32,
     /// Tells it from a later process of the same number.
     pub(super) start_ticks: u64,
+    /// Name of its engine.
+    #[serde(default = "haproxy")]
+    pub(super) engine: String,
+}
+
+/// What records say that do not say it.
+fn haproxy() -> String {
+    Engine::Haproxy.name().to_owned()
 }
 
 impl Record {
@@ -75,8 +86,6 @@ pub(super) struct Master {
 /// must be readable. Standard output carries what `log stdout` asks for, and nothing else.
 pub(super) fn spawn(paths: &ProxyPaths, log: File) -> Result<Master, String> {
     let log_from = log.metadata().map_or(0, |meta| meta.len());
-    let mut socket = paths.master_socket().into_os_string();
-    socket.push(",mode,600,level,admin");
     let stdout = if stdout_outlives_us() {
         Stdio::inherit()
     } else {
@@ -87,18 +96,14 @@ pub(super) fn spawn(paths: &ProxyPaths, log: File) -> Result<Master, String> {
         command.env_remove(private);
     }
     let mut child = command
-        // `-db`: a `daemon` in a raw line would make the master fork away.
-        .args(["-W", "-db", "-S"])
-        .arg(socket)
-        .arg("-f")
-        .arg(paths.config())
+        .args(arguments(paths))
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(log)
         // A terminal's SIGHUP would be a reload and its SIGINT a stop.
         .process_group(0)
         .spawn()
-        .map_err(|e| not_started(&paths.binary, &e))?;
+        .map_err(|e| not_started(paths.engine, &paths.binary, &e))?;
     let pid = child.id();
     // Not waited for by then, so that the number is certainly still this child's.
     let pidfd = match open(pid) {
@@ -113,6 +118,18 @@ pub(super) fn spawn(paths: &ProxyPaths, log: File) -> Result<Master, String> {
     forbid_core_dump(pid);
     let start_ticks = Stat::of(pid).map_or(0, |stat| stat.start_ticks);
     Ok(Master { pid, start_ticks, pidfd: Arc::new(pidfd), log_from })
+}
+
+fn arguments(paths: &ProxyPaths) -> Vec<OsString> {
+    match paths.engine {
+        Engine::Haproxy => {
+            let mut socket = paths.master_socket().into_os_string();
+            socket.push(",mode,600,level,admin");
+            // `-db`: a `daemon` in a raw line would make the master fork away.
+            vec!["-W".into(), "-db".into(), "-S".into(), socket, "-f".into(), paths.config().into()]
+        }
+        Engine::Nginx => nginx::arguments(Purpose::Run, &paths.config(), &paths.pid_file()),
+    }
 }
 
 /// Whether our standard output is read by somebody who lives longer than vipkeeper: the journal, which is a socket,
@@ -149,10 +166,14 @@ pub(super) enum Found {
 /// may have died before it wrote the record).
 pub(super) fn find(paths: &ProxyPaths) -> Found {
     let record = Record::read(paths);
+    // Who listens on the socket that both engines use would be taken for one of ours.
+    if record.as_ref().is_some_and(|record| record.engine != paths.engine.name()) {
+        return Found::Nothing;
+    }
     let recorded = record.as_ref().and_then(|r| hold(paths, r.pid).filter(|m| m.start_ticks == r.start_ticks));
     match recorded.or_else(|| listener(paths).and_then(|pid| hold(paths, pid))) {
         Some(master) => Found::Master(master),
-        None if record.is_none() && paths.master_socket().exists() => Found::SilentSocket,
+        None if record.is_none() && paths.socket_of_master().exists() => Found::SilentSocket,
         None => Found::Nothing,
     }
 }
@@ -170,9 +191,26 @@ fn hold(paths: &ProxyPaths, pid: u32) -> Option<Master> {
     Some(Master { pid, start_ticks: stat.start_ticks, pidfd: Arc::new(pidfd), log_from })
 }
 
+/// Kills a recorded master of the other engine with its workers: the file that is to run from now on is not its own.
+pub(super) fn end_of_other_engine(paths: &ProxyPaths) -> Vec<OwnedFd> {
+    let Some(record) = Record::read(paths).filter(|record| record.engine != paths.engine.name()) else {
+        return Vec::new();
+    };
+    let Some(master) = hold(paths, record.pid).filter(|master| master.start_ticks == record.start_ticks) else {
+        return Vec::new();
+    };
+    tracing::warn!(
+        pid = record.pid,
+        engine = record.engine,
+        "ending the proxy that ran before: the engine was changed"
+    );
+    master.kill_group();
+    master.pidfd.try_clone().into_iter().collect()
+}
+
 /// The process that listens on the master socket, as the kernel knows it (`SO_PEERCRED`).
 fn listener(paths: &ProxyPaths) -> Option<u32> {
-    let stream = std::os::unix::net::UnixStream::connect(paths.master_socket()).ok()?;
+    let stream = std::os::unix::net::UnixStream::connect(paths.socket_of_master()).ok()?;
     let peer = getsockopt(&stream, PeerCredentials).ok()?;
     u32::try_from(peer.pid()).ok()
 }
@@ -187,8 +225,8 @@ impl Master {
         self.pid
     }
 
-    pub(super) fn record(&self) -> Record {
-        Record { pid: self.pid, start_ticks: self.start_ticks }
+    pub(super) fn record(&self, engine: Engine) -> Record {
+        Record { pid: self.pid, start_ticks: self.start_ticks, engine: engine.name().to_owned() }
     }
 
     /// A pidfd becomes readable when its process ends.
@@ -211,14 +249,9 @@ impl Master {
         mask & (1 << (Signal::USR2.as_raw() - 1)) != 0
     }
 
-    /// SIGUSR2: load the file again.
-    pub(super) fn reload(&self) -> io::Result<()> {
-        Ok(pidfd_send_signal(&*self.pidfd, Signal::USR2)?)
-    }
-
-    /// SIGTERM: stop at once.
-    pub(super) fn terminate(&self) -> io::Result<()> {
-        Ok(pidfd_send_signal(&*self.pidfd, Signal::TERM)?)
+    /// To this process and no other of its number.
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(pidfd_send_signal(&*self.pidfd, signal)?)
     }
 
     /// SIGKILL to the master and all its workers, stopped ones too. Only while it is alive or not yet waited for:
@@ -263,6 +296,7 @@ impl Exit {
 
 /// What is needed to tell of the end of a master.
 pub(super) struct Told {
+    pub(super) engine: Engine,
     pub(super) log: PathBuf,
     pub(super) installed: Option<Arc<Rendered>>,
     pub(super) events: mpsc::Sender<Event>,
@@ -279,7 +313,13 @@ pub(super) async fn watch(master: Master, told: Told) {
     let mut status = exit.describe();
     if !matches!(exit, Exit::Signal(_)) {
         let (pid, from) = (master.pid, master.log_from);
-        let reading = blocking(move || Ok(last_words(&told.log, pid, from, told.installed.as_deref())));
+        let reading = blocking(move || {
+            let installed = told.installed.as_deref();
+            Ok(match told.engine {
+                Engine::Haproxy => last_words(&told.log, pid, from, installed),
+                Engine::Nginx => nginx::log::last_words(&tail(&told.log, from).unwrap_or_default(), pid, installed),
+            })
+        });
         if let Ok(Ok(Some(words))) = tokio::time::timeout(LOG_TIMEOUT, reading).await {
             status = format!("{status}: {words}");
         }
@@ -310,7 +350,7 @@ pub(super) fn loading(log: &std::path::Path, pid: u32, from: u64) -> Option<Load
 }
 
 /// The log from that place on, at most its end.
-fn tail(log: &std::path::Path, from: u64) -> Option<String> {
+pub(super) fn tail(log: &std::path::Path, from: u64) -> Option<String> {
     use std::io::{Read, Seek, SeekFrom};
     let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();

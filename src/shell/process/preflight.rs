@@ -3,7 +3,7 @@
 //! Blocking. HAProxy's own check does not see a taken port, and a reload that meets one pauses every frontend for
 //! two seconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use super::group;
+use crate::config::Engine;
 use crate::proxy::BindProbe;
 
 /// Bytes read of `/proc/net/tcp`; sockets beyond are not found.
@@ -28,8 +29,8 @@ const LISTEN: &str = "0A";
 
 /// Tries every address and returns a line for each that cannot be bound. `ours` is the running master: what its own
 /// processes listen on counts as free, since a reload hands it over.
-pub(super) fn try_all(probes: &[BindProbe], ours: Option<u32>) -> Vec<Refusal> {
-    probes.iter().filter_map(|probe| refusal(probe, ours)).collect()
+pub(super) fn try_all(probes: &[BindProbe], ours: Option<u32>, engine: Engine) -> Vec<Refusal> {
+    probes.iter().filter_map(|probe| refusal(probe, ours, engine)).collect()
 }
 
 /// Why an address cannot be bound.
@@ -41,7 +42,7 @@ pub(super) struct Refusal {
     pub(super) orphaned: bool,
 }
 
-fn refusal(probe: &BindProbe, ours: Option<u32>) -> Option<Refusal> {
+fn refusal(probe: &BindProbe, ours: Option<u32>, engine: Engine) -> Option<Refusal> {
     let error = bind(probe).err()?;
     let address = probe.address;
     let mut orphaned = false;
@@ -50,7 +51,13 @@ fn refusal(probe: &BindProbe, ours: Option<u32>) -> Option<Refusal> {
             let owners = owners(address);
             let foreign: Vec<&Owner> = owners.iter().filter(|o| ours.is_none() || Some(o.group) != ours).collect();
             if foreign.is_empty() && !owners.is_empty() {
-                return None;
+                // HAProxy shares a port with its successor; nginx hands its sockets on, and binds what is new beside them.
+                let exchanged = engine == Engine::Nginx && !owners.iter().any(|owner| owner.exactly);
+                let line = format!(
+                    "{address} cannot be bound while nginx itself listens on another address of that port: take the \
+                     bind away, reload, and add it again"
+                );
+                return exchanged.then_some(Refusal { line, orphaned: false });
             }
             orphaned = owners.is_empty();
             let names: Vec<String> = foreign.iter().map(|o| format!("{} (process {})", o.name, o.pid)).collect();
@@ -90,11 +97,13 @@ struct Owner {
     pid: u32,
     name: String,
     group: u32,
+    /// It listens on that very address, not on one that covers it.
+    exactly: bool,
 }
 
 /// The processes that listen on an address or on one that covers it.
 fn owners(address: SocketAddr) -> Vec<Owner> {
-    let mut inodes = BTreeSet::new();
+    let mut inodes = BTreeMap::new();
     // `thread-self`: the network namespace is a thread's, not the process's.
     for table in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
         let mut text = String::new();
@@ -105,33 +114,25 @@ fn owners(address: SocketAddr) -> Vec<Owner> {
     if inodes.is_empty() {
         return Vec::new();
     }
-    let wanted: BTreeSet<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
+    let named = |exactly: bool| {
+        let wanted = inodes.iter().filter(|(_, exact)| **exact || !exactly);
+        wanted.map(|(inode, _)| format!("socket:[{inode}]")).collect::<BTreeSet<String>>()
+    };
+    let (any, exact) = (named(false), named(true));
     let mut budget = DESCRIPTORS_MAX;
-    group::all()
-        .filter(|pid| holds_one(*pid, &wanted, &mut budget))
-        .map(|pid| Owner {
-            pid,
-            name: fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned(),
-            group: group::Stat::of(pid).map_or(0, |stat| stat.group),
-        })
-        .collect()
+    let holders: Vec<u32> = group::all().filter(|pid| group::holds_one(*pid, &any, &mut budget)).collect();
+    let owner = |pid| Owner {
+        pid,
+        name: fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned(),
+        group: group::Stat::of(pid).map_or(0, |stat| stat.group),
+        exactly: group::holds_one(pid, &exact, &mut budget),
+    };
+    holders.into_iter().map(owner).collect()
 }
 
-fn holds_one(pid: u32, wanted: &BTreeSet<String>, budget: &mut usize) -> bool {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    for descriptor in descriptors.flatten() {
-        let Some(rest) = budget.checked_sub(1) else { return false };
-        *budget = rest;
-        let target = fs::read_link(descriptor.path());
-        if target.is_ok_and(|t| t.to_str().is_some_and(|t| wanted.contains(t))) {
-            return true;
-        }
-    }
-    false
-}
-
-/// The inode of a line of `/proc/net/tcp` or `tcp6` that listens where `address` could not be bound beside it.
-fn listening_inode(line: &str, address: SocketAddr) -> Option<u64> {
+/// The inode of a line of `/proc/net/tcp` or `tcp6` that listens where `address` could not be bound beside it, and
+/// whether it is that very address.
+fn listening_inode(line: &str, address: SocketAddr) -> Option<(u64, bool)> {
     let mut fields = line.split_whitespace();
     let local = fields.nth(1)?;
     let state = fields.nth(1)?;
@@ -140,7 +141,7 @@ fn listening_inode(line: &str, address: SocketAddr) -> Option<u64> {
     let port = u16::from_str_radix(port, 16).ok()?;
     let ip = table_address(ip)?;
     let covers = ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified();
-    (state == LISTEN && port == address.port() && covers).then_some(inode)
+    (state == LISTEN && port == address.port() && covers).then_some((inode, ip == address.ip()))
 }
 
 /// Addresses stand there as 32-bit words in the machine's byte order.

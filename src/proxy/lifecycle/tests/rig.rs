@@ -27,7 +27,7 @@ pub(super) fn version(n: u64) -> Candidate {
         files: Vec::new(),
     };
     let bind = BindProbe { address: ([0, 0, 0, 0], u16::try_from(n).unwrap()).into(), transparent: false };
-    Candidate { rendered: Arc::new(rendered), binds: BTreeSet::from([bind]) }
+    Candidate { rendered: Arc::new(rendered), binds: BTreeSet::from([bind]), keeps_state: true }
 }
 
 pub(super) fn sample(generation: u64, minor: u32) -> Sample {
@@ -40,6 +40,7 @@ pub(super) fn sample(generation: u64, minor: u32) -> Sample {
         connections: 0,
         connections_max: 1,
         uptime_secs: 1,
+        refused: 0,
         frontends: Vec::new(),
         backends: Vec::new(),
     }
