@@ -69,7 +69,7 @@ fn ciphers(preset: TlsPreset) -> Option<&'static str> {
     }
 }
 
-fn version_word(version: TlsVersion) -> &'static str {
+pub(super) fn version_word(version: TlsVersion) -> &'static str {
     match version {
         TlsVersion::V10 => "TLSv1.0",
         TlsVersion::V11 => "TLSv1.1",

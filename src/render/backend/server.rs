@@ -5,11 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Words;
-use crate::config::{
-    Check, InitAddr, SendProxy, Server, ServerSettings, ServerTemplate, ServerTls, ServerTlsVersion, Sni, TlsTrust,
-};
+use crate::config::{Check, InitAddr, SendProxy, Server, ServerSettings, ServerTemplate, ServerTls, Sni, TlsTrust};
 use crate::render::RenderError;
 use crate::render::model::{one_line, passed_through, time, word};
+use crate::render::tls::version_word;
 use crate::units::Family;
 
 #[derive(Debug, Serialize)]
@@ -144,15 +143,7 @@ fn server_tls(words: &mut Words, tls: &ServerTls, check: Option<&Check>) -> Resu
     if !alpn.is_empty() {
         words.pair("alpn", &word(one_line("the protocols of a server", &alpn.join(","))?));
     }
-    words.maybe(
-        "ssl-min-ver",
-        min_version.map(|version| match version {
-            ServerTlsVersion::V10 => "TLSv1.0",
-            ServerTlsVersion::V11 => "TLSv1.1",
-            ServerTlsVersion::V12 => "TLSv1.2",
-            ServerTlsVersion::V13 => "TLSv1.3",
-        }),
-    );
+    words.maybe("ssl-min-ver", min_version.map(version_word));
     Ok(())
 }
 

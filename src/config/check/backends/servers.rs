@@ -15,7 +15,7 @@ use crate::config::raw::{
     RawServerVerify,
 };
 use crate::config::written::{At, Some1};
-use crate::config::{InitAddr, SendProxy, Server, ServerSettings, ServerTls, ServerTlsVersion, Sni, TlsTrust};
+use crate::config::{InitAddr, SendProxy, Server, ServerSettings, ServerTls, Sni, TlsTrust, TlsVersion};
 use crate::units::{Family, Name};
 
 /// Protocols in one offer; more are refused.
@@ -196,10 +196,10 @@ fn server_tls(cx: &mut Cx<'_>, item: &Item<RawBackend>, written: &At<RawServerTl
         certificate: certificate?,
         alpn: alpn?,
         min_version: min_version.as_ref().map(|version| match version.get() {
-            RawServerTlsVersion::V10 => ServerTlsVersion::V10,
-            RawServerTlsVersion::V11 => ServerTlsVersion::V11,
-            RawServerTlsVersion::V12 => ServerTlsVersion::V12,
-            RawServerTlsVersion::V13 => ServerTlsVersion::V13,
+            RawServerTlsVersion::V10 => TlsVersion::V10,
+            RawServerTlsVersion::V11 => TlsVersion::V11,
+            RawServerTlsVersion::V12 => TlsVersion::V12,
+            RawServerTlsVersion::V13 => TlsVersion::V13,
         }),
     })
 }

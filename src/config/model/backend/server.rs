@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::TlsVersion;
 use crate::config::model::Origin;
 use crate::units::{Family, Name};
 
@@ -70,7 +71,7 @@ pub struct ServerTls {
     /// Protocols that are offered, best first.
     pub alpn: Vec<String>,
     /// The oldest version that is spoken.
-    pub min_version: Option<ServerTlsVersion>,
+    pub min_version: Option<TlsVersion>,
 }
 
 /// How the certificate of a server is judged.
@@ -94,19 +95,6 @@ pub enum Sni {
     Name(String),
     /// A sample expression, such as `req.hdr(host)`.
     Expression(String),
-}
-
-/// Versions of TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerTlsVersion {
-    /// TLS 1.0
-    V10,
-    /// TLS 1.1
-    V11,
-    /// TLS 1.2
-    V12,
-    /// TLS 1.3
-    V13,
 }
 
 /// PROXY protocol towards a server.
