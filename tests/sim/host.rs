@@ -84,6 +84,8 @@ pub struct Host {
     pub installs: u64,
     pub link_up: bool,
     pub stalled_until: Option<Instant>,
+    /// What arrives while it is stalled is lost: the machine is paused, not the process.
+    pub loses_frames: bool,
     pub backlog: Vec<Event>,
     pub proxy: Option<ProxyProcess>,
     pub troubles: ProxyTroubles,
@@ -158,6 +160,7 @@ impl Host {
             installs: 0,
             link_up: true,
             stalled_until: None,
+            loses_frames: false,
             backlog: Vec::new(),
             proxy: None,
             troubles: ProxyTroubles::default(),

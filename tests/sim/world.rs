@@ -275,6 +275,7 @@ impl World {
         h.exit_code = None;
         h.proxy_op = None;
         h.stalled_until = None;
+        h.loses_frames = false;
         h.backlog.clear();
         h.idle_since = (0..self.cluster.vips).map(|v| (v, self.now)).collect();
         self.execute(host, effects);
@@ -305,6 +306,12 @@ impl World {
         let delay = h.stalled_until.unwrap() - self.now;
         self.push(delay, host, Item::StallEnds);
         self.disturb();
+    }
+
+    /// The whole machine stands still: what is sent to it meanwhile is lost.
+    pub fn pause(&mut self, host: usize, duration: Duration) {
+        self.hosts[host].loses_frames = true;
+        self.stall(host, duration);
     }
 
     pub fn kill_proxy(&mut self, host: usize) {
@@ -572,8 +579,10 @@ impl World {
             return Ok(());
         }
         if self.hosts[host].is_stalled(self.now) {
+            let frame =
+                matches!(event, Event::PacketReceived(_) | Event::HelloReceived { .. } | Event::FrameReceived { .. });
             let room = self.hosts[host].backlog.len() < 4096;
-            if room {
+            if room && !(frame && self.hosts[host].loses_frames) {
                 self.hosts[host].backlog.push(event);
             }
             return Ok(());
@@ -587,6 +596,7 @@ impl World {
             return Ok(());
         }
         self.hosts[host].stalled_until = None;
+        self.hosts[host].loses_frames = false;
         self.disturb();
         let backlog = std::mem::take(&mut self.hosts[host].backlog);
         let (packets, others): (Vec<_>, Vec<_>) =
