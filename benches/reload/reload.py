@@ -14,7 +14,7 @@ LOADERS = 4
 # What the frontend says by itself, so that no server is part of the figures, with the number of the change.
 ANSWER = {
     "haproxy": "http-request return status 200 content-type text/plain string ok hdr x-change {change}",
-    "nginx": "location / {{ add_header x-change {change}; return 200 ok; }}",
+    "nginx": "add_header x-change {change}; return 200 ok;",
 }
 
 TOML = """\
