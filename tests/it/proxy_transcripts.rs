@@ -109,3 +109,66 @@ fn what_is_not_haproxy_is_not_believed() {
         assert!(Capabilities::parse(text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn what_a_binary_lacks_is_told_with_its_place() {
+    let text = crate::config::pair_with(
+        "bind = [\"www:80\"]",
+        "bind = [\"www:80\", { address = \"www:443\", tls = { certificates = [\"/x.pem\"] } }]\ncompression = [\"text/html\"]",
+    ) + "\n[proxy]\nstats = { bind = \"127.0.0.1:8404\", prometheus = true }\n";
+    let sources = crate::config::one(&text);
+    let config = crate::config::loaded(&sources);
+    let poor = DEBIAN_12.replace("+OPENSSL", "-OPENSSL").replace("+SLZ", "-SLZ").replace("+ZLIB", "-ZLIB");
+    let poor = poor.replace("+PROMEX", "-PROMEX").replace("prometheus-exporter", "none");
+    let capable = |text: &str| Capabilities::parse(text).unwrap();
+    assert_eq!(capable(DEBIAN_12).suffice(&config, &sources), Ok(()));
+    expect_test::expect![[r#"
+        vipkeeper.toml:18: TLS needs a HAProxy that was built with OPENSSL, and 2.6.12-1+deb12u4 was not
+            bind = ["www:80", { address = "www:443", tls = { certificates = ["/x.pem"] } }]
+            help: take it out, or install another HAProxy (see `haproxy -vv`)
+        vipkeeper.toml:16: `compression` needs a HAProxy that was built with SLZ or ZLIB, and 2.6.12-1+deb12u4 was not
+            [[frontend]]
+            help: take it out, or install another HAProxy (see `haproxy -vv`)
+        vipkeeper.toml:28: `prometheus` needs a HAProxy that was built with PROMEX, and 2.6.12-1+deb12u4 was not
+            stats = { bind = "127.0.0.1:8404", prometheus = true }
+            help: take it out, or install another HAProxy (see `haproxy -vv`)"#]]
+    .assert_eq(&capable(&poor).suffice(&config, &sources).unwrap_err());
+    let old = DEBIAN_12.replace("version 2.6.12", "version 2.4.22");
+    expect_test::expect!["HAProxy 2.4.22-1+deb12u4 is too old: install 2.6 or later"]
+        .assert_eq(&capable(&old).suffice(&config, &sources).unwrap_err());
+
+    // One name for a frontend and a backend.
+    let shared = text
+        .replace("name = \"web\"", "name = \"www\"")
+        .replace("default_backend = \"web\"", "default_backend = \"www\"");
+    let sources = crate::config::one(&shared);
+    let config = crate::config::loaded(&sources);
+    assert_eq!(capable(DEBIAN_12).suffice(&config, &sources), Ok(()));
+    expect_test::expect![[
+        r#"HAProxy 3.3 and later will refuse a frontend and a backend of one name ("www"): rename one of them"#
+    ]]
+    .assert_eq(&capable(DEBIAN_12).outlook(&config).unwrap());
+    let (_, latest) = TRANSCRIPTS[3];
+    let latest = capable(answer(latest, "haproxy -vv"));
+    assert_eq!(latest.outlook(&config), None);
+    expect_test::expect![[r#"
+        vipkeeper.toml:16: HAProxy 3.4.0-64a335366 refuses a frontend and a backend that are both named "www"
+            [[frontend]]
+            help: give one of them another name"#]]
+    .assert_eq(&latest.suffice(&config, &sources).unwrap_err());
+}
+
+#[test]
+fn tls_to_servers_and_of_checks_is_tls() {
+    for server in ["tls = { verify = \"none\" }", "check_port = 81"] {
+        for check in ["tcp = true", "tcp = true, tls = { verify = \"none\" }"] {
+            let text = format!(
+                "{}\n[[backend]]\nname = \"more\"\ncheck = {{ {check} }}\nserver = [{{ name = \"a\", address = \"192.0.2.1:80\", {server} }}]\n",
+                crate::config::PAIR
+            );
+            let config = crate::config::loaded(&crate::config::one(&text));
+            let tls = server.contains("tls") || check.contains("tls");
+            assert_eq!(config.features().len(), usize::from(tls), "{server} {check}");
+        }
+    }
+}

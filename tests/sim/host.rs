@@ -108,6 +108,8 @@ pub struct Host {
     pub opens: bool,
     /// With that file it does not listen either.
     pub pauses_at: Option<Digest>,
+    /// What the installed binary answers to `-vv`.
+    pub says_of_itself: &'static str,
     /// The proxy waits for a processor and answers nobody.
     pub starving: bool,
     /// Dumps take this much longer.
@@ -175,6 +177,7 @@ impl Host {
             paused: false,
             opens: false,
             pauses_at: None,
+            says_of_itself: "HAProxy version 2.6.12 2023/12/14\nFeature list : +OPENSSL -QUIC\n",
             starving: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
@@ -325,8 +328,7 @@ impl Host {
     /// serving worker is listed as an old one, always.
     pub fn attend(&mut self, what: &Attend) -> Result<Attended, String> {
         if matches!(what, Attend::Capabilities) {
-            let text = "HAProxy version 2.6.12 2023/12/14\nFeature list : +OPENSSL -QUIC\n";
-            return Ok(Attended::Capable(Box::new(Capabilities::parse(text).unwrap())));
+            return Ok(Attended::Capable(Box::new(Capabilities::parse(self.says_of_itself).unwrap())));
         }
         let Some(proxy) = &mut self.proxy else { return Ok(Attended::Failed("connection refused".to_owned())) };
         Ok(match what {
