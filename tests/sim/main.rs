@@ -21,6 +21,7 @@
 mod attending;
 mod belongings;
 mod elections;
+mod exact;
 mod faults;
 mod groups;
 mod host;

@@ -362,6 +362,19 @@ fn who_is_looked_at_unasked_has_nothing_to_do_among_peers() {
     unasked(|cluster| cluster.keyed.iter().all(|keyed| *keyed) && !cluster.keyed.is_empty() && !cluster.grouped);
 }
 
+/// What is due at an instant is done at that instant, and does not wait for another one: else the invariant of no
+/// deadline in the past fails.
+#[test]
+fn who_wakes_at_the_very_instant_of_a_deadline_meets_it() {
+    for seed in (0..).filter(|seed| cluster(*seed).0.interval == Centis::SECOND).take(8) {
+        let (cluster, duration) = cluster(seed);
+        let mut world = World::new(cluster, seed);
+        world.edit = edit_with_belongings;
+        world.punctual = true;
+        history(&mut world, duration).unwrap_or_else(|why| panic!("seed {seed}: {why}\n{:?}", world.cluster));
+    }
+}
+
 /// Seeds that once failed.
 #[test]
 fn old_failures_stay_fixed() {

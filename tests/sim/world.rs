@@ -167,6 +167,10 @@ pub struct World {
     pub crowd: usize,
     /// Looks at nodes when nothing happens; draws numbers of its own, so that the story stays what it is.
     pub unasked: Option<Rng>,
+    /// Nodes wake at the very instant of their deadline.
+    pub punctual: bool,
+    /// How often the sockets for hellos were opened anew.
+    pub hellos_opened: usize,
 }
 
 impl World {
@@ -212,6 +216,8 @@ impl World {
             source: None,
             crowd: 0,
             unasked: None,
+            punctual: false,
+            hellos_opened: 0,
         }
     }
 
@@ -542,6 +548,10 @@ impl World {
                 self.remove_device(host, &name);
                 self.answer(host, incarnation, Event::DeviceRemoved { op, result: Ok(()) });
             }
+            Item::ConfigureArp(incarnation, op, ..) if self.hosts[host].refuse_arp => {
+                let result = Err("read-only file system".to_owned());
+                self.answer(host, incarnation, Event::ArpConfigured { op, result });
+            }
             Item::ConfigureArp(incarnation, op, index, conf) => {
                 if self.hosts[host].link_index == Some(index) {
                     self.tell(format!("lb{} answers ARP like {}, {}", host + 1, conf.ignore, conf.announce));
@@ -703,7 +713,8 @@ impl World {
         }
         self.hosts[host].wake_at = wake_at;
         if let Some(at) = wake_at {
-            let late = Duration::from_micros(self.rng.between(20, 200));
+            let late = self.rng.between(20, 200);
+            let late = Duration::from_micros(if self.punctual { 0 } else { late });
             let incarnation = self.hosts[host].incarnation;
             self.push(at.saturating_duration_since(now) + late, host, Item::Wake(incarnation));
         }
@@ -731,7 +742,10 @@ impl World {
             match effect {
                 Effect::Transmit { source, to, bytes, .. } => self.transmit(host, source, to, &bytes),
                 Effect::Announce { frame, .. } => self.announce(host, &frame),
-                Effect::OpenHello { .. } => self.answer(host, incarnation, Event::HelloOpened { result: Ok(()) }),
+                Effect::OpenHello { .. } => {
+                    self.hellos_opened += 1;
+                    self.answer(host, incarnation, Event::HelloOpened { result: Ok(()) });
+                }
                 Effect::SendHello { to, bytes } => self.send_hello(host, to, &bytes),
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
