@@ -3,14 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use vipkeeper::config::{Accept, Config, Hardware, VirtualAddress};
+use vipkeeper::config::{Accept, Config, Hardware, TrackerKind, VirtualAddress};
 use vipkeeper::node::event::{Loaded, Request, Signal};
 use vipkeeper::node::{Effect, Event, LogLevel, Status};
 use vipkeeper::peer::PeerKey;
-use vipkeeper::units::{Centis, Digest, VipAddress};
+use vipkeeper::units::{Centis, Digest, IfName, Name, VipAddress};
+use vipkeeper::vrrp::announce::announcement;
 
 use crate::host::ARP_BEFORE;
-use crate::setup::{self, Cluster, eth0, standard, vip_ip, with_belongings};
+use crate::rng::Rng;
+use crate::setup::{self, Cluster, eth0, standard, tracker, vip_ip, web, with_belongings};
 use crate::world::{World, ms, secs, settled};
 
 fn status(world: &World, host: usize) -> Status {
@@ -383,4 +385,66 @@ fn an_address_that_is_refused_is_counted_and_tried_again_after_five_seconds() {
     world.hosts[0].refuse_addresses = false;
     world.run(secs(12)).unwrap();
     assert_eq!((world.holders(0), (1..=4).contains(&times)), (vec![0], true), "{times}");
+}
+
+#[test]
+fn hooks_that_fail_are_counted_at_their_vip() {
+    let mut world = settled(Cluster { vips: 2, ..standard() });
+    let failed = |world: &World, host: usize| -> Vec<u64> {
+        let vips = status(world, host).vips;
+        vips.iter().map(|vip| vip.counters.get("hooks-failed").copied().unwrap_or(0)).collect()
+    };
+    assert_eq!((failed(&world, 0), failed(&world, 1)), (vec![0, 0], vec![0, 0]));
+    world.hosts[1].hooks_fail = true;
+    world.request(1, 1, Request::Release { vip: Some(Name::new("vip1").unwrap()), hold: secs(60) });
+    world.run(secs(2)).unwrap();
+    // `notify_fault` and `notify`.
+    assert_eq!((failed(&world, 0), failed(&world, 1)), (vec![0, 0], vec![0, 2]));
+}
+
+#[test]
+fn an_advert_that_cannot_leave_is_counted_by_interface() {
+    let mut world = settled(standard());
+    for name in ["eth0", "eth1", "eth0"] {
+        let interface = IfName::new(name).unwrap();
+        world.deliver(0, Duration::ZERO, Event::TransmitFailed { interface, error: "no buffer space".to_owned() });
+    }
+    world.run(ms(1)).unwrap();
+    assert_eq!(status(&world, 0).vips[0].counters["transmits-failed"], 2);
+}
+
+/// It waited in the socket: it says what was true before.
+#[test]
+fn a_claim_from_before_the_takeover_is_no_duplicate() {
+    let mut world = settled(standard());
+    world.run(secs(2)).unwrap();
+    let before = world.now;
+    world.kill(0);
+    world.run(secs(6)).unwrap();
+    assert_eq!(status(&world, 1).vips[0].state, "active");
+    for (at, count) in [(before, None), (world.now, Some(1))] {
+        let frame = announcement([2, 0, 0, 0, 9, 9], vip_ip(0).into());
+        world.deliver(1, Duration::ZERO, Event::FrameReceived { interface: eth0(), frame, at });
+        world.run(ms(1)).unwrap();
+        assert_eq!(status(&world, 1).vips[0].counters.get("duplicate-address").copied(), count);
+    }
+}
+
+#[test]
+fn vips_that_follow_others_are_told_in_time() {
+    let other = || tracker("other", TrackerKind::Vip { vip: Name::new("vip0").unwrap() });
+    let mut world = World::new(Cluster { vips: 2, track: vec![(other(), 20), (web(), 0)], ..standard() }, 1);
+    world.unasked = Some(Rng::new(7));
+    world.run(secs(12)).unwrap();
+    for id in 0..40 {
+        let host = world.holders(0)[0];
+        world.request(host, id, Request::Release { vip: None, hold: ms(10 + 37 * id) });
+        world.run(ms(3_000 + 171 * id)).unwrap();
+        world.set_link(1 - host, false);
+        world.run(ms(700)).unwrap();
+        world.set_link(1 - host, true);
+        world.run(secs(8)).unwrap();
+    }
+    let other = &status(&world, 0).trackers[0];
+    assert_eq!((other.name.as_str(), other.verdict.as_str(), world.holders(0)), ("other", "good", vec![0]));
 }
