@@ -104,7 +104,11 @@ fn news_are_not_said_more_often_than_every_five_milliseconds() {
 #[test]
 fn a_socket_that_failed_is_opened_again_after_a_second() {
     let mut world = settled(standard());
-    world.deliver(0, Duration::ZERO, Event::InterfaceOpened { interface: eth0(), result: Err("too many files".into()) });
+    world.deliver(
+        0,
+        Duration::ZERO,
+        Event::InterfaceOpened { interface: eth0(), result: Err("too many files".into()) },
+    );
     world.run(ms(990)).unwrap();
     assert_eq!((status(&world, 0).vips[0].state.as_str(), world.holders(0)), ("fault", vec![1]));
     world.run(ms(20)).unwrap();
@@ -381,7 +385,10 @@ fn an_address_that_is_refused_is_counted_and_tried_again_after_five_seconds() {
     world.trace = Some(String::new());
     world.run(secs(14)).unwrap();
     let times = status(&world, 0).vips[0].counters["addresses-refused"];
-    assert_eq!((times, told(&world, "lb1 vip0: cannot install 10.0.0.100/24: no buffer space")), (times, times as usize));
+    assert_eq!(
+        (times, told(&world, "lb1 vip0: cannot install 10.0.0.100/24: no buffer space")),
+        (times, times as usize)
+    );
     world.hosts[0].refuse_addresses = false;
     world.run(secs(12)).unwrap();
     assert_eq!((world.holders(0), (1..=4).contains(&times)), (vec![0], true), "{times}");

@@ -24,6 +24,7 @@ mod elections;
 mod exact;
 mod faults;
 mod groups;
+mod hints;
 mod host;
 mod journal;
 mod net;
