@@ -130,3 +130,24 @@ fn a_group_that_a_reload_keeps_knows_what_it_was_and_one_with_other_vips_does_no
     ];
     assert_eq!(is, expect);
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+fn a_group_that_is_torn_is_noticed() {
+    let (groups, mut vips) = pair(&["a", "b"]);
+    check(&groups, &vips).unwrap();
+    let now = std::time::Instant::now();
+    for torn in [true, false] {
+        let vip = vips.iter_mut().find(|vip| vip.router.role() != Role::Active).unwrap();
+        let priority = Priority::new(254).unwrap();
+        let _steps = vip.router.entitle(now, Entitlement::Claim(priority));
+        let _steps = vip.router.resume(now, priority, "test");
+        assert_eq!(check(&groups, &vips).is_err(), torn);
+    }
+    // What is outside may be as it likes.
+    let (groups, mut vips) = pair(&["a"]);
+    let priority = Priority::new(254).unwrap();
+    let _steps = vips[1].router.entitle(now, Entitlement::Claim(priority));
+    let _steps = vips[1].router.resume(now, priority, "test");
+    check(&groups, &vips).unwrap();
+}

@@ -1,0 +1,90 @@
+//! What must hold of a hand-over after every turn is noticed when it does not.
+
+use super::*;
+use crate::config::{self, Source, Sources};
+use crate::vrrp::router::Entitlement;
+
+const PAIR: &str = r#"
+[[node]]
+name = "lb1"
+address = "10.0.0.11"
+[[node]]
+name = "lb2"
+address = "10.0.0.12"
+[[vip]]
+name = "a"
+addresses = ["10.0.0.100/24"]
+interface = "eth0"
+vrid = 51
+prefer = ["lb1", "lb2"]
+[proxy]
+engine = "haproxy"
+[[frontend]]
+name = "www"
+bind = ["a:80"]
+default_backend = "web"
+[[backend]]
+name = "web"
+server = [{ name = "web1", address = "10.0.0.31:8080" }]
+"#;
+
+#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+fn vip() -> (Vip, Instant) {
+    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
+    let config = config::load(&sources).unwrap();
+    let now = Instant::now();
+    (Vip::new(&config.vips[0], &config, &Name::new("lb1").unwrap(), now).unwrap(), now)
+}
+
+fn linger(until: Instant) -> Option<Linger> {
+    Some(Linger { successor: Name::new("lb2").unwrap(), until, unless_taken: UnlessTaken::LetGo })
+}
+
+#[test]
+fn who_lingers_without_end_or_while_active_is_noticed() {
+    let (mut vip, now) = vip();
+    vip.check_handover(now).unwrap();
+    vip.handover.linger = linger(now + LINGER_MAX);
+    assert_eq!(vip.check_handover(now).unwrap_err(), "a lingers until nobody knows when");
+    vip.handover.wake = Some(now + LINGER_MAX);
+    vip.check_handover(now).unwrap();
+    vip.handover.wake = Some(now + LINGER_MAX * 2);
+    assert_eq!(vip.check_handover(now).unwrap_err(), "a lingers until nobody knows when");
+    vip.handover.linger = linger(now + LINGER_MAX + Duration::from_millis(1));
+    assert_eq!(vip.check_handover(now).unwrap_err(), "a lingers for longer than 100ms");
+    let priority = Priority::new(254).unwrap();
+    let _steps = vip.router.entitle(now, Entitlement::Claim(priority));
+    let _steps = vip.router.resume(now, priority, "test");
+    assert_eq!(vip.check_handover(now).unwrap_err(), "a is active and lingers");
+}
+
+#[test]
+fn a_deaf_rival_that_the_router_does_not_know_of_is_noticed() {
+    let (mut vip, now) = vip();
+    vip.handover.deaf = Some(Name::new("lb2").unwrap());
+    assert_eq!(vip.check_handover(now).unwrap_err(), "a: its router and what is known of a deaf rival differ");
+    vip.configure_router(now);
+    vip.check_handover(now).unwrap();
+}
+
+#[test]
+fn a_sign_of_life_is_overdue_after_an_interval_and_a_quarter() {
+    let overdue = |ms| overdue_after(Duration::from_millis(ms)).as_millis();
+    assert_eq!([overdue(1_000), overdue(100), overdue(10)], [1_252, 127, 14]);
+}
+
+#[test]
+fn addresses_of_other_routers_are_remembered_for_peers_alone_and_not_for_ever() {
+    let (mut vip, now) = vip();
+    let (lb2, claim) = (Name::new("lb2").unwrap(), Claim::Of(Priority::new(1).unwrap()));
+    let ip = |last: u8| IpAddr::from([10, 0, 1, last]);
+    vip.handover.heard(now, now, (ip(0), None), claim);
+    assert_eq!(vip.handover.signs.len(), 0);
+    for last in 0..100 {
+        vip.handover.heard(now, now, (ip(last), Some(&lb2)), claim);
+    }
+    assert_eq!(vip.handover.signs.len(), 64);
+    let later = now + Duration::from_secs(1);
+    vip.handover.heard(later, later, (ip(5), Some(&lb2)), claim);
+    assert_eq!((vip.handover.signs.len(), vip.handover.signs[&ip(5)]), (64, later));
+}
