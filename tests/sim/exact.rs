@@ -10,9 +10,9 @@ use vipkeeper::peer::PeerKey;
 use vipkeeper::units::{Centis, Digest, IfName, Name, VipAddress};
 use vipkeeper::vrrp::announce::announcement;
 
-use crate::host::ARP_BEFORE;
+use crate::host::{ARP_BEFORE, Looks};
 use crate::rng::Rng;
-use crate::setup::{self, Cluster, eth0, standard, tracker, vip_ip, web, with_belongings};
+use crate::setup::{self, Cluster, eth0, gateway, standard, tracker, vip_ip, web, with_belongings};
 use crate::world::{World, ms, secs, settled};
 
 fn status(world: &World, host: usize) -> Status {
@@ -174,6 +174,8 @@ fn a_round_of_many_addresses_leaves_in_portions_and_whole() {
     world.write_config(0, 2, false);
     world.run(secs(40)).unwrap();
     (world.announcements, world.announcements_at_once) = (0, 0);
+    // However often it is looked at, the next portion waits for its time.
+    world.unasked = Some(Rng::new(5));
     world.hosts[0].mac = 9;
     world.deliver(0, Duration::ZERO, Event::NetworkChanged);
     world.run(ms(20)).unwrap();
@@ -454,4 +456,40 @@ fn vips_that_follow_others_are_told_in_time() {
     }
     let other = &status(&world, 0).trackers[0];
     assert_eq!((other.name.as_str(), other.verdict.as_str(), world.holders(0)), ("other", "good", vec![0]));
+}
+
+#[test]
+fn who_is_alone_talks_to_nobody() {
+    for (nodes, opened) in [(1, 0), (2, 2)] {
+        let world = settled(Cluster { nodes, ..standard() }.with_key());
+        assert_eq!(world.hellos_opened, opened);
+    }
+}
+
+#[test]
+fn a_tracker_that_fails_for_another_reason_has_failed_once() {
+    let mut world = settled(Cluster { track: vec![(gateway(), 0)], ..standard() });
+    world.set_looks(0, Looks::Fail);
+    world.run(secs(6)).unwrap();
+    world.set_looks(0, Looks::Hang);
+    world.run(secs(6)).unwrap();
+    assert_eq!(told(&world, "lb1: tracker gw failed"), 1, "{:?}", world.trace);
+    world.set_looks(0, Looks::Good);
+    world.run(secs(6)).unwrap();
+    assert_eq!(told(&world, "lb1: tracker gw is good"), 1, "{:?}", world.trace);
+}
+
+#[test]
+fn an_address_that_somebody_removed_is_counted_and_told_once() {
+    let mut world = settled(standard());
+    let restored = |world: &World| status(world, 0).vips[0].counters.get("addresses-restored").copied();
+    world.deliver(0, Duration::ZERO, Event::NetworkChanged);
+    world.run(secs(2)).unwrap();
+    assert_eq!(restored(&world), None);
+    for times in 1..=3 {
+        world.delete_address(0, 0);
+        world.run(secs(2)).unwrap();
+        assert_eq!((restored(&world), world.holders(0)), (Some(times), vec![0]));
+    }
+    assert_eq!(told(&world, "lb1 vip0: 10.0.0.100/24 was removed by somebody else: putting it back"), 3);
 }

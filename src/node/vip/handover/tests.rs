@@ -1,7 +1,10 @@
 //! What must hold of a hand-over after every turn is noticed when it does not.
 
 use super::*;
-use crate::config::{self, Source, Sources};
+use crate::config::{self, HookSettings, Source, Sources};
+use crate::node::event::Network;
+use crate::node::peering::Peering;
+use crate::peer::Incarnation;
 use crate::vrrp::router::Entitlement;
 
 const PAIR: &str = r#"
@@ -87,4 +90,29 @@ fn addresses_of_other_routers_are_remembered_for_peers_alone_and_not_for_ever() 
     let later = now + Duration::from_secs(1);
     vip.handover.heard(later, later, (ip(5), Some(&lb2)), claim);
     assert_eq!((vip.handover.signs.len(), vip.handover.signs[&ip(5)]), (64, later));
+}
+
+#[test]
+fn a_peer_is_told_of_a_vip_in_which_both_take_part() {
+    let (mut vip, now) = vip();
+    let [me, lb2, other] = ["lb1", "lb2", "lb3"].map(|name| Name::new(name).unwrap());
+    let (network, peering) = (Network::default(), Peering::new(me.clone(), Incarnation(1)));
+    let hooks = HookSettings { user: None, group: None, timeout: Duration::from_secs(1) };
+    let proxy = Verdict::Healthy;
+    let (wall, stopping) = (Duration::ZERO, false);
+    let host =
+        Host { now, wall, network: &network, hooks: &hooks, stopping, me: &me, peering: &peering, proxy: &proxy };
+    let state = vip.peer_state(&host, &lb2).unwrap();
+    assert_eq!((state.role, state.fit, state.wants, state.why.as_str()), (Role::Fault, false, false, "starting"));
+    assert_eq!(vip.peer_state(&host, &other), None);
+    let _steps = vip.router.entitle(now, Entitlement::Claim(Priority::new(254).unwrap()));
+    let state = vip.peer_state(&host, &lb2).unwrap();
+    assert_eq!((state.role, state.fit, state.why.as_str()), (Role::Backup, true, ""));
+    let failed = Verdict::Failed { why: "it\nended".to_owned() };
+    let state = vip.peer_state(&Host { proxy: &failed, ..host }, &lb2).unwrap();
+    assert_eq!((state.role, state.fit, state.why.as_str()), (Role::Backup, false, "it ended"));
+    vip.farewell = Some("it has left".to_owned());
+    let host =
+        Host { now, wall, network: &network, hooks: &hooks, stopping, me: &me, peering: &peering, proxy: &proxy };
+    assert_eq!(vip.peer_state(&host, &lb2), None);
 }
