@@ -302,14 +302,14 @@ fn scripts_of_a_group_hear_of_a_conflict_once() {
 
 #[test]
 fn another_router_on_a_young_link_is_heard_by_every_vip_there() {
-    let mut world = settled(Cluster { vips: 2, hold: secs(3), ..standard() });
+    let mut world = settled(Cluster { vips: 2, hold: secs(8), ..standard() });
     for step in 0..8 {
         world.set_link(1, false);
         world.run(secs(1)).unwrap();
         world.set_link(1, true);
         world.run(ms(300 + 13 * step)).unwrap();
         world.advert_from([10, 0, 0, 250].into(), 1, 7, 1);
-        world.run(secs(6)).unwrap();
+        world.run(secs(12)).unwrap();
     }
 }
 
@@ -492,4 +492,18 @@ fn an_address_that_somebody_removed_is_counted_and_told_once() {
         assert_eq!((restored(&world), world.holders(0)), (Some(times), vec![0]));
     }
     assert_eq!(told(&world, "lb1 vip0: 10.0.0.100/24 was removed by somebody else: putting it back"), 3);
+}
+
+/// The kernel removed them with their device, which is here again.
+#[test]
+fn routes_come_back_when_their_link_has_changed() {
+    let mut world = settled(standard());
+    world.edit = with_belongings;
+    world.write_config(0, 2, false);
+    world.run(secs(4)).unwrap();
+    world.hosts[0].routing.clear();
+    world.hosts[0].mac = 9;
+    world.deliver(0, Duration::ZERO, Event::NetworkChanged);
+    world.run(ms(20)).unwrap();
+    assert_eq!(world.hosts[0].routing.len(), 1);
 }

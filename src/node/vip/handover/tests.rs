@@ -1,43 +1,12 @@
 //! What must hold of a hand-over after every turn is noticed when it does not.
 
 use super::*;
-use crate::config::{self, HookSettings, Source, Sources};
+use crate::config::HookSettings;
 use crate::node::event::Network;
 use crate::node::peering::Peering;
+use crate::node::vip::tests::vip;
 use crate::peer::Incarnation;
 use crate::vrrp::router::Entitlement;
-
-const PAIR: &str = r#"
-[[node]]
-name = "lb1"
-address = "10.0.0.11"
-[[node]]
-name = "lb2"
-address = "10.0.0.12"
-[[vip]]
-name = "a"
-addresses = ["10.0.0.100/24"]
-interface = "eth0"
-vrid = 51
-prefer = ["lb1", "lb2"]
-[proxy]
-engine = "haproxy"
-[[frontend]]
-name = "www"
-bind = ["a:80"]
-default_backend = "web"
-[[backend]]
-name = "web"
-server = [{ name = "web1", address = "10.0.0.31:8080" }]
-"#;
-
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
-fn vip() -> (Vip, Instant) {
-    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
-    let config = config::load(&sources).unwrap();
-    let now = Instant::now();
-    (Vip::new(&config.vips[0], &config, &Name::new("lb1").unwrap(), now).unwrap(), now)
-}
 
 fn linger(until: Instant) -> Option<Linger> {
     Some(Linger { successor: Name::new("lb2").unwrap(), until, unless_taken: UnlessTaken::LetGo })
