@@ -543,3 +543,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,7 @@ pub struct Host {
     pub refuse_filters: bool,
     pub refuse_resets: bool,
     pub refuse_routing: bool,
+    pub refuse_arp: bool,
     /// Open connections of clients, by local address.
     pub clients: BTreeMap<IpAddr, u32>,
     /// Installations and renewals that the kernel was asked for.
@@ -158,6 +159,7 @@ impl Host {
             refuse_filters: false,
             refuse_resets: false,
             refuse_routing: false,
+            refuse_arp: false,
             clients: BTreeMap::new(),
             installs: 0,
             link_up: true,

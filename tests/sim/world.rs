@@ -165,6 +165,12 @@ pub struct World {
     pub source: Option<fn(&Cluster, u64) -> Loaded>,
     /// Addresses of a VIP that has many.
     pub crowd: usize,
+    /// Looks at nodes when nothing happens; draws numbers of its own, so that the story stays what it is.
+    pub unasked: Option<Rng>,
+    /// Nodes wake at the very instant of their deadline.
+    pub punctual: bool,
+    /// How often the sockets for hellos were opened anew.
+    pub hellos_opened: usize,
 }
 
 impl World {
@@ -209,6 +215,9 @@ impl World {
             witness: None,
             source: None,
             crowd: 0,
+            unasked: None,
+            punctual: false,
+            hellos_opened: 0,
         }
     }
 
@@ -422,7 +431,8 @@ impl World {
     /// Runs until `until` from now; checks after every step.
     pub fn run(&mut self, duration: Duration) -> Result<(), String> {
         let end = self.now + duration;
-        while self.queue.peek().is_some_and(|Reverse(next)| next.at <= end) {
+        while let Some(at) = self.queue.peek().map(|Reverse(next)| next.at).filter(|at| *at <= end) {
+            self.look_unasked(at)?;
             let Reverse(next) = self.queue.pop().unwrap();
             self.now = next.at;
             self.steps += 1;
@@ -430,6 +440,33 @@ impl World {
             self.check(next.host)?;
         }
         self.now = end;
+        Ok(())
+    }
+
+    /// At some instant before the next event, and right after the last one, a node is made to look at everything: what
+    /// is due before its next deadline, it has done already.
+    fn look_unasked(&mut self, next: Instant) -> Result<(), String> {
+        let Some(rng) = &mut self.unasked else { return Ok(()) };
+        let host = rng.index(self.hosts.len());
+        let later = Duration::from_nanos(rng.below((next - self.now).as_nanos() as u64));
+        for at in [self.now, self.now + later] {
+            let stalled = self.hosts[host].is_stalled(at);
+            let Some(node) = self.hosts[host].node.as_mut().filter(|_| !stalled) else { return Ok(()) };
+            let deadline = node.deadline();
+            if deadline.is_some_and(|deadline| deadline.at <= at) {
+                return Ok(());
+            }
+            // Of an operation that nobody began: all VIPs are looked at, and nothing happened.
+            let event = Event::HookFinished { op: OpId(u64::MAX), outcome: HookOutcome::Succeeded };
+            let mut effects = node.handle(at, event);
+            effects.retain(|effect| !may_wait(effect));
+            if !effects.is_empty() {
+                return Err(format!("lb{} had this to do before {deadline:?}: {effects:?}", host + 1));
+            }
+            if node.deadline() != deadline && !self.cluster.keyed.contains(&true) {
+                return Err(format!("lb{} waited for {deadline:?} and now for {:?}", host + 1, node.deadline()));
+            }
+        }
         Ok(())
     }
 
@@ -510,6 +547,10 @@ impl World {
             Item::RemoveDevice(incarnation, op, name) => {
                 self.remove_device(host, &name);
                 self.answer(host, incarnation, Event::DeviceRemoved { op, result: Ok(()) });
+            }
+            Item::ConfigureArp(incarnation, op, ..) if self.hosts[host].refuse_arp => {
+                let result = Err("read-only file system".to_owned());
+                self.answer(host, incarnation, Event::ArpConfigured { op, result });
             }
             Item::ConfigureArp(incarnation, op, index, conf) => {
                 if self.hosts[host].link_index == Some(index) {
@@ -672,7 +713,8 @@ impl World {
         }
         self.hosts[host].wake_at = wake_at;
         if let Some(at) = wake_at {
-            let late = Duration::from_micros(self.rng.between(20, 200));
+            let late = self.rng.between(20, 200);
+            let late = Duration::from_micros(if self.punctual { 0 } else { late });
             let incarnation = self.hosts[host].incarnation;
             self.push(at.saturating_duration_since(now) + late, host, Item::Wake(incarnation));
         }
@@ -700,7 +742,10 @@ impl World {
             match effect {
                 Effect::Transmit { source, to, bytes, .. } => self.transmit(host, source, to, &bytes),
                 Effect::Announce { frame, .. } => self.announce(host, &frame),
-                Effect::OpenHello { .. } => self.answer(host, incarnation, Event::HelloOpened { result: Ok(()) }),
+                Effect::OpenHello { .. } => {
+                    self.hellos_opened += 1;
+                    self.answer(host, incarnation, Event::HelloOpened { result: Ok(()) });
+                }
                 Effect::SendHello { to, bytes } => self.send_hello(host, to, &bytes),
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
@@ -1202,4 +1247,17 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// What the next turn of any kind may bring: what is said to peers of facts that change with time alone (adverts that
+/// no longer arrive), and sockets and words for VIPs that have just left.
+fn may_wait(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::SendHello { .. }
+            | Effect::Notify { .. }
+            | Effect::OpenInterface { .. }
+            | Effect::WatchAddresses { .. }
+            | Effect::CloseInterface { .. }
+    )
 }
