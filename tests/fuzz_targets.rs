@@ -507,6 +507,7 @@ impl World {
             uptime_secs: u64::from(bytes.byte()),
             refused: 0,
             frontends: if flags & 64 == 0 { vec![("www".to_owned(), status.to_owned())] } else { Vec::new() },
+            listening: None,
             backends: vec![BackendSample {
                 name: "web".to_owned(),
                 status: if flags & 128 == 0 { "UP" } else { "DOWN" }.to_owned(),

@@ -184,6 +184,8 @@ pub enum Effect {
         op: OpId,
         /// Give up after this long (the node judges the probe failed at that time by itself).
         timeout: Duration,
+        /// Whether the kernel is asked too where somebody listens.
+        listeners: bool,
         /// The worker to look at when the answer is late; `ProbeLate` tells.
         worker: Option<u32>,
     },

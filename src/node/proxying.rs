@@ -1,6 +1,7 @@
 //! The node's side of its proxy: lifecycle, probes and verdict joined.
 
 mod attending;
+mod listening;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::proxy::reopening::Reopening;
 use crate::proxy::roster::Roster;
 use crate::proxy::{BindProbe, ProxyOutcome, Sample};
 use crate::render::{self, Rendered};
+
+use listening::Listening;
 
 /// A proxy that waits for a processor may be silent for this long before its silence counts.
 const STARVED_MAX: Duration = Duration::from_secs(1);
@@ -46,6 +49,7 @@ pub(super) struct Proxying {
     /// What the installed binary can do, as far as it said.
     pub(super) capabilities: Option<Capabilities>,
     prober: Prober,
+    listening: Listening,
     settings: HealthConfig,
     pub(super) sample: Option<Sample>,
     /// The sample is one that nobody asked for yet.
@@ -70,6 +74,8 @@ pub(super) fn candidate(loaded: &Loaded) -> Candidate {
     let binds: BTreeSet<BindProbe> = match config.proxy.engine {
         Engine::Haproxy => config
             .binds()
+            // Of another network namespace: nobody here can look at it.
+            .filter(|bind| !bind.options.as_ref().is_some_and(|o| o.split_whitespace().any(|word| word == "namespace")))
             .flat_map(|bind| config.bind_addresses(bind))
             .map(|(address, transparent)| BindProbe { address, transparent })
             .collect(),
@@ -97,6 +103,7 @@ impl Proxying {
             reopening: Reopening::default(),
             capabilities: None,
             prober: Prober::new(),
+            listening: Listening::default(),
             settings,
             sample: None,
             fresh: false,
@@ -186,7 +193,7 @@ impl Proxying {
             return Vec::new();
         }
         let mut news = Vec::new();
-        let judged = result.and_then(|sample| match fault(&sample, loaded) {
+        let judged = result.and_then(|sample| match fault(&sample, loaded).or_else(|| self.deaf(&sample)) {
             None => Ok(sample),
             Some(fault) => {
                 news = self.mend(now, &sample, &fault, ops, out);
@@ -229,7 +236,8 @@ impl Proxying {
     pub(super) fn probe(&mut self, now: Instant, ops: &mut Ops, out: &mut Outbox) {
         let op = ops.next();
         if self.prober.ask(now, op, self.settings.timeout) {
-            out.push(Effect::Probe { op, timeout: self.settings.timeout, worker: self.worker });
+            let listeners = self.listening.is_due(now, &self.lifecycle);
+            out.push(Effect::Probe { op, timeout: self.settings.timeout, listeners, worker: self.worker });
         }
         self.survey(now, ops, out);
     }

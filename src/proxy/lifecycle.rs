@@ -222,6 +222,25 @@ impl Lifecycle {
         matches!(self.state, State::Serving { .. })
     }
 
+    /// Where the worker that answered must listen; none: it is about to be replaced, or what it runs is not known.
+    pub fn binds_of(&self, sample: &Sample) -> Option<&BTreeSet<BindProbe>> {
+        let runs = |candidate: &&Candidate| Some(candidate.rendered.generation) == sample.generation;
+        let candidate = match &self.state {
+            State::Starting { candidate, stage: Stage::Confirming { .. }, .. }
+            | State::Reloading { candidate, stage: Stage::Confirming { .. }, .. } => Some(candidate),
+            State::Serving { .. } => self.running.as_ref(),
+            State::Proving { .. } => Some(&self.target),
+            State::Starting { .. }
+            | State::Reloading { .. }
+            | State::Adopting { .. }
+            | State::Down { .. }
+            | State::Killing { .. }
+            | State::Stopping { .. }
+            | State::Stopped => None,
+        };
+        candidate.filter(runs).map(|candidate| &candidate.binds)
+    }
+
     /// It ends because it was told to.
     pub fn is_stopping(&self) -> bool {
         matches!(self.state, State::Stopping { .. } | State::Stopped)

@@ -3,6 +3,9 @@
 //! Bounded and tolerant of new columns; intolerant of anything that is not HAProxy's answer. It must never fill a
 //! gap with a default: a fact that is missing makes the probe a failed one.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::render::GENERATION_PREFIX;
@@ -41,6 +44,9 @@ pub struct Sample {
     pub frontends: Vec<(String, String)>,
     /// Every backend, in HAProxy's order.
     pub backends: Vec<BackendSample>,
+    /// Where somebody listens for TCP on this host, as the kernel says; none: it was not asked.
+    #[serde(default)]
+    pub listening: Option<BTreeSet<SocketAddr>>,
 }
 
 /// What HAProxy says of one backend.
@@ -104,6 +110,7 @@ impl Sample {
             refused: 0,
             frontends,
             backends,
+            listening: None,
         })
     }
 }

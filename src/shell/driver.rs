@@ -352,8 +352,8 @@ impl Driver {
                 Effect::WatchWorker { pid } => {
                     self.outlets.worker.send_replace(Some(pid));
                 }
-                Effect::Probe { op, timeout, worker } => {
-                    let sent = self.outlets.probes.try_send(Probe { op, timeout, worker });
+                Effect::Probe { op, timeout, listeners, worker } => {
+                    let sent = self.outlets.probes.try_send(Probe { op, timeout, listeners, worker });
                     self.fail_unsent(sent, |probe, why| Some(Event::Probed { op: probe.op, result: Err(why) }));
                 }
                 Effect::Look { op, what, timeout } => {

@@ -1,4 +1,4 @@
-//! Resetting TCP connections by their local address through `NETLINK_SOCK_DIAG`.
+//! Resetting TCP connections by their local address, and listing listeners, through `NETLINK_SOCK_DIAG`.
 //!
 //! A connection to an address that leaves this host would hang until its client gives up: the new holder never hears of
 //! it while the client waits for an answer. A reset tells the client at once. The address must still be here, since the
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -53,6 +53,15 @@ const IPPROTO_TCP: u8 = 6;
 /// Bits of the states with a peer: ESTABLISHED (1), SYN_RECV (3), FIN_WAIT1 (4), FIN_WAIT2 (5), CLOSE_WAIT (8),
 /// LAST_ACK (9), CLOSING (11). Listeners serve on, and TIME_WAIT has nobody to tell.
 const STATES: u32 = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
+
+/// LISTEN (10).
+const LISTENING: u32 = 1 << 10;
+
+/// Listeners that are looked through; more than a configuration may bind.
+const LISTENERS_MAX: usize = 20_000;
+
+/// The kernel lists them at once.
+const LIST_WITHIN: Duration = Duration::from_millis(500);
 
 /// Length of `struct nlmsghdr`.
 const HEADER_BYTES: usize = 16;
@@ -105,6 +114,27 @@ pub async fn reset_connections(addresses: &BTreeSet<IpAddr>, until: Instant) -> 
     diag.destroy(&connections).await
 }
 
+/// Where somebody listens for TCP in this network namespace, whoever it is. IPv6 sockets that take IPv4 too are `[::]`.
+///
+/// # Errors
+/// When the kernel does not list them.
+pub async fn listeners() -> Result<BTreeSet<SocketAddr>, ResetError> {
+    let socket = TokioSocket::new(NETLINK_SOCK_DIAG)?;
+    let mut diag = Diag { socket, sequence: 0, until: clock::now() + LIST_WITHIN };
+    let mut found = BTreeSet::new();
+    for family in [AF_INET, AF_INET6] {
+        let request = diag.message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request_body(family, LISTENING, &[0; ID_BYTES]));
+        diag.send(&request).await?;
+        diag.each(|body| {
+            if found.len() < LISTENERS_MAX {
+                found.extend(listener(body));
+            }
+        })
+        .await?;
+    }
+    Ok(found)
+}
+
 /// IPv4 connections may live on IPv6 sockets too.
 fn families(addresses: &BTreeSet<IpAddr>) -> &'static [u8] {
     if addresses.iter().any(IpAddr::is_ipv4) { &[AF_INET, AF_INET6] } else { &[AF_INET6] }
@@ -127,6 +157,16 @@ impl Diag {
         let body = dump_request(family, addresses);
         let request = self.message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &body);
         self.send(&request).await?;
+        self.each(|body| {
+            let connection = connection(body).filter(|(_, ip)| addresses.contains(ip));
+            let room = found.len() < CONNECTIONS_MAX;
+            found.extend(connection.filter(|_| room).map(|(connection, _)| connection));
+        })
+        .await
+    }
+
+    /// Reads the answers to a dump to their end.
+    async fn each(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), ResetError> {
         let mut buffer = BytesMut::with_capacity(ANSWER_BYTES);
         loop {
             self.receive(&mut buffer).await?;
@@ -134,11 +174,7 @@ impl Diag {
                 match message.kind {
                     NLMSG_DONE => return Ok(()),
                     NLMSG_ERROR => return Err(ResetError::Refused(errno(message.body))),
-                    SOCK_DIAG_BY_FAMILY => {
-                        let connection = connection(message.body).filter(|(_, ip)| addresses.contains(ip));
-                        let room = found.len() < CONNECTIONS_MAX;
-                        found.extend(connection.filter(|_| room).map(|(connection, _)| connection));
-                    }
+                    SOCK_DIAG_BY_FAMILY => take(message.body),
                     _ => {}
                 }
             }
@@ -159,7 +195,11 @@ impl Diag {
             let mut request = Vec::new();
             for (position, connection) in batch.iter().enumerate() {
                 let ack = if position + 1 == batch.len() { NLM_F_ACK } else { 0 };
-                request.extend(self.message(SOCK_DESTROY, ack, &request_body(connection.family, &connection.id)));
+                request.extend(self.message(
+                    SOCK_DESTROY,
+                    ack,
+                    &request_body(connection.family, STATES, &connection.id),
+                ));
             }
             let failed = match self.exchange(&request).await {
                 Ok(failed) => failed,
@@ -227,16 +267,16 @@ impl Diag {
 }
 
 /// `struct inet_diag_req_v2`.
-fn request_body(family: u8, id: &[u8; ID_BYTES]) -> Vec<u8> {
+fn request_body(family: u8, states: u32, id: &[u8; ID_BYTES]) -> Vec<u8> {
     let mut body = vec![family, IPPROTO_TCP, 0, 0];
-    body.extend(STATES.to_ne_bytes());
+    body.extend(states.to_ne_bytes());
     body.extend(id);
     body
 }
 
 /// A request for the connections of a family, with a filter where there are few addresses.
 fn dump_request(family: u8, addresses: &BTreeSet<IpAddr>) -> Vec<u8> {
-    let mut body = request_body(family, &[0; ID_BYTES]);
+    let mut body = request_body(family, STATES, &[0; ID_BYTES]);
     if addresses.len() > FILTERED_MAX {
         return body;
     }
@@ -317,6 +357,24 @@ fn connection(body: &[u8]) -> Option<(Connection, IpAddr)> {
         _ => return None,
     };
     Some((Connection { family, id }, ip))
+}
+
+/// From `struct inet_diag_msg`: the local address and port of a listener.
+fn listener(body: &[u8]) -> Option<SocketAddr> {
+    let (&[family, ..], rest) = body.split_first_chunk::<4>()?;
+    let id = rest.first_chunk::<ID_BYTES>()?;
+    let [p0, p1, _, _, octets @ ..] = id;
+    let octets = *octets.first_chunk::<16>()?;
+    let ip = match family {
+        AF_INET => {
+            let [a, b, c, d, ..] = octets;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        AF_INET6 => IpAddr::V6(Ipv6Addr::from(octets)),
+        _ => return None,
+    };
+    // In network byte order.
+    Some(SocketAddr::new(ip, u16::from_be_bytes([*p0, *p1])))
 }
 
 #[cfg(test)]

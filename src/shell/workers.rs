@@ -15,11 +15,12 @@ use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
 use super::runtime_dir::RuntimeDir;
-use super::{Setup, hook_runner, looks, netlink, nftables, nginx_socket, stats_socket};
+use super::{Setup, hook_runner, looks, netlink, nftables, nginx_socket, sock_diag, stats_socket};
 use crate::addrs::filter::Table;
 use crate::config::{Engine, Sources};
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
+use crate::proxy::Sample;
 use crate::units::Name;
 
 /// Outcomes on their way to the driver. Full: the workers wait, and nothing is lost.
@@ -191,13 +192,15 @@ async fn keep(mut runtime_dir: RuntimeDir, look: Arc<Notify>) {
 pub(crate) struct Probe {
     pub(crate) op: OpId,
     pub(crate) timeout: Duration,
+    /// Whether the kernel is asked too where somebody listens.
+    pub(crate) listeners: bool,
     /// The worker to look at when the answer is late.
     pub(crate) worker: Option<u32>,
 }
 
 /// Asks the private socket, one probe at a time.
 async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, events: mpsc::Sender<Event>) {
-    while let Some(Probe { op, timeout, worker }) = ops.recv().await {
+    while let Some(Probe { op, timeout, listeners, worker }) = ops.recv().await {
         let mut probing = pin!(async {
             match engine {
                 Engine::Haproxy => stats_socket::probe(&socket, timeout).await,
@@ -217,8 +220,21 @@ async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, 
                 probing.await
             }
         };
+        let result = if listeners { with_listeners(result).await } else { result };
         if events.send(Event::Probed { op, result }).await.is_err() {
             return;
+        }
+    }
+}
+
+/// An answer, with where somebody listens. A kernel that does not say is no failure of the proxy.
+async fn with_listeners(result: Result<Sample, String>) -> Result<Sample, String> {
+    let sample = result?;
+    match sock_diag::listeners().await {
+        Ok(listening) => Ok(Sample { listening: Some(listening), ..sample }),
+        Err(error) => {
+            tracing::debug!(%error, "the kernel does not say who listens");
+            Ok(sample)
         }
     }
 }

@@ -230,6 +230,7 @@ fn sample(status: &str, servers_up: u32, queued: u64) -> crate::proxy::Sample {
         uptime_secs: 1,
         refused: 0,
         frontends: Vec::new(),
+        listening: None,
         backends: vec![crate::proxy::BackendSample {
             name: "web".to_owned(),
             status: status.to_owned(),

@@ -46,6 +46,7 @@ fn a_serving_proxy_is_read() {
                     queued: 0,
                 },
             ],
+            listening: None,
         }
     "#]]
     .assert_debug_eq(&Sample::parse(SERVING).unwrap());

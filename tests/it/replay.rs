@@ -97,6 +97,7 @@ impl World {
             uptime_secs: 9,
             refused: 0,
             frontends: vec![("www".to_owned(), "OPEN".to_owned())],
+            listening: None,
             backends: vec![vipkeeper::proxy::BackendSample {
                 name: "web".to_owned(),
                 status: "UP".to_owned(),

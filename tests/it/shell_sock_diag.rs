@@ -133,3 +133,18 @@ fn figures_of_many_resets() {
         assert_eq!(u64::from(reset), count);
     });
 }
+
+#[tokio::test]
+async fn listeners_are_listed_by_address_and_port_and_connections_are_not() {
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    let listening: Vec<TcpListener> =
+        ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"].iter().map(|at| TcpListener::bind(at).unwrap()).collect();
+    let addresses: Vec<SocketAddr> = listening.iter().map(|l| l.local_addr().unwrap()).collect();
+    let client = TcpStream::connect(addresses[0]).unwrap();
+    let found = vipkeeper::shell::sock_diag::listeners().await.unwrap();
+    assert!(addresses.iter().all(|address| found.contains(address)), "{addresses:?} in {found:?}");
+    assert!(!found.contains(&client.local_addr().unwrap()));
+    drop(listening);
+    let found = vipkeeper::shell::sock_diag::listeners().await.unwrap();
+    assert!(!found.contains(&addresses[0]), "{found:?}");
+}

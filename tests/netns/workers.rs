@@ -73,6 +73,28 @@ fn a_stopped_worker_is_ended_after_the_reload_that_replaced_it() {
 
 /// The port is taken when HAProxy binds it and free within its two seconds of tries: the reload then succeeds, and
 /// leaves every frontend that there was before paused.
+/// HAProxy calls a frontend open that has lost one of its listeners: the kernel knows better.
+#[test]
+fn a_listener_that_a_reload_left_paused_is_opened_again() {
+    let spec = Spec::default();
+    let Some(mut lab) = Lab::serving("listener_left_paused", &spec) else { return };
+    let squatter = Backend::start(&lab.namespace(LB1), "squatter", LB1_FRONT, 8099).unwrap();
+    // A raw line, which no preflight sees.
+    lab.write(&Spec { raw: "\"bind *:8099\"".to_owned(), ..spec }.toml());
+    lab.eventually("the frontend is paused", |lab| {
+        let listening = lab.inside(LB1, "ss").args(["-Hltn", "sport = :80"]).output().unwrap();
+        listening.status.success() && listening.stdout.is_empty()
+    });
+    drop(squatter);
+    lab.eventually("the change is in force", |lab| {
+        lab.status(LB1).is_some_and(|s| s.proxy.healthy && s.config.last_reload.is_some_and(|r| r.ok))
+    });
+    assert!(lab.log(LB1).contains("opening again"), "{}", lab.log(LB1));
+    assert_eq!(lab.status(LB1).unwrap().proxy.starts, 1);
+    lab.probe_patiently(WWW);
+    lab.served_by(LB1_BACK, now());
+}
+
 #[test]
 fn frontends_that_a_reload_left_paused_are_opened_again() {
     let spec = Spec::default();

@@ -316,6 +316,7 @@ impl Host {
                 uptime_secs: 1,
                 refused: 0,
                 frontends: vec![("www".to_owned(), if self.is_paused() { "PAUSED" } else { "OPEN" }.to_owned())],
+                listening: None,
                 backends: vec![BackendSample {
                     name: "web".to_owned(),
                     status: if self.servers_up > 0 { "UP" } else { "DOWN" }.to_owned(),

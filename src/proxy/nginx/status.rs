@@ -55,6 +55,7 @@ pub fn parse(answer: &str) -> Result<Sample, StatusError> {
         refused,
         frontends: Vec::new(),
         backends: Vec::new(),
+        listening: None,
     })
 }
 

@@ -99,7 +99,7 @@ fn an_ended_worker_fails_the_effect_and_the_node_is_told() {
             timeout: Duration::from_secs(1),
         };
         let effects = vec![
-            Effect::Probe { op: OpId(1), timeout: Duration::from_secs(1), worker: None },
+            Effect::Probe { op: OpId(1), timeout: Duration::from_secs(1), listeners: false, worker: None },
             Effect::Proxy { op: OpId(2), what: ProxyOp::Adopt },
             Effect::RunHook { op: OpId(3), run },
             Effect::LoadConfig { op: OpId(4) },

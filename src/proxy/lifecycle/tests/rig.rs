@@ -43,6 +43,7 @@ pub(super) fn sample(generation: u64, minor: u32) -> Sample {
         refused: 0,
         frontends: Vec::new(),
         backends: Vec::new(),
+        listening: None,
     }
 }
 
