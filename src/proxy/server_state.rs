@@ -45,17 +45,28 @@ pub enum StateError {
     Unknown,
 }
 
+/// A worker whose servers are defined by another file than the one that it was started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worker {
+    /// Its process id.
+    pub pid: u32,
+    /// Generation of that file.
+    pub generation: Digest,
+}
+
 /// The states for a worker that will run `next`, from the answer to [`STATE_COMMAND`] of one that runs one of `texts`.
 ///
 /// # Errors
 /// When the answer is cut off, or comes from a worker with another file than those.
-pub fn keep(answer: &str, texts: &[&str], next: &str) -> Result<Kept, StateError> {
+/// A worker that was changed at run time is `changed`.
+pub fn keep(answer: &str, texts: &[&str], next: &str, changed: Option<Worker>) -> Result<Kept, StateError> {
     let at = answer.find(TABLE).ok_or(StateError::Answer)?;
     let (info, table) = answer.split_at_checked(at).ok_or(StateError::Answer)?;
     if !table.ends_with("\n\n") {
         return Err(StateError::Answer);
     }
-    let generation = stats::generation_in(info).ok_or(StateError::Unknown)?;
+    let (pid, started) = stats::identity_in(info).ok_or(StateError::Unknown)?;
+    let generation = changed.filter(|worker| worker.pid == pid).map_or(started, |worker| worker.generation);
     let running = texts.iter().find(|text| describes(text, generation)).ok_or(StateError::Unknown)?;
     let (before, after) = (Definitions::of(running), Definitions::of(next));
 

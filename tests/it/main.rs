@@ -37,6 +37,7 @@ mod proxy_fixture;
 mod proxy_master;
 mod proxy_process;
 mod proxy_reload;
+mod proxy_runtime;
 mod proxy_stats;
 mod proxy_transcripts;
 mod render;

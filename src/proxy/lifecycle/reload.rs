@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::patching;
 use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Candidate, Lifecycle, Stage, State};
+use crate::proxy::runtime::{HALF_PATCHED, Patched};
 use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use crate::units::OpId;
 
@@ -26,6 +28,17 @@ impl Lifecycle {
             }
             (Stage::Installing, ProxyOutcome::Installed) => {
                 self.installed = Some(candidate.rendered.generation);
+                let patch = patching::patch(self.running.as_ref(), candidate, self.worker, self.version);
+                let (then, what) =
+                    patch.unwrap_or_else(|| save_first(candidate, Stage::Saving, Stage::Launching, method));
+                *stage = then;
+                what
+            }
+            (Stage::Patching, ProxyOutcome::Patched) => return self.patched(next),
+            // The file is installed, so that a reload does the same and more.
+            (Stage::Patching, failed) => {
+                told = Some(patching::told(&failed));
+                self.patched = self.worker.map(|worker| Patched { worker, runs: HALF_PATCHED });
                 let (then, what) = save_first(candidate, Stage::Saving, Stage::Launching, method);
                 *stage = then;
                 what
@@ -104,6 +117,7 @@ impl Lifecycle {
             Stage::Checking
             | Stage::Preflighting
             | Stage::Installing
+            | Stage::Patching
             | Stage::Saving
             | Stage::Launching
             | Stage::Restoring { .. }
@@ -128,6 +142,7 @@ impl Lifecycle {
                 Stage::Checking
                 | Stage::Preflighting
                 | Stage::Installing
+                | Stage::Patching
                 | Stage::Saving
                 | Stage::Launching
                 | Stage::Restoring { .. }
@@ -232,6 +247,7 @@ fn state_told(saved: &ProxyOutcome) -> Option<Action> {
         | ProxyOutcome::Bindable
         | ProxyOutcome::Unbindable(_)
         | ProxyOutcome::Installed
+        | ProxyOutcome::Patched
         | ProxyOutcome::Started { .. }
         | ProxyOutcome::Reloaded
         | ProxyOutcome::ReloadRefused(_)
