@@ -75,20 +75,42 @@ pub fn keep(answer: &str, texts: &[&str], next: &str, changed: Option<Worker>) -
         if n > 1 {
             let mut fields = line.split_whitespace();
             let (backend, server) = (fields.nth(1), fields.nth(1));
-            let same = backend.zip(server).is_some_and(|(backend, server)| {
-                let definition = before.get(backend, server);
-                definition.is_some() && definition == after.get(backend, server)
+            let defined = backend.zip(server).and_then(|(backend, server)| {
+                let definition = before.get(backend, server)?;
+                (Some(definition) == after.get(backend, server)).then_some(definition)
             });
-            if !same {
+            let Some(definition) = defined else {
                 kept.left_out += 1;
                 continue;
-            }
+            };
             kept.servers += 1;
+            if generation != started {
+                kept.text.push_str(&reweighed(line, definition));
+                kept.text.push('\n');
+                continue;
+            }
         }
         kept.text.push_str(line);
         kept.text.push('\n');
     }
     Ok(kept)
+}
+
+/// The state of a server of a worker that was changed at run time. HAProxy drops the weight of a server whose initial one
+/// (`srv_iweight`) is not that of its file, and initial is what it was when that worker started.
+fn reweighed(line: &str, definition: &Definition<'_>) -> String {
+    const INITIAL_WEIGHT: usize = 8;
+    let words = definition.inherited.iter().chain(&definition.own);
+    let mut weight = "1";
+    let mut after_keyword = false;
+    for word in words {
+        if after_keyword {
+            weight = word;
+        }
+        after_keyword = *word == "weight";
+    }
+    let fields = line.split(' ').enumerate().map(|(n, field)| if n == INITIAL_WEIGHT { weight } else { field });
+    fields.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a text is the file of that generation.

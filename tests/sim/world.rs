@@ -318,8 +318,11 @@ impl World {
     /// Somebody tells the proxy's master to reload: another worker of the same file takes over.
     pub fn operator_reloads(&mut self, host: usize) {
         let worker = self.hosts[host].pid();
+        let installed = self.hosts[host].disk.0;
         let Some(proxy) = &mut self.hosts[host].proxy else { return };
         let old = std::mem::replace(&mut proxy.worker, worker);
+        proxy.generation = installed.unwrap_or(proxy.generation);
+        proxy.runs = proxy.generation;
         self.tell(format!("lb{} somebody reloads the proxy", host + 1));
         if self.hosts[host].watched_worker == Some(old) {
             self.deliver(host, Duration::from_millis(50), Event::WorkerExited { pid: old });

@@ -93,3 +93,17 @@ fn an_answer_that_is_cut_off_is_not_used() {
         assert_eq!(keep(answer, &[&now], &now, None), Err(StateError::Answer), "{answer:?}");
     }
 }
+
+#[test]
+fn a_worker_that_was_changed_passes_on_by_the_file_that_is_in_force() {
+    let answer = ANSWER.replace("srv_uweight\n", "srv_uweight srv_iweight\n").replace("2 1 10\n", "2 1 4 1 9\n");
+    let started = file("", WEB);
+    let in_force = file("", &WEB.replace("weight 10", "weight 7")).replace("00aa", "00bb");
+    let changed = |pid| Some(Worker { pid, generation: Digest(0xbb) });
+    let kept = keep(&answer, &[&started, &in_force], &in_force, changed(7)).unwrap();
+    assert_eq!((kept.servers, kept.left_out), (3, 0));
+    assert!(kept.text.contains("\n3 web 1 web1 127.0.0.1 2 1 4 7 9\n"), "{}", kept.text);
+    // Another worker is what it says.
+    assert_eq!(keep(&answer, &[&started, &in_force], &in_force, changed(8)).unwrap().left_out, 1);
+    assert_eq!(keep(&answer, &[&started], &started, changed(7)), Err(StateError::Unknown));
+}
