@@ -27,6 +27,7 @@ mod config_reports_backends;
 mod config_reports_frontends;
 mod config_reports_vrrp;
 mod config_schema;
+mod diff;
 mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;

@@ -52,8 +52,8 @@ impl Lifecycle {
         patched.map_or(sample.generation, |patched| Some(patched.runs))
     }
 
-    /// Process id of the worker that was changed at run time since its start, if the last one that answered was.
-    pub fn is_patched(&self) -> bool {
-        self.patched.is_some_and(|patched| Some(patched.worker) == self.worker)
+    /// Whether the worker came to that generation at run time.
+    pub fn runs_patched(&self, generation: Digest) -> bool {
+        self.patched.is_some_and(|patched| Some(patched.worker) == self.worker && patched.runs == generation)
     }
 }

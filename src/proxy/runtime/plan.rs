@@ -9,7 +9,7 @@ use super::{CHANGES_MAX, Change, Patch, ServerChange};
 use crate::render::{GENERATION_PREFIX, Rendered};
 
 /// The first version that adds and removes servers without `experimental-mode`.
-const DYNAMIC_SERVERS_SINCE: (u32, u32) = (2, 6);
+pub const DYNAMIC_SERVERS_SINCE: (u32, u32) = (2, 6);
 
 /// How a worker with one text comes to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
