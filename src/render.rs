@@ -26,7 +26,7 @@ use tera::{Context, Tera};
 use crate::config::{Config, Engine, Origin, Sources};
 use crate::units::{Digest, Name};
 
-pub use alerts::{alert_lines, bounded, located, report_alerts};
+pub use alerts::{alert_lines, bounded, located, report_alerts, written_at};
 
 /// Name of the template, in messages and in a user's directory.
 pub const TEMPLATE_NAME: &str = "haproxy.cfg.tera";

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Reloads under load: what they lose and how long they take, of vipkeeper and of a plain HAProxy in the same run.
+"""Reloads under load: what they lose and how long they take, of vipkeeper and of a plain proxy in the same run.
 
-    sudo benches/reload/reload.py [--reloads 100] [--rate 1000] [--servers 10000]
+    sudo benches/reload/reload.py [--engine nginx] [--reloads 100] [--rate 1000] [--servers 10000]
 
 See README.md beside this file.
 """
@@ -11,7 +11,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import hosts
 
 LOADERS = 4
-ANSWER = "http-request return status 200 content-type text/plain string ok"
+# What the frontend says by itself, so that no server is part of the figures, with the number of the change.
+ANSWER = {
+    "haproxy": "http-request return status 200 content-type text/plain string ok hdr x-change {change}",
+    "nginx": "add_header x-change {change}; return 200 ok;",
+}
 
 TOML = """\
 [[node]]
@@ -30,7 +34,7 @@ vrid = 51
 prefer = ["A", "B"]
 
 [proxy]
-engine = "haproxy"
+engine = "{engine}"
 maxconn = 4000
 hard_stop_after = "5s"
 
@@ -60,7 +64,24 @@ frontend fe
     default_backend be
     {answer}
 backend be
-    server s1 127.0.0.1:8001 weight {generation}
+    server s1 127.0.0.1:8001
+"""
+
+
+PLAIN_NGINX = """\
+daemon off;
+master_process on;
+pid {dir}/plain.pid;
+error_log {dir}/plain.log notice;
+worker_processes auto;
+worker_shutdown_timeout 5s;
+events {{ worker_connections 8064; }}
+http {{
+    access_log off;
+    server {{ listen unix:{dir}/plain.sock; return 200 "description: generation {generation}"; }}
+    upstream be {{ server 127.0.0.1:8001; }}
+    server {{ listen 81; {answer} }}
+}}
 """
 
 
@@ -74,8 +95,16 @@ def backends(weight, number=1, servers=1):
     return "\n".join(out)
 
 
-def toml(weight, number=1, servers=1):
-    return TOML.format(first="be0", answer=ANSWER, backends=backends(weight, number, servers))
+def toml(change, number=1, servers=1, engine="haproxy"):
+    """The change is one of a weight where there are many servers, else one of the answer: that takes a reload."""
+    answer = ANSWER[engine].format(change=0 if number > 1 else change)
+    weight = change if number > 1 else 1
+    return TOML.format(engine=engine, first="be0", answer=answer, backends=backends(weight, number, servers))
+
+
+def plain_text(engine, directory, change):
+    template = PLAIN if engine == "haproxy" else PLAIN_NGINX
+    return template.format(dir=directory, answer=ANSWER[engine].format(change=change), generation=change)
 
 
 def save(path, text):
@@ -184,8 +213,10 @@ class Vipkeeper:
 
     def reloads(self):
         """Reloads that the master has tried."""
-        proc = ask(f"{self.dir}/master.sock", "show proc\n")
-        return int(re.search(r"^\d+ +master +(\d+)", proc, re.M).group(1))
+        if os.path.exists(f"{self.dir}/master.sock"):
+            proc = ask(f"{self.dir}/master.sock", "show proc\n")
+            return int(re.search(r"^\d+ +master +(\d+)", proc, re.M).group(1))
+        return open(f"{self.dir}/nginx.log").read().count("reconfiguring")
 
     def end(self):
         end(self.process)
@@ -222,6 +253,39 @@ class Plain:
             if time.monotonic() - signalled > 5:
                 self.process.send_signal(signal.SIGUSR2)  # The master ignored it while it executed itself anew.
                 signalled = time.monotonic()
+            if time.monotonic() - start > 60:
+                raise RuntimeError("the plain reload did not come")
+        return time.monotonic() - start
+
+    def end(self):
+        end(self.process)
+
+
+class PlainNginx:
+    """nginx as a script would run it: `nginx -t`, then SIGHUP, then wait until it answers with the new file."""
+
+    def __init__(self, net, text):
+        self.sock, self.cfg = f"{net.dir}/plain.sock", f"{net.dir}/nginx.conf"
+        save(self.cfg, text)
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", net.ns["A"], "nginx", "-c", self.cfg, "-e", f"{net.dir}/plain.log"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        hosts.until("plain nginx answers", self.answer, 30)
+        time.sleep(1)
+
+    def answer(self):
+        try:
+            return ask(self.sock, "GET / HTTP/1.0\r\n\r\n")
+        except OSError:
+            return None
+
+    def apply(self, text, poll=0.004):
+        wanted, start = re.search(r'"(description: .*?)"', text).group(1), time.monotonic()
+        save(self.cfg, text)
+        subprocess.run(["nginx", "-t", "-q", "-c", self.cfg, "-e", "/dev/null"], check=True, capture_output=True)
+        self.process.send_signal(signal.SIGHUP)
+        while wanted not in (self.answer() or ""):
+            time.sleep(poll)
             if time.monotonic() - start > 60:
                 raise RuntimeError("the plain reload did not come")
         return time.monotonic() - start
@@ -308,6 +372,7 @@ def many(net, a):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", choices=["haproxy", "nginx"], default="haproxy")
     parser.add_argument("--reloads", type=int, default=100)
     parser.add_argument("--rate", type=float, default=1000, help="new connections a second")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two reloads")
@@ -315,34 +380,36 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="changes of the large file")
     parser.add_argument("--vipkeeper", default=hosts.VIPKEEPER)
     a = parser.parse_args()
-    hosts.need("ip", "haproxy")
+    hosts.need("ip", a.engine)
     print(hosts.machine(), flush=True)
     net, running = hosts.Net("r", "A"), []
     try:
-        weights = [2 + n % 250 for n in range(a.reloads)]
-        plain = Plain(net, "plain", PLAIN.format(dir=net.dir, answer=ANSWER, generation=1))
+        changes = range(2, 2 + a.reloads)
+        first = plain_text(a.engine, net.dir, 1)
+        plain = Plain(net, "plain", first) if a.engine == "haproxy" else PlainNginx(net, first)
         running.append(plain)
-        under_load("plain HAProxy", net, 81, plain,
-                   [PLAIN.format(dir=net.dir, answer=ANSWER, generation=w) for w in weights], a)
+        under_load(f"plain {a.engine}", net, 81, plain, [plain_text(a.engine, net.dir, n) for n in changes], a)
         plain.end()
-        keeper = Vipkeeper(net, a.vipkeeper, toml(1))
+        keeper = Vipkeeper(net, a.vipkeeper, toml(1, engine=a.engine))
         running.append(keeper)
-        under_load("vipkeeper", net, 80, keeper, [toml(w) for w in weights], a)
+        under_load("vipkeeper", net, 80, keeper, [toml(n, engine=a.engine) for n in changes], a)
 
         time.sleep(2)
         before, start = keeper.reloads(), time.monotonic()
         for n in range(20):
-            save(keeper.toml, toml(100 + n))
+            save(keeper.toml, toml(100_000 + n, engine=a.engine))
             time.sleep(0.05)
         saving = time.monotonic() - start
+        installed = f"{keeper.dir}/state/" + ("haproxy.cfg" if a.engine == "haproxy" else "nginx.conf")
         hosts.until("the last of the saved files is in force",
-                    lambda: "weight 119" in open(f"{keeper.dir}/state/haproxy.cfg").read(), 30)
+                    lambda: "x-change 100019" in open(installed).read(), 30)
         time.sleep(3)
         print(f"20 saves in {saving:.1f} s   {keeper.reloads() - before} reloads", flush=True)
         keeper.end()
         sweep(net)
-        os.rename(keeper.dir, keeper.dir + ".small")
-        many(net, a)
+        if a.engine == "haproxy":
+            os.rename(keeper.dir, keeper.dir + ".small")
+            many(net, a)
         print(hosts.machine())
     except (RuntimeError, OSError) as error:
         log = next((open(f"{d}/log").read()[-3000:] for d in (f"{net.dir}/vipkeeper",) if os.path.exists(f"{d}/log")), "")

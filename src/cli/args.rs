@@ -55,6 +55,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// The same about another file, if one is named.
+    #[must_use]
+    pub fn with_file(&self, file: Option<&PathBuf>) -> Self {
+        Self { config: file.unwrap_or(&self.config).clone(), ..self.clone() }
+    }
+
     /// Where sockets and records of the running instance are.
     pub fn runtime(&self) -> &Path {
         self.runtime_dir.as_deref().unwrap_or_else(|| Path::new("/run/vipkeeper"))
@@ -143,6 +149,9 @@ pub enum LogFormat {
 /// Options of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
+    /// The configuration, in place of --config
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// Do not ask the proxy's own binary about the rendered file
     #[arg(long)]
     pub no_proxy: bool,
@@ -151,6 +160,9 @@ pub struct CheckArgs {
 /// Options of `render`.
 #[derive(Debug, Clone, Args)]
 pub struct RenderArgs {
+    /// The configuration, in place of --config
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// Write to a file instead of the standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -159,6 +171,9 @@ pub struct RenderArgs {
 /// Options of `diff`.
 #[derive(Debug, Clone, Args)]
 pub struct DiffArgs {
+    /// The configuration, in place of --config
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// Compare with this file [default: what is in force, or was last]
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,

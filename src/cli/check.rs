@@ -1,7 +1,7 @@
 //! `check`: what is wrong with the configuration, or what was understood. Changes nothing.
 
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::args::{CheckArgs, Place};
@@ -11,6 +11,7 @@ use crate::cli::programs::{self, Ended};
 use crate::cli::terminal::{print, stderr_colour};
 use crate::config::Engine;
 use crate::node::event::Loaded;
+use crate::proxy::capabilities::Capabilities;
 use crate::proxy::nginx::{self, Purpose};
 use crate::render::{Rendered, report_alerts};
 use crate::shell;
@@ -58,6 +59,14 @@ fn ask_proxy(loaded: &Loaded, node: &Name, draft: &Draft) -> Result<String, Fail
     let Some(program) = programs::find(&binary.to_string_lossy()) else {
         return Ok(format!("{} is not installed here: it was not asked about the rendered file", binary.display()));
     };
+    let mut outlook = String::new();
+    if engine == Engine::Haproxy
+        && let Some(capable) = capabilities(&program)
+    {
+        let sources = &loaded.rendered.sources;
+        capable.suffice(&loaded.config, sources).map_err(|lacks| Failure::new(Exit::Configuration, lacks))?;
+        outlook = capable.outlook(&loaded.config).map(|outlook| format!("\nnote: {outlook}")).unwrap_or_default();
+    }
     let file = draft.write(engine, &loaded.rendered)?;
     let unexpected = |e: &dyn std::fmt::Display| Failure::new(Exit::Unhealthy, e);
     let mut command = tokio::process::Command::new(&program);
@@ -69,7 +78,7 @@ fn ask_proxy(loaded: &Loaded, node: &Name, draft: &Draft) -> Result<String, Fail
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| unexpected(&e))?;
     let ended = runtime.block_on(programs::run_within(command, PROXY_PATIENCE)).map_err(|e| unexpected(&e))?;
     let stderr = match ended {
-        Ended::Fine => return Ok(format!("{} accepts the rendered file", program.display())),
+        Ended::Fine => return Ok(format!("{} accepts the rendered file{outlook}", program.display())),
         Ended::Failed { stderr } => stderr,
     };
     let report = match engine {
@@ -86,6 +95,12 @@ fn ask_proxy(loaded: &Loaded, node: &Name, draft: &Draft) -> Result<String, Fail
     };
     let verdict = format!("{report}\n{} refuses the rendered file of {node}", program.display());
     Err(Failure::new(Exit::Configuration, verdict))
+}
+
+/// What the binary says that it can do; none: it does not say, and is left to judge the file by itself.
+fn capabilities(program: &Path) -> Option<Capabilities> {
+    let said = programs::run(&program.to_string_lossy(), &["-vv"]).ok()?;
+    Capabilities::parse(&said).ok()
 }
 
 /// A directory for the proxy's eyes, gone when dropped. It may hold secrets, so nobody else may look into it.

@@ -30,9 +30,9 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
     let place = &cli.place;
     let ended = match &cli.command {
         Command::Run(args) => return run::run(place, args),
-        Command::Check(args) => check::run(place, args),
-        Command::Render(args) => render::run(place, args),
-        Command::Diff(args) => diff::run(place, args),
+        Command::Check(args) => check::run(&place.with_file(args.file.as_ref()), args),
+        Command::Render(args) => render::run(&place.with_file(args.file.as_ref()), args),
+        Command::Diff(args) => diff::run(&place.with_file(args.file.as_ref()), args),
         Command::Status(args) => status::run(place, args),
         Command::Reload => control::reload(place),
         Command::Release(args) => control::release(place, args),

@@ -145,6 +145,13 @@ impl Node {
             self.reload_ended(now, now, waiting, Err(message), out);
             return;
         }
+        // The binary would say so too, in words of its own.
+        let capable = self.proxying.capabilities.as_ref();
+        if let Some(Err(lacks)) = capable.map(|c| c.suffice(&loaded.config, &loaded.rendered.sources)) {
+            let message = format!("the configuration is refused, nothing changes:\n{lacks}");
+            self.reload_ended(now, now, waiting, Err(message), out);
+            return;
+        }
         let same_text = loaded.config.digest == self.loaded.config.digest;
         let same_key = loaded.key == self.loaded.key;
         let same_proxy = loaded.rendered.generation == self.loaded.rendered.generation;

@@ -205,11 +205,21 @@ impl Node {
         if self.phase == Phase::Exited {
             return Effects::new();
         }
+        self.notice_standstill(now);
         let judge = if matches!(event, Event::Tick) { Judge::Timers } else { Judge::Facts };
         self.settled.all |= !settling::touches_its_own(&event);
         self.take(now, event, &mut out);
         self.settle(now, judge, &mut out);
         out.into_effects()
+    }
+
+    /// Who hears of a deadline late was not running: what was to be heard meanwhile may be lost.
+    fn notice_standstill(&mut self, now: Instant) {
+        let late = self.deadline().map(|deadline| now.saturating_duration_since(deadline.at));
+        let Some(late) = late.filter(|late| !late.is_zero()) else { return };
+        for vip in &mut self.vips {
+            vip.touched |= vip.router.stood_still(now, late);
+        }
     }
 
     /// When to send [`Event::Tick`].
@@ -533,3 +543,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

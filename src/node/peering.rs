@@ -259,11 +259,6 @@ impl Talking {
         first || self.change_due || now >= self.regular_at
     }
 
-    /// Whether a peer waits for the state of that VIP.
-    fn awaits(&self, vip: VipId) -> bool {
-        self.links.values().any(|link| link.answers.contains(&vip))
-    }
-
     /// Says to every peer what it must hear in this turn.
     fn speak(&mut self, now: Instant, states: Vec<(Name, Vec<VipState>)>, out: &mut Outbox) {
         let regular = now >= self.regular_at;
@@ -364,11 +359,11 @@ impl Node {
         let proxy = self.proxying.verdict();
         let host = Host { now, wall: self.wall.at(now), network, hooks, stopping, me: &self.me, peering, proxy };
         let all = self.settled.all || peering.talking.as_ref().is_some_and(|t| t.looks_at_all(now));
-        let asked = |vip: &Vip| peering.talking.iter().any(|t| t.awaits(vip.handover.id));
-        if !all && !self.vips.iter().any(|vip| vip.touched || asked(vip)) {
+        // A hello concerns all VIPs, so whoever asks is answered in the same turn.
+        if !all && !self.vips.iter().any(|vip| vip.touched) {
             return;
         }
-        let said = |vip: &&Vip| all || vip.touched || asked(vip);
+        let said = |vip: &&Vip| all || vip.touched;
         let names = peering.talking.iter().flat_map(|t| t.links.keys());
         let to = |name: &Name| self.vips.iter().filter(said).filter_map(|vip| vip.peer_state(&host, name)).collect();
         let states: Vec<(Name, Vec<VipState>)> = names.map(|name| (name.clone(), to(name))).collect();

@@ -331,3 +331,6 @@ fn router_config(config: &VipConfig, peers: &[IpAddr], source: Option<IpAddr>) -
         rival: Rival::Hears,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,13 @@ pub enum ReloadMethod {
     MasterCli,
 }
 
+impl ReloadMethod {
+    /// The surest one that a version has.
+    pub fn of(version: (u32, u32)) -> Self {
+        if version >= (2, 7) { Self::MasterCli } else { Self::Signal }
+    }
+}
+
 /// What came of a [`ProxyOp`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProxyOutcome {

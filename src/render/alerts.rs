@@ -3,7 +3,7 @@
 //! Input comes from another program, so everything about it is doubted and the report is bounded.
 
 use super::Rendered;
-use crate::config::Source;
+use crate::config::{Origin, Source, Sources};
 
 /// Alerts that are reported; further ones are only counted.
 const ALERTS_MAX: usize = 20;
@@ -63,13 +63,15 @@ pub fn located(rendered: &Rendered, file: &str, line: usize, message: &str) -> S
     let message = bounded(message);
     let index = line.saturating_sub(1);
     let origin = rendered.origins.get(index).copied().flatten();
-    let source = origin.and_then(|o| rendered.sources.files.get(o.file).map(|file| (file, o.line)));
-    match source {
-        Some((Source { path, text }, line)) => {
-            format!("{}:{line}: {message}{}", path.display(), quoted(text, line))
-        }
-        None => format!("{file}:{line}: {message}{}", quoted(&rendered.text, line)),
-    }
+    origin
+        .and_then(|origin| written_at(&rendered.sources, origin, message))
+        .unwrap_or_else(|| format!("{file}:{line}: {message}{}", quoted(&rendered.text, line)))
+}
+
+/// A message about a line of the TOML; none where there is no such line.
+pub fn written_at(sources: &Sources, origin: Origin, message: &str) -> Option<String> {
+    let Source { path, text } = sources.files.get(origin.file)?;
+    Some(format!("{}:{}: {message}{}", path.display(), origin.line, quoted(text, origin.line)))
 }
 
 /// The line number in `parsing [<file>:<line>] : message` or `[<file>:<line>] : message`, and the message.

@@ -4,6 +4,8 @@
 //! refused by `config::check`, and must not be looked at here.
 
 mod origins;
+mod routes;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,8 +15,9 @@ use serde::Serialize;
 
 use super::model::{one_line, passed_through, raw};
 use super::{GENERATION_PREFIX, RenderError, RenderInput};
-use crate::config::{Backend, Balance, Bind, BindTarget, Config, Frontend, Mode, Server};
+use crate::config::{Backend, Balance, Bind, BindTarget, Config, Frontend, Mode, ProxyConfig, Server};
 use crate::units::Digest;
+use rules::FrontendRules;
 
 pub(super) use origins::trace;
 
@@ -71,6 +74,8 @@ struct Http {
     frontends: Vec<FrontendModel>,
     /// Wildcard addresses bound in place of VIPs, on which nobody else is served.
     closed: Vec<String>,
+    /// What holds for all frontends.
+    settings: Vec<String>,
     raw: Vec<String>,
 }
 
@@ -81,13 +86,15 @@ struct Stream {
     backends: Vec<BackendModel>,
     frontends: Vec<FrontendModel>,
     closed: Vec<String>,
+    settings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct FrontendModel {
     name: String,
     listens: Vec<String>,
-    default_backend: String,
+    #[serde(flatten)]
+    rules: FrontendRules,
     raw: Vec<String>,
 }
 
@@ -142,6 +149,7 @@ impl Model {
                 backends: backends(config, Mode::Http)?,
                 frontends: frontends(config, Mode::Http)?,
                 closed: closed(config, Mode::Http),
+                settings: settings(proxy, config, Mode::Http),
                 raw: raw(&proxy.raw.defaults)?,
             },
             stream: with_tcp.then(|| Stream::new(config)).transpose()?,
@@ -160,13 +168,42 @@ impl Stream {
             backends: backends(config, Mode::Tcp)?,
             frontends: frontends(config, Mode::Tcp)?,
             closed: closed(config, Mode::Tcp),
+            settings: settings(&config.proxy, config, Mode::Tcp),
         })
     }
 }
 
 fn frontends(config: &Config, mode: Mode) -> Result<Vec<FrontendModel>, RenderError> {
-    let of_mode = config.frontends.iter().filter(|f| f.mode == mode);
-    of_mode.map(|frontend| FrontendModel::new(config, frontend)).collect()
+    let of_mode = config.frontends.iter().zip(1_usize..).filter(|(f, _)| f.mode == mode);
+    of_mode.map(|(frontend, number)| FrontendModel::new(config, number, frontend)).collect()
+}
+
+/// Directives of `http` or `stream` that several frontends need, once. What a raw line sets is left to it.
+fn settings(proxy: &ProxyConfig, config: &Config, mode: Mode) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let of_mode = || config.frontends.iter().filter(|f| f.mode == mode);
+    if of_mode().any(|f| !f.rules.routes.is_empty()) {
+        let written = |name: &str| {
+            mode == Mode::Http && proxy.raw.defaults.iter().any(|line| line.text.trim_start().starts_with(name))
+        };
+        let wanted = [
+            ("map_hash_bucket_size", "512"),
+            ("map_hash_max_size", "65536"),
+            ("variables_hash_max_size", "8192"),
+            // Locations of redirects stay as they are written.
+            ("absolute_redirect", "off"),
+        ];
+        let wanted = wanted.into_iter().filter(|(name, _)| mode == Mode::Http || *name != "absolute_redirect");
+        lines.extend(wanted.filter(|(name, _)| !written(name)).map(|(name, value)| format!("{name} {value};")));
+    }
+    if of_mode().flat_map(|f| &f.rules.routes).any(|route| !route.when.paths.is_empty()) {
+        let path = routes::PATH;
+        lines.push(format!("map $request_uri {path} {{"));
+        lines.push("    \"~^(?<vipkeeper_before_query>[^?]*)\" $vipkeeper_before_query;".to_owned());
+        lines.push("}".to_owned());
+    }
+    lines.extend(proxy.tls_preset.into_iter().flat_map(|preset| rules::preset_lines(preset, None)));
+    lines
 }
 
 fn backends(config: &Config, mode: Mode) -> Result<Vec<BackendModel>, RenderError> {
@@ -174,7 +211,7 @@ fn backends(config: &Config, mode: Mode) -> Result<Vec<BackendModel>, RenderErro
 }
 
 impl FrontendModel {
-    fn new(config: &Config, frontend: &Frontend) -> Result<Self, RenderError> {
+    fn new(config: &Config, number: usize, frontend: &Frontend) -> Result<Self, RenderError> {
         let mut listens = Vec::new();
         for bind in &frontend.binds {
             if let BindTarget::Unix(path) = &bind.target {
@@ -182,17 +219,14 @@ impl FrontendModel {
             }
             let options = passed_through("the options of a bind", bind.options.as_deref())?;
             let options = options.map(|options| format!(" {options}")).unwrap_or_default();
-            listens.extend(listened(config, bind).into_iter().map(|address| format!("{address}{options}")));
+            let words = rules::listen_words(frontend, bind.tls.as_ref());
+            listens.extend(listened(config, bind).into_iter().map(|address| format!("{address}{words}{options}")));
         }
-        let Some(default_backend) = &frontend.default_backend else {
+        let rules = FrontendRules::new(number, frontend)?;
+        if rules.target.is_none() && frontend.mode == Mode::Tcp {
             return Err(RenderError(format!("with nginx, frontend {} needs a default backend", frontend.name)));
-        };
-        Ok(Self {
-            name: frontend.name.to_string(),
-            listens,
-            default_backend: default_backend.to_string(),
-            raw: raw(&frontend.raw)?,
-        })
+        }
+        Ok(Self { name: frontend.name.to_string(), listens, rules, raw: raw(&frontend.raw)? })
     }
 }
 

@@ -82,7 +82,7 @@ fn choice(frontend: &Frontend, routes: &[Route]) -> Choice {
 }
 
 /// The routes from here on that send whole hosts to backends, with these.
-fn hosts_alone<'r>(routes: &'r [Route]) -> Vec<(&'r str, Vec<&'r str>)> {
+pub(super) fn hosts_alone<'r>(routes: &'r [Route]) -> Vec<(&'r str, Vec<&'r str>)> {
     let plain = |route: &'r Route| {
         let Route { when, action: Action::Backend { name, rewrite }, origin: _ } = route else { return None };
         when.plain_hosts().filter(|_| *rewrite == Rewrite::default()).map(|hosts| (name.as_str(), hosts))

@@ -57,7 +57,7 @@ pub(super) fn default_tls(preset: TlsPreset) -> Vec<String> {
 const CIPHERSUITES: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 /// Ciphers up to TLS 1.2.
-fn ciphers(preset: TlsPreset) -> Option<&'static str> {
+pub(super) fn ciphers(preset: TlsPreset) -> Option<&'static str> {
     match preset {
         TlsPreset::MozillaModern => None,
         TlsPreset::MozillaIntermediate => Some(concat!(

@@ -7,7 +7,7 @@
 mod timing;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use timing::{Company, DownTimer, Rival, RouterConfig, Wait};
 
@@ -126,13 +126,24 @@ pub struct Router {
     link_hold: Option<Instant>,
     /// The same, while others of its group hear a live router.
     group_hold: Option<Instant>,
+    /// This host stood still, so that adverts may be lost: silence says nothing yet.
+    stall_hold: Option<StallHold>,
+}
+
+/// A backup listens before it believes a silence through which its host stood still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct StallHold {
+    /// The start of the down timer that is held: each silence is doubted once.
+    timer_from: Instant,
+    /// Not Active by timer before.
+    until: Instant,
 }
 
 impl Router {
     /// A router that does not take part yet.
     pub fn new(config: RouterConfig, why: &str) -> Self {
         let state = State::Initialize { why: why.to_owned() };
-        Self { config, state, heard: None, parted_at: None, link_hold: None, group_hold: None }
+        Self { config, state, heard: None, parted_at: None, link_hold: None, group_hold: None, stall_hold: None }
     }
 
     /// The state, for status and invariants.
@@ -186,7 +197,8 @@ impl Router {
             State::Initialize { .. } => None,
             State::Backup { timer, priority, .. } => {
                 let expires = timer.expires(&self.config, *priority);
-                Some([self.link_hold, self.group_hold].into_iter().flatten().fold(expires, Instant::max))
+                let stall = self.stall_hold.filter(|_| timer.wait == Wait::Down).map(|hold| hold.until);
+                Some([self.link_hold, self.group_hold, stall].into_iter().flatten().fold(expires, Instant::max))
             }
             State::Active { advertise_at, .. } => Some(*advertise_at),
         }
@@ -251,6 +263,23 @@ impl Router {
     /// Not Active by timer before `until`: others of its group hear a live router. None: the group does not hold it.
     pub fn hold_for_group(&mut self, until: Option<Instant>) {
         self.group_hold = until;
+    }
+
+    /// This host stood still until `now`, and woke `late` after something was due.
+    ///
+    /// A machine that is paused loses the frames of that time, and a socket that is not read fills up with the oldest
+    /// ones. A live active router speaks within one interval: that long a backup listens, once for each silence, so
+    /// that a host which always wakes late takes over all the same. True when it does.
+    pub fn stood_still(&mut self, now: Instant, late: Duration) -> bool {
+        let State::Backup { timer, priority, .. } = &self.state else { return false };
+        let doubted = self.stall_hold.is_some_and(|hold| hold.timer_from == timer.from);
+        let short = late < timer.interval.duration() / 2;
+        if self.config.company == Company::Alone || timer.wait == Wait::Skew || doubted || short {
+            return false;
+        }
+        let until = now + timer.interval.duration() + self.config.skew(timer.interval, *priority);
+        self.stall_hold = Some(StallHold { timer_from: timer.from, until });
+        true
     }
 
     /// Changed configuration; the role stays. A new interval is advertised at once, since backups wait by it.

@@ -185,6 +185,16 @@ fn check_reports_every_problem_at_once() {
 }
 
 #[test]
+fn check_and_render_take_the_file_as_a_word_too() {
+    let (_dir, file) = readme_file();
+    let named = run(&["check", "--no-proxy", "--config", &file]);
+    let word = run(&["check", "--no-proxy", &file]);
+    assert_eq!((word.status, &word.stdout), (0, &named.stdout));
+    let word = run(&["render", "--node", "lb1", &file]);
+    assert!(word.status == 0 && word.stdout.contains("frontend"), "{}", word.stderr);
+}
+
+#[test]
 fn check_of_a_file_that_is_not_there_names_it() {
     let ended = run(&["check", "--config", "/nonexistent/vipkeeper.toml"]);
     assert_eq!(ended.status, 2);

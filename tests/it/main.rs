@@ -34,6 +34,7 @@ mod fuzz_targets;
 mod namespace;
 mod nginx_process;
 mod nginx_render;
+mod nginx_rules;
 mod proxy_fixture;
 mod proxy_master;
 mod proxy_process;

@@ -338,8 +338,6 @@ backend = "web"
                = help: write a `server` with `stub_status` in `raw_defaults`
             error: nginx has no equal of `peers` of [proxy]
                = help: leave it out: nginx shares no counters between hosts
-            error: nginx has no equal of `tls_preset` of [proxy]
-               = help: write `ssl_protocols` and `ssl_ciphers` in `raw_defaults`
             error: nginx has no equal of `queue` of the timeouts
                = help: leave it out: nginx has no queue, it refuses at once
             error: nginx has no equal of `tunnel` of the timeouts
@@ -366,36 +364,14 @@ backend = "web"
                = help: add "}"
             error: with nginx, a frontend cannot be bound to a unix socket
                = help: bind a port of 127.0.0.1
-            error: nginx has no equal of `tls` of a bind
-               = help: write `options = "ssl"`, and `ssl_certificate` and `ssl_certificate_key` in `raw` of the frontend
             error: with nginx, a frontend cannot be bound to a unix socket
                = help: bind a port of 127.0.0.1
-            error: nginx has no equal of `accept_proxy` of a frontend
-               = help: write `options = "proxy_protocol"` in the bind, and `set_real_ip_from` in `raw`
-            error: nginx has no equal of `redirect_https` of a frontend
-               = help: write `return 301 https://$host$request_uri;` in `raw`
-            error: nginx has no equal of `hsts` of a frontend
-               = help: write `add_header Strict-Transport-Security "max-age=31536000" always;` in `raw`
-            error: nginx has no equal of `allow` of a frontend
-               = help: write nginx's `allow` and `deny all;` in `raw`
-            error: nginx has no equal of `deny` of a frontend
-               = help: write nginx's `deny` in `raw`
+            error: with nginx, every connection of a bind has the PROXY header
+               = help: write `accept_proxy = ["0.0.0.0/0", "::/0"]`
             error: nginx has no equal of `rate_limit` of a frontend
                = help: write `limit_req_zone` in `raw_defaults` and `limit_req` in `raw`
             error: nginx has no equal of `basic_auth` of a frontend
                = help: write `auth_basic` and `auth_basic_user_file` in `raw`
-            error: nginx has no equal of `forwarded` of a frontend
-               = help: write `proxy_set_header Host $http_host;` and `proxy_set_header X-Forwarded-For $remote_addr;` in `raw`
-            error: nginx has no equal of `request_headers` of a frontend
-               = help: write nginx's `proxy_set_header` in `raw`, with `proxy_set_header Host $http_host;` among them
-            error: nginx has no equal of `response_headers` of a frontend
-               = help: write nginx's `add_header` or `proxy_hide_header` in `raw`
-            error: nginx has no equal of `compression` of a frontend
-               = help: write nginx's `gzip on;` and `gzip_types` in `raw`
-            error: nginx has no equal of `monitor_uri` of a frontend
-               = help: write nginx's `location = /alive { return 200; }` in `raw`
-            error: nginx has no equal of `route` of a frontend
-               = help: write nginx's `location` in `raw`, or a `server` in `raw_defaults`
             error: nginx has no equal of [[userlist]]
                = help: remove it, and write nginx's `auth_basic` and `auth_basic_user_file` in `raw` of the frontend
             error: with nginx, port 8080 cannot be of mode http here and of mode tcp there
@@ -434,4 +410,191 @@ raw_defaults = ["server { listen 127.0.0.1:8404; location / { return 200 '}'; } 
     assert_eq!(texts.len(), 3);
     assert_eq!(texts[0], line("server { listen 127.0.0.1:8404; location / { return 200 '}'; } }").text);
     assert_eq!(config.proxy.binary, std::path::Path::new("nginx"));
+}
+
+/// What keys of frontends become; the real nginx reads it in `nginx_rules`.
+#[test]
+fn keys_of_frontends_become_lines_in_their_order() {
+    let text = pair_with(
+        "bind = [\"www:80\"]",
+        r#"bind = ["www:80", { address = "www:443", tls = { certificates = ["/etc/ssl/www.pem"], min_version = "TLSv1.2", client_ca = "/etc/ssl/ca.pem", verify = "optional" } }]
+redirect_https = true
+hsts = "1d"
+monitor_uri = "/alive"
+deny = "10.9.0.0/16"
+allow = ["10.0.0.0/8"]
+forwarded = true
+request_headers = { set = { "X-A" = "b" }, del = ["X-B"] }
+response_headers = { set = { "Server" = "us" }, add = { "X-C" = "d" }, del = ["X-Powered-By"] }
+compression = ["text/html", "text/css"]
+route = [
+  { host = ["a.example.com", "*.a.example.com"], path = "/x", path_prefix = "/y{", path_suffix = ".z", path_regex = "^/[0-9]{2}$", method = ["GET", "HEAD"], header = [{ name = "X-Beta" }, { name = "X-Key", value = "1.5" }], source = "10.0.0.0/9", sni = "a.example.com", deny = 404 },
+  { path = "/old", redirect = { prefix = "https://new.example.com", code = 301 } },
+  { path = "/api", strip_prefix = "/api", backend = "web" },
+  { path = "/no", reject = true },
+]"#,
+    );
+    let sources = one(&(text + "\n[proxy]\nengine = \"nginx\"\ntls_preset = \"mozilla-modern\"\n"));
+    let config = load(&sources).map_err(|p| p.report(&sources, Colour::None)).unwrap();
+    let rendered = render_with(&config, None).unwrap();
+    let text = rendered.text.split_once("    # frontend ").unwrap().1.split_once("    # Bound in place").unwrap().0;
+    expect![[r#"
+        www
+            geo $vipkeeper_1_denied {
+                default 0;
+                10.9.0.0/16 1;
+            }
+            geo $vipkeeper_1_allowed {
+                default 0;
+                10.0.0.0/8 1;
+            }
+            map $https $vipkeeper_1_hsts {
+                on "max-age=86400";
+            }
+            # route 1
+            map $host $vipkeeper_1_1_1 {
+                hostnames;
+                default 0;
+                a.example.com 1;
+                *.a.example.com 1;
+            }
+            map $ssl_server_name $vipkeeper_1_1_2 {
+                hostnames;
+                default 0;
+                a.example.com 1;
+            }
+            map $vipkeeper_path $vipkeeper_1_1_3 {
+                default 0;
+                "~^/x$" 1;
+                "~^/y\\{" 1;
+                "~\\.z$" 1;
+                "~^/[0-9]{2}$" 1;
+            }
+            map $request_method $vipkeeper_1_1_4 {
+                default 0;
+                "~^(?:GET|HEAD)$" 1;
+            }
+            map $http_x_beta $vipkeeper_1_1_5 {
+                default 0;
+                "~." 1;
+            }
+            map $http_x_key $vipkeeper_1_1_6 {
+                default 0;
+                "~(?:^|,)[ \\t]*1\\.5[ \\t]*(?:,|$)" 1;
+            }
+            geo $vipkeeper_1_1_7 {
+                default 0;
+                10.0.0.0/9 1;
+            }
+            map "$vipkeeper_1_1_1$vipkeeper_1_1_2$vipkeeper_1_1_3$vipkeeper_1_1_4$vipkeeper_1_1_5$vipkeeper_1_1_6$vipkeeper_1_1_7" $vipkeeper_1_1 {
+                default 0;
+                1111111 1;
+            }
+            # route 2
+            map $vipkeeper_path $vipkeeper_1_2 {
+                default 0;
+                "~^/old$" 2;
+            }
+            # route 3
+            map $vipkeeper_path $vipkeeper_1_3 {
+                default 0;
+                "~^/api$" 3;
+            }
+            # route 4
+            map $vipkeeper_path $vipkeeper_1_4 {
+                default 0;
+                "~^/no$" 4;
+            }
+            map "$vipkeeper_1_1/$vipkeeper_1_2/$vipkeeper_1_3/$vipkeeper_1_4" $vipkeeper_1_route {
+                default 0;
+                "~^(?:0/)*(?<vipkeeper_1_found>[1-9][0-9]*)" $vipkeeper_1_found;
+            }
+            map $vipkeeper_1_route $vipkeeper_1_backend {
+                default web;
+                3 web;
+            }
+            server {
+                listen 192.168.83.111:80;
+                listen 192.168.83.111:443 ssl http2;
+                ssl_certificate /etc/ssl/www.pem;
+                ssl_certificate_key /etc/ssl/www.pem;
+                ssl_protocols TLSv1.2 TLSv1.3;
+                ssl_client_certificate /etc/ssl/ca.pem;
+                ssl_verify_client optional;
+                if ($uri = /alive) { return 200; }
+                if ($vipkeeper_1_denied = 1) { return 403; }
+                if ($vipkeeper_1_allowed = 0) { return 403; }
+                if ($https = "") { return 301 https://$http_host$request_uri; }
+                add_header Strict-Transport-Security $vipkeeper_1_hsts always;
+                proxy_set_header Host $vipkeeper_host;
+                proxy_set_header Upgrade $http_upgrade;
+                proxy_set_header Connection $vipkeeper_connection;
+                proxy_set_header X-Forwarded-For "$remote_addr";
+                proxy_set_header X-Real-IP "$remote_addr";
+                proxy_set_header X-Forwarded-Host "$http_host";
+                proxy_set_header X-Forwarded-Proto "$scheme";
+                proxy_set_header X-B "";
+                proxy_set_header X-A "b";
+                proxy_hide_header X-Powered-By;
+                proxy_hide_header Server;
+                add_header Server "us" always;
+                add_header X-C "d" always;
+                gzip on;
+                gzip_proxied any;
+                gzip_vary on;
+                gzip_types text/css;
+                if ($vipkeeper_1_route = 1) { return 404; }
+                if ($vipkeeper_1_route = 2) { return 301 "https://new.example.com$request_uri"; }
+                if ($vipkeeper_1_route = 3) { rewrite "^/api(?:/(.*))?$" /$1; }
+                if ($vipkeeper_1_route = 4) { return 444; }
+                location / {
+                    proxy_pass http://$vipkeeper_1_backend;
+                }
+            }
+
+    "#]].assert_eq(text);
+    // A complaint of nginx about a route leads to its line.
+    let line_of = |text: &str| rendered.text.lines().position(|line| line.contains(text)).unwrap();
+    let origin = |text: &str| rendered.origins[line_of(text)].unwrap().line;
+    let first = sources.files[0].text.lines().position(|line| line.contains("*.a.example.com")).unwrap() + 1;
+    assert_eq!([origin("~^/x$"), origin("_route = 1)"), origin("_route = 2)")], [first, first, first + 1]);
+}
+
+#[test]
+fn values_that_nginx_would_take_otherwise_are_refused() {
+    let report = |frontend: &str| {
+        let text = pair_with("bind = [\"www:80\"]", frontend) + "\n[proxy]\nengine = \"nginx\"\n";
+        let sources = one(&text);
+        let problems = load(&sources).expect_err(frontend).report(&sources, Colour::None);
+        problems.lines().filter(|line| line.starts_with("error")).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let cases = [
+        r#"bind = [{ address = "www:443", tls = { certificates = ["/a.pem", "/b.pem"], strict_sni = true } }]"#,
+        r#"bind = [{ address = "www:443", tls = { crt_list = "/list" } }]"#,
+        r#"bind = [{ address = "www:443", tls = { certificates = ["/a.pem"] } }, { address = "www:444", tls = { certificates = ["/b.pem"] } }]"#,
+        "bind = [\"www:80\"]\nallow = [\"/etc/networks\"]",
+        "bind = [\"www:80\"]\nrequest_headers = { set = { \"X-A\" = \"%[src]\" }, add = { \"X-B\" = \"1\" } }",
+        "bind = [\"www:80\"]\nroute = [{ path = \"/a\", redirect = { location = \"/%[src]\" } }]",
+        "bind = [\"www:80\"]\nroute = [{ path = \"/a\", return = { status = 302 } }]",
+        "bind = [\"www:80\"]\nroute = [{ path = \"/a\", return = { status = 200, body = \"5 $\" } }]",
+        "bind = [\"www:80\"]\nroute = [{ path = \"/a\", return = { status = 200, file = \"/f\" } }]",
+        "bind = [\"www:80\"]\nroute = [{ header = [{ name = \"X_A\" }], deny = 403 }]",
+        "bind = [\"www:80\"]\naccept_proxy = [\"10.0.0.0/8\"]",
+    ];
+    expect![[r#"
+        error: with nginx, a frontend has one certificate
+        error: nginx has no equal of `strict_sni` of a bind's TLS
+        error: nginx has no equal of `crt_list` of a bind's TLS
+        error: with nginx, all binds of a frontend end TLS alike
+        error: nginx does not read networks from a list
+        error: `%[...]` are words of HAProxy, which nginx passes on as they are
+        error: nginx has no equal of `add` of request headers
+        error: `%[...]` are words of HAProxy, which nginx passes on as they are
+        error: with nginx, an answer of this status is a redirect
+        error: nginx takes `$` in a body for the beginning of a variable
+        error: nginx has no equal of `file` of an answer
+        error: with nginx, a header that decides has a name of letters, digits and dashes
+        error: with nginx, every connection of a bind has the PROXY header
+    "#]]
+    .assert_eq(&cases.map(report).concat());
 }

@@ -18,6 +18,7 @@ use vipkeeper::config::{Action, BindTarget, Conditions, Config, Engine, HostMatc
 use vipkeeper::node::Event;
 use vipkeeper::node::event::OpId;
 use vipkeeper::proxy::attendance::{Attend, Attended};
+use vipkeeper::proxy::capabilities::Capabilities;
 use vipkeeper::proxy::master::Processes;
 use vipkeeper::proxy::{BindProbe, ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use vipkeeper::render::Rendered;
@@ -193,6 +194,11 @@ impl Lab {
         .await;
     }
 
+    /// By the method that is used for the installed version.
+    pub(crate) async fn reload(&mut self) -> ProxyOutcome {
+        self.perform(ProxyOp::Reload(ReloadMethod::of(installed_version()))).await
+    }
+
     pub(crate) async fn get(&self) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
@@ -204,6 +210,12 @@ impl Lab {
     fn installed(&self) -> String {
         std::fs::read_to_string(self.paths.config()).unwrap()
     }
+}
+
+/// Of the HAProxy that is installed.
+pub(crate) fn installed_version() -> (u32, u32) {
+    let output = std::process::Command::new("haproxy").arg("-vv").output().unwrap();
+    Capabilities::parse(&String::from_utf8_lossy(&output.stdout)).unwrap().version
 }
 
 pub(crate) async fn eventually<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
@@ -369,8 +381,8 @@ async fn a_master_that_does_not_end_is_killed_after_its_grace() {
 }
 
 #[tokio::test]
-async fn a_reload_by_signal_brings_a_new_worker_with_the_new_generation() {
-    if !haproxy_is_here("a_reload_by_signal") {
+async fn a_reload_brings_a_new_worker_with_the_new_generation() {
+    if !haproxy_is_here("a_reload_brings_a_new_worker") {
         return;
     }
     let mut lab = Lab::new();
@@ -380,7 +392,7 @@ async fn a_reload_by_signal_brings_a_new_worker_with_the_new_generation() {
     lab.install(&second).await;
     // What the proxy itself listens on is handed over, and so counts as free.
     assert_eq!(lab.perform(ProxyOp::Preflight(vec![probe_of(lab.port)])).await, ProxyOutcome::Bindable);
-    assert_eq!(lab.perform(ProxyOp::Reload(ReloadMethod::Signal)).await, ProxyOutcome::Reloaded);
+    assert_eq!(lab.reload().await, ProxyOutcome::Reloaded);
     let after = lab.sample(|s| s.generation == Some(second.generation)).await;
     assert_ne!(after.pid, before.pid);
     eventually(async || lab.get().await.ok().filter(|a| a.ends_with("two"))).await;
@@ -390,8 +402,8 @@ async fn a_reload_by_signal_brings_a_new_worker_with_the_new_generation() {
 
 /// The port was free at the preflight and is taken when HAProxy binds it: its master says so, and is believed.
 #[tokio::test]
-async fn a_reload_by_signal_that_fails_is_told_with_its_reason() {
-    if !haproxy_is_here("a_reload_by_signal_that_fails") {
+async fn a_reload_that_fails_is_told_with_its_reason() {
+    if !haproxy_is_here("a_reload_that_fails_is_told") {
         return;
     }
     let mut lab = Lab::new();
@@ -402,13 +414,13 @@ async fn a_reload_by_signal_that_fails_is_told_with_its_reason() {
     let text = first.text.replace(&format!(":{}", lab.port), &format!(":{taken}"));
     assert_ne!(text, first.text);
     std::fs::write(lab.paths.config(), &text).unwrap();
-    let outcome = lab.perform(ProxyOp::Reload(ReloadMethod::Signal)).await;
+    let outcome = lab.reload().await;
     let ProxyOutcome::ReloadRefused(why) = &outcome else { panic!("{outcome:?}") };
     assert!(why.contains("Address already in use"), "{why}");
     assert!(lab.get().await.unwrap().ends_with("one"), "the old worker no longer serves");
     // The next one is judged by itself.
     std::fs::write(lab.paths.config(), &lab.rendered("two").text).unwrap();
-    assert_eq!(lab.perform(ProxyOp::Reload(ReloadMethod::Signal)).await, ProxyOutcome::Reloaded);
+    assert_eq!(lab.reload().await, ProxyOutcome::Reloaded);
 }
 
 /// The master executes itself anew after a start, and would ignore a signal until it is back.
@@ -423,7 +435,7 @@ async fn a_reload_right_after_a_start_is_not_lost() {
     for round in 0..5 {
         let next = lab.rendered(&format!("round{round}"));
         std::fs::write(lab.paths.config(), &next.text).unwrap();
-        assert_eq!(lab.perform(ProxyOp::Reload(ReloadMethod::Signal)).await, ProxyOutcome::Reloaded);
+        assert_eq!(lab.reload().await, ProxyOutcome::Reloaded);
         lab.sample(|s| s.generation == Some(next.generation)).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Routes: what they become, and where real requests then go.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -304,14 +304,20 @@ impl Proxy {
 }
 
 fn ask(socket: &Path, request: &str) -> String {
-    let mut stream = UnixStream::connect(socket).unwrap();
+    let stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    answer_on(stream, request)
+}
+
+/// Status, and the body of a 200 or the location of a redirect.
+pub(crate) fn answer_on(mut stream: impl Read + Write, request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     // A rejected connection may be reset.
     drop(stream.read_to_string(&mut answer));
     let status = answer.split_whitespace().nth(1).unwrap_or("none").to_owned();
-    let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default();
+    let location = answer.lines().find_map(|line| line.strip_prefix("location: ").or(line.strip_prefix("Location: ")));
+    let location = location.unwrap_or_default();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let shown = if status == "200" { body } else { location };
     format!("{status} {shown}").trim().to_owned()
@@ -324,14 +330,9 @@ impl Drop for Proxy {
     }
 }
 
-#[test]
-fn the_first_route_that_matches_counts_whatever_its_action() {
-    let test = "the_first_route_that_matches_counts";
-    if !haproxy_is_here(test) {
-        return;
-    }
-    let proxy = Proxy::start(
-        &(r#"
+/// Routes of each kind, with a run of hosts that HAProxy gets as a map; `SOCKET` is where the frontend is bound.
+pub(crate) fn routes() -> String {
+    r#"
 [[frontend]]
 name = "www"
 bind = ["SOCKET"]
@@ -366,28 +367,39 @@ method = "GET"
 return = { status = 200, body = "it's 100% \"text\" #1" }
 
 "#
-        .to_owned()
-            + &hosts(9, |n| format!("backend = {:?}", if n % 2 == 0 { "web" } else { "api" }))),
-    );
-    for (request, answer) in [
-        ("GET / HTTP/1.0", "200 web /"),
-        ("GET /api/x/y?q=1 HTTP/1.0", "200 api /v2/x/y"),
-        ("GET /api HTTP/1.0", "200 api /v2/"),
-        // It begins so, and goes there; but it is not below the prefix, and stays as it is.
-        ("GET /apis HTTP/1.0", "200 api /apis"),
-        ("GET /api/secret HTTP/1.0", "200 api /v2/secret"),
-        ("GET / HTTP/1.1\r\nConnection: close\r\nHost: Closed.Example.com:80", "403"),
-        ("GET / HTTP/1.1\r\nConnection: close\r\nHost: a.b.closed.example.com", "403"),
-        ("GET / HTTP/1.1\r\nConnection: close\r\nHost: notclosed.example.com", "200 web /"),
-        ("GET / HTTP/1.1\r\nConnection: close\r\nHost: closed.example.com\r\nX-Key: open sesame", "200 api /"),
-        ("GET /old HTTP/1.0", "308 /new"),
-        ("GET /a.txt HTTP/1.0", "200 it's 100% \"text\" #1"),
-        ("POST /a.txt HTTP/1.0", "200 web /a.txt"),
-        ("GET /x HTTP/1.1\r\nConnection: close\r\nHost: v1.example.com", "200 api /x"),
-        ("GET /x HTTP/1.1\r\nConnection: close\r\nHost: v2.example.com", "200 web /x"),
-        ("GET /x HTTP/1.1\r\nConnection: close\r\nHost: v9.example.com", "200 web /x"),
-        ("GET /old HTTP/1.1\r\nConnection: close\r\nHost: v1.example.com", "308 /new"),
-    ] {
+    .to_owned()
+        + &hosts(9, |n| format!("backend = {:?}", if n % 2 == 0 { "web" } else { "api" }))
+}
+
+/// What becomes of requests there, whatever the engine. Backends say their name and the path that they got.
+pub(crate) const REQUESTS: [(&str, &str); 16] = [
+    ("GET / HTTP/1.0", "200 web /"),
+    ("GET /api/x/y?q=1 HTTP/1.0", "200 api /v2/x/y"),
+    ("GET /api HTTP/1.0", "200 api /v2/"),
+    // It begins so, and goes there; but it is not below the prefix, and stays as it is.
+    ("GET /apis HTTP/1.0", "200 api /apis"),
+    ("GET /api/secret HTTP/1.0", "200 api /v2/secret"),
+    ("GET / HTTP/1.1\r\nConnection: close\r\nHost: Closed.Example.com:80", "403"),
+    ("GET / HTTP/1.1\r\nConnection: close\r\nHost: a.b.closed.example.com", "403"),
+    ("GET / HTTP/1.1\r\nConnection: close\r\nHost: notclosed.example.com", "200 web /"),
+    ("GET / HTTP/1.1\r\nConnection: close\r\nHost: closed.example.com\r\nX-Key: open sesame", "200 api /"),
+    ("GET /old HTTP/1.0", "308 /new"),
+    ("GET /a.txt HTTP/1.0", "200 it's 100% \"text\" #1"),
+    ("POST /a.txt HTTP/1.0", "200 web /a.txt"),
+    ("GET /x HTTP/1.1\r\nConnection: close\r\nHost: v1.example.com", "200 api /x"),
+    ("GET /x HTTP/1.1\r\nConnection: close\r\nHost: v2.example.com", "200 web /x"),
+    ("GET /x HTTP/1.1\r\nConnection: close\r\nHost: v9.example.com", "200 web /x"),
+    ("GET /old HTTP/1.1\r\nConnection: close\r\nHost: v1.example.com", "308 /new"),
+];
+
+#[test]
+fn the_first_route_that_matches_counts_whatever_its_action() {
+    let test = "the_first_route_that_matches_counts";
+    if !haproxy_is_here(test) {
+        return;
+    }
+    let proxy = Proxy::start(&routes());
+    for (request, answer) in REQUESTS {
         assert_eq!(proxy.ask(request), answer, "{request}");
     }
 }

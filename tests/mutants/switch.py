@@ -14,6 +14,8 @@ the tests that reach its function, the cheap ones first, until one fails.
     tests/mutants/switch.py --missed           only what the last run missed: after tests were written
     tests/mutants/switch.py --quick 1.2        only the cheapest tests; what they do not notice may be noticed by others
     tests/mutants/switch.py --rest             what was not run yet, or not by all tests
+    tests/mutants/switch.py --missed --by exact --by hints
+                                               only the tests whose names say so: after those were written
     tests/mutants/switch.py --sample 100       so many, drawn at random
 
 The lists are in target/mutants-switched/: missed.txt, timeout.txt, unviable.txt, unswitched.txt and results.json.
@@ -401,7 +403,8 @@ def run(program, tests, cpu_seconds, **more):
         last = begun[1] if begun and begun[1] != "result:" else last
         if re.match(r"test .* \.\.\. FAILED", line):
             failed = True
-            child.kill()
+            # Not Popen.kill(): that may wait for it, and its times would be lost.
+            os.kill(child.pid, signal.SIGKILL)
             break
     child.stdout.close()
     _pid, status, usage = os.wait4(child.pid, 0)
@@ -446,10 +449,11 @@ def measure(program, jobs, without):
     return costs, reaches
 
 
-def judge(program, mutant, costs, tests, quick):
+def judge(program, mutant, costs, tests, quick, by):
     """Only tests that reach its function can notice it: the cheap ones first."""
     verdict, noticed, spent = "missed", None, 0.0
-    waiting, budget, left_out = sorted(tests, key=costs.get), FIRST_SECONDS, 0
+    meant = [test for test in tests if not by or any(part in test for part in by)]
+    waiting, budget, left_out = sorted(meant, key=costs.get), FIRST_SECONDS, len(tests) - len(meant)
     while quick and sum(map(costs.get, waiting)) > quick:
         waiting.pop()
         left_out += 1
@@ -503,6 +507,7 @@ def main():
     parser.add_argument("--missed", action="store_true", help="only what the last run missed")
     parser.add_argument("--without", action="append", default=[], help="a test that is left out")
     parser.add_argument("--rest", action="store_true", help="only what has not been run yet")
+    parser.add_argument("--by", action="append", default=[], help="only tests with this in their name")
     parser.add_argument("--quick", type=float, help="only the cheapest tests, so many seconds of the processor together")
     parser.add_argument("--sample", type=int, help="so many mutants, drawn at random")
     parser.add_argument("--minutes", type=float, help="stop after so long; what ran is a random sample")
@@ -560,7 +565,7 @@ def main():
         def work(mutant):
             if options.minutes and time.monotonic() - started > 60 * options.minutes:
                 return None
-            return judge(program, mutant, costs, tests[mutant["number"]], options.quick)
+            return judge(program, mutant, costs, tests[mutant["number"]], options.quick, options.by)
 
         for done, result in enumerate(concurrent.futures.as_completed([pool.submit(work, m) for m in chosen]), start=1):
             result = result.result()

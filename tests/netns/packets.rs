@@ -152,7 +152,9 @@ fn a_duplicate_address_is_told_with_its_hardware_address() {
         vip.duplicates.iter().any(|d| d.mac == mac && d.address == WWW.to_string())
             && vip.counters.get("duplicate-address").is_some_and(|n| *n >= 10)
     });
-    assert_eq!(lab.log(LB1).matches(&format!("{mac} claims {WWW} too")).count(), 1, "once a minute");
+    let told = |lab: &Lab| lab.log(LB1).matches(&format!("{mac} claims {WWW} too")).count();
+    lab.eventually("the log says so", |lab| told(lab) > 0);
+    assert_eq!(told(&lab), 1, "once a minute");
     assert_eq!((lab.holders(WWW), lab.state(LB1, "www")), (vec![LB1], "active".to_owned()));
     assert!(lab.vip(LB2, "www").unwrap().duplicates.is_empty(), "a backup has nothing to defend");
 }

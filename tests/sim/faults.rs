@@ -39,7 +39,7 @@ pub fn inject(world: &mut World) {
         7 | 8 => {
             let long = world.rng.chance(300);
             let duration = if long { ms(world, 1_000, 9_000) } else { ms(world, 5, 900) };
-            world.stall(host, duration);
+            if world.rng.chance(400) { world.pause(host, duration) } else { world.stall(host, duration) }
         }
         9 => {
             let up = world.rng.chance(500);

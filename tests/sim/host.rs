@@ -86,12 +86,15 @@ pub struct Host {
     pub refuse_filters: bool,
     pub refuse_resets: bool,
     pub refuse_routing: bool,
+    pub refuse_arp: bool,
     /// Open connections of clients, by local address.
     pub clients: BTreeMap<IpAddr, u32>,
     /// Installations and renewals that the kernel was asked for.
     pub installs: u64,
     pub link_up: bool,
     pub stalled_until: Option<Instant>,
+    /// What arrives while it is stalled is lost: the machine is paused, not the process.
+    pub loses_frames: bool,
     pub backlog: Vec<Event>,
     pub proxy: Option<ProxyProcess>,
     pub troubles: ProxyTroubles,
@@ -116,6 +119,8 @@ pub struct Host {
     pub opens: bool,
     /// With that file it does not listen either.
     pub pauses_at: Option<Digest>,
+    /// What the installed binary answers to `-vv`.
+    pub says_of_itself: &'static str,
     /// The proxy waits for a processor and answers nobody.
     pub starving: bool,
     /// Dumps take this much longer.
@@ -164,10 +169,12 @@ impl Host {
             refuse_filters: false,
             refuse_resets: false,
             refuse_routing: false,
+            refuse_arp: false,
             clients: BTreeMap::new(),
             installs: 0,
             link_up: true,
             stalled_until: None,
+            loses_frames: false,
             backlog: Vec::new(),
             proxy: None,
             troubles: ProxyTroubles::default(),
@@ -183,6 +190,7 @@ impl Host {
             paused: false,
             opens: false,
             pauses_at: None,
+            says_of_itself: "HAProxy version 2.6.12 2023/12/14\nFeature list : +OPENSSL -QUIC\n",
             starving: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
@@ -333,8 +341,7 @@ impl Host {
     /// serving worker is listed as an old one, always.
     pub fn attend(&mut self, what: &Attend) -> Result<Attended, String> {
         if matches!(what, Attend::Capabilities) {
-            let text = "HAProxy version 2.6.12 2023/12/14\nFeature list : +OPENSSL -QUIC\n";
-            return Ok(Attended::Capable(Box::new(Capabilities::parse(text).unwrap())));
+            return Ok(Attended::Capable(Box::new(Capabilities::parse(self.says_of_itself).unwrap())));
         }
         let Some(proxy) = &mut self.proxy else { return Ok(Attended::Failed("connection refused".to_owned())) };
         Ok(match what {

@@ -21,8 +21,10 @@
 mod attending;
 mod belongings;
 mod elections;
+mod exact;
 mod faults;
 mod groups;
+mod hints;
 mod host;
 mod journal;
 mod net;

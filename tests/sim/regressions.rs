@@ -82,6 +82,31 @@ fn a_backup_that_hung_reads_the_adverts_that_wait_before_it_takes_over() {
     assert_eq!(told(&world, "lb2 vip0:"), 0, "{}", world.trace.unwrap());
 }
 
+/// A machine that is paused, or a socket that filled up with the oldest adverts: the silence is not the holder's.
+#[test]
+fn a_backup_that_was_paused_listens_before_it_takes_over() {
+    for paused in (2_500..5_000).step_by(125) {
+        for cluster in [standard(), standard().with_key()] {
+            let mut world = settled(cluster);
+            world.pause(1, ms(paused));
+            world.run(secs(10)).unwrap();
+            assert_eq!(told(&world, "lb2 vip0:"), 0, "{paused} {}", world.trace.unwrap());
+        }
+    }
+}
+
+/// It listens for one interval, and once.
+#[test]
+fn a_backup_that_was_paused_takes_over_from_a_holder_that_died_meanwhile() {
+    let mut world = settled(standard());
+    world.pause(1, secs(8));
+    world.set_link(0, false);
+    world.run(ms(8_900)).unwrap();
+    assert!(world.holders(0).is_empty(), "{}", world.trace.unwrap());
+    world.run(ms(200)).unwrap();
+    assert_eq!(world.holders(0), vec![1], "{}", world.trace.unwrap());
+}
+
 #[test]
 fn a_vip_with_another_group_does_not_move_its_neighbours() {
     let mut world = settled(Cluster { vips: 2, ..standard() });

@@ -307,6 +307,21 @@ fn a_bad_file_changes_nothing() {
 }
 
 #[test]
+fn a_file_that_asks_for_more_than_the_binary_can_changes_nothing() {
+    let mut world = settled(standard());
+    world.hosts[0].says_of_itself = "HAProxy version 2.4.22 2023/12/14\nFeature list : +OPENSSL\n";
+    // It is asked when vipkeeper starts, and what runs goes on.
+    world.kill(0);
+    world.restart_in(0, ms(50));
+    world.run(secs(2)).unwrap();
+    world.write_config(0, 2, false);
+    world.run(secs(2)).unwrap();
+    let last = world.hosts[0].node.as_ref().unwrap().status(world.now).config.last_reload.unwrap();
+    assert!(!last.ok && last.message.contains("2.4.22 is too old"), "{last:?}");
+    assert_eq!(world.holders(0), [0]);
+}
+
+#[test]
 fn a_file_that_the_proxy_refuses_changes_nothing() {
     let mut world = settled(standard());
     world.hosts[0].refused = Some(Digest(2));

@@ -166,6 +166,12 @@ pub struct World {
     pub source: Option<fn(&Cluster, u64) -> Loaded>,
     /// Addresses of a VIP that has many.
     pub crowd: usize,
+    /// Looks at nodes when nothing happens; draws numbers of its own, so that the story stays what it is.
+    pub unasked: Option<Rng>,
+    /// Nodes wake at the very instant of their deadline.
+    pub punctual: bool,
+    /// How often the sockets for hellos were opened anew.
+    pub hellos_opened: usize,
 }
 
 impl World {
@@ -210,6 +216,9 @@ impl World {
             witness: None,
             source: None,
             crowd: 0,
+            unasked: None,
+            punctual: false,
+            hellos_opened: 0,
         }
     }
 
@@ -276,6 +285,7 @@ impl World {
         h.exit_code = None;
         h.proxy_op = None;
         h.stalled_until = None;
+        h.loses_frames = false;
         h.backlog.clear();
         h.idle_since = (0..self.cluster.vips).map(|v| (v, self.now)).collect();
         self.execute(host, effects);
@@ -306,6 +316,12 @@ impl World {
         let delay = h.stalled_until.unwrap() - self.now;
         self.push(delay, host, Item::StallEnds);
         self.disturb();
+    }
+
+    /// The whole machine stands still: what is sent to it meanwhile is lost.
+    pub fn pause(&mut self, host: usize, duration: Duration) {
+        self.hosts[host].loses_frames = true;
+        self.stall(host, duration);
     }
 
     pub fn kill_proxy(&mut self, host: usize) {
@@ -419,7 +435,8 @@ impl World {
     /// Runs until `until` from now; checks after every step.
     pub fn run(&mut self, duration: Duration) -> Result<(), String> {
         let end = self.now + duration;
-        while self.queue.peek().is_some_and(|Reverse(next)| next.at <= end) {
+        while let Some(at) = self.queue.peek().map(|Reverse(next)| next.at).filter(|at| *at <= end) {
+            self.look_unasked(at)?;
             let Reverse(next) = self.queue.pop().unwrap();
             self.now = next.at;
             self.steps += 1;
@@ -427,6 +444,33 @@ impl World {
             self.check(next.host)?;
         }
         self.now = end;
+        Ok(())
+    }
+
+    /// At some instant before the next event, and right after the last one, a node is made to look at everything: what
+    /// is due before its next deadline, it has done already.
+    fn look_unasked(&mut self, next: Instant) -> Result<(), String> {
+        let Some(rng) = &mut self.unasked else { return Ok(()) };
+        let host = rng.index(self.hosts.len());
+        let later = Duration::from_nanos(rng.below((next - self.now).as_nanos() as u64));
+        for at in [self.now, self.now + later] {
+            let stalled = self.hosts[host].is_stalled(at);
+            let Some(node) = self.hosts[host].node.as_mut().filter(|_| !stalled) else { return Ok(()) };
+            let deadline = node.deadline();
+            if deadline.is_some_and(|deadline| deadline.at <= at) {
+                return Ok(());
+            }
+            // Of an operation that nobody began: all VIPs are looked at, and nothing happened.
+            let event = Event::HookFinished { op: OpId(u64::MAX), outcome: HookOutcome::Succeeded };
+            let mut effects = node.handle(at, event);
+            effects.retain(|effect| !may_wait(effect));
+            if !effects.is_empty() {
+                return Err(format!("lb{} had this to do before {deadline:?}: {effects:?}", host + 1));
+            }
+            if node.deadline() != deadline && !self.cluster.keyed.contains(&true) {
+                return Err(format!("lb{} waited for {deadline:?} and now for {:?}", host + 1, node.deadline()));
+            }
+        }
         Ok(())
     }
 
@@ -508,6 +552,10 @@ impl World {
                 self.remove_device(host, &name);
                 self.answer(host, incarnation, Event::DeviceRemoved { op, result: Ok(()) });
             }
+            Item::ConfigureArp(incarnation, op, ..) if self.hosts[host].refuse_arp => {
+                let result = Err("read-only file system".to_owned());
+                self.answer(host, incarnation, Event::ArpConfigured { op, result });
+            }
             Item::ConfigureArp(incarnation, op, index, conf) => {
                 if self.hosts[host].link_index == Some(index) {
                     self.tell(format!("lb{} answers ARP like {}, {}", host + 1, conf.ignore, conf.announce));
@@ -576,8 +624,10 @@ impl World {
             return Ok(());
         }
         if self.hosts[host].is_stalled(self.now) {
+            let frame =
+                matches!(event, Event::PacketReceived(_) | Event::HelloReceived { .. } | Event::FrameReceived { .. });
             let room = self.hosts[host].backlog.len() < 4096;
-            if room {
+            if room && !(frame && self.hosts[host].loses_frames) {
                 self.hosts[host].backlog.push(event);
             }
             return Ok(());
@@ -591,6 +641,7 @@ impl World {
             return Ok(());
         }
         self.hosts[host].stalled_until = None;
+        self.hosts[host].loses_frames = false;
         self.disturb();
         let backlog = std::mem::take(&mut self.hosts[host].backlog);
         let (packets, others): (Vec<_>, Vec<_>) =
@@ -666,7 +717,8 @@ impl World {
         }
         self.hosts[host].wake_at = wake_at;
         if let Some(at) = wake_at {
-            let late = Duration::from_micros(self.rng.between(20, 200));
+            let late = self.rng.between(20, 200);
+            let late = Duration::from_micros(if self.punctual { 0 } else { late });
             let incarnation = self.hosts[host].incarnation;
             self.push(at.saturating_duration_since(now) + late, host, Item::Wake(incarnation));
         }
@@ -694,7 +746,10 @@ impl World {
             match effect {
                 Effect::Transmit { source, to, bytes, .. } => self.transmit(host, source, to, &bytes),
                 Effect::Announce { frame, .. } => self.announce(host, &frame),
-                Effect::OpenHello { .. } => self.answer(host, incarnation, Event::HelloOpened { result: Ok(()) }),
+                Effect::OpenHello { .. } => {
+                    self.hellos_opened += 1;
+                    self.answer(host, incarnation, Event::HelloOpened { result: Ok(()) });
+                }
                 Effect::SendHello { to, bytes } => self.send_hello(host, to, &bytes),
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
@@ -1222,4 +1277,17 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// What the next turn of any kind may bring: what is said to peers of facts that change with time alone (adverts that
+/// no longer arrive), and sockets and words for VIPs that have just left.
+fn may_wait(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::SendHello { .. }
+            | Effect::Notify { .. }
+            | Effect::OpenInterface { .. }
+            | Effect::WatchAddresses { .. }
+            | Effect::CloseInterface { .. }
+    )
 }

@@ -3,6 +3,7 @@
 //! Destructures the tables in full, so that a new key has to be mapped or refused here. Must never let a key pass
 //! that the rendered file would then ignore.
 
+mod frontends;
 mod lines;
 
 pub(super) use lines::raw_lines;
@@ -106,7 +107,7 @@ fn proxy(cx: &mut Cx<'_>, item: &Item<RawProxy>) {
         error_pages,
         stats,
         peers,
-        tls_preset,
+        tls_preset: _,
         raw_global: _,
         raw_defaults: _,
         raw_sections: _,
@@ -129,7 +130,6 @@ fn proxy(cx: &mut Cx<'_>, item: &Item<RawProxy>) {
         ("error_pages", place(item, error_pages), "write nginx's `error_page` in `raw` of a frontend"),
         ("stats", place(item, stats), "write a `server` with `stub_status` in `raw_defaults`"),
         ("peers", place(item, peers), "leave it out: nginx shares no counters between hosts"),
-        ("tls_preset", place(item, tls_preset), "write `ssl_protocols` and `ssl_ciphers` in `raw_defaults`"),
     ];
     refuse_each(cx, keys, "of [proxy]");
 }
@@ -164,13 +164,15 @@ fn frontend(cx: &mut Cx<'_>, item: &Item<RawFrontend>, vips: &[VipConfig]) {
             TextOr::Other(table) => bind(cx, item, table, vips),
         }
     }
-    keys_of_frontend(cx, item);
+    frontends::keys(cx, item);
+    one_tls(cx, item);
 }
 
 fn bind(cx: &mut Cx<'_>, item: &Item<RawFrontend>, table: &RawBind, vips: &[VipConfig]) {
     let RawBind { address, tls, options } = table;
-    let fix = "write `options = \"ssl\"`, and `ssl_certificate` and `ssl_certificate_key` in `raw` of the frontend";
-    refuse_all(cx, [("tls", place(item, tls))], "of a bind", fix);
+    if let Some(tls) = tls {
+        frontends::tls(cx, item, tls.get());
+    }
     let Some(address) = address else { return };
     not_unix(cx, item.at(address), address.get());
     let Some(options) = options else { return };
@@ -184,74 +186,27 @@ fn bind(cx: &mut Cx<'_>, item: &Item<RawFrontend>, table: &RawBind, vips: &[VipC
     }
 }
 
+/// The lines about TLS are those of a `server`, not of its addresses.
+fn one_tls(cx: &mut Cx<'_>, item: &Item<RawFrontend>) {
+    let binds = item.raw.get().bind.iter().flat_map(|list| &list.get().0);
+    let mut tables = binds.filter_map(|entry| match entry.get() {
+        TextOr::Text(_) => None,
+        TextOr::Other(table) => table.tls.as_ref(),
+    });
+    let Some(first) = tables.next() else { return };
+    if let Some(other) = tables.find(|other| other.get() != first.get()) {
+        let problem = Problem::new(item.at(other), "with nginx, all binds of a frontend end TLS alike");
+        let problem = problem.label("other than before").also(item.at(first), "here first");
+        cx.add(problem.fix("make two frontends of it, or write the same for both"));
+    }
+}
+
 /// nginx leaves the file behind when it is killed, and then does not start again.
 fn not_unix(cx: &mut Cx<'_>, place: Place, address: &str) {
     if address.starts_with('/') {
         let rule = "with nginx, a frontend cannot be bound to a unix socket";
         refuse(cx, place, rule, "not possible with nginx", "bind a port of 127.0.0.1");
     }
-}
-
-/// Keys that only HAProxy has.
-fn keys_of_frontend(cx: &mut Cx<'_>, item: &Item<RawFrontend>) {
-    let RawFrontend {
-        name: _,
-        bind: _,
-        mode: _,
-        default_backend: _,
-        maxconn,
-        accept_proxy,
-        redirect_https,
-        hsts,
-        allow,
-        deny,
-        rate_limit,
-        basic_auth,
-        forwarded,
-        request_headers,
-        response_headers,
-        compression,
-        monitor_uri,
-        route,
-        raw: _,
-    } = item.raw.get();
-    if let Some(maxconn) = maxconn {
-        let fix = "write `maxconn` in [proxy], or `limit_conn` in `raw`";
-        refuse(cx, item.at(maxconn), "nginx has no `maxconn` for one frontend", "not possible with nginx", fix);
-    }
-    let proxied = "write `options = \"proxy_protocol\"` in the bind, and `set_real_ip_from` in `raw`";
-    let keys = [
-        ("accept_proxy", place(item, accept_proxy), proxied),
-        ("redirect_https", place(item, redirect_https), "write `return 301 https://$host$request_uri;` in `raw`"),
-        (
-            "hsts",
-            place(item, hsts),
-            "write `add_header Strict-Transport-Security \"max-age=31536000\" always;` in `raw`",
-        ),
-        ("allow", place(item, allow), "write nginx's `allow` and `deny all;` in `raw`"),
-        ("deny", place(item, deny), "write nginx's `deny` in `raw`"),
-        ("rate_limit", place(item, rate_limit), "write `limit_req_zone` in `raw_defaults` and `limit_req` in `raw`"),
-        ("basic_auth", place(item, basic_auth), "write `auth_basic` and `auth_basic_user_file` in `raw`"),
-        (
-            "forwarded",
-            place(item, forwarded),
-            "write `proxy_set_header Host $http_host;` and `proxy_set_header X-Forwarded-For $remote_addr;` in `raw`",
-        ),
-        (
-            "request_headers",
-            place(item, request_headers),
-            "write nginx's `proxy_set_header` in `raw`, with `proxy_set_header Host $http_host;` among them",
-        ),
-        (
-            "response_headers",
-            place(item, response_headers),
-            "write nginx's `add_header` or `proxy_hide_header` in `raw`",
-        ),
-        ("compression", place(item, compression), "write nginx's `gzip on;` and `gzip_types` in `raw`"),
-        ("monitor_uri", place(item, monitor_uri), "write nginx's `location = /alive { return 200; }` in `raw`"),
-        ("route", place(item, route), "write nginx's `location` in `raw`, or a `server` in `raw_defaults`"),
-    ];
-    refuse_each(cx, keys, "of a frontend");
 }
 
 /// How a bind is listened on.

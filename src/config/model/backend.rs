@@ -47,3 +47,14 @@ pub struct Backend {
     /// Where the section stands.
     pub origin: Origin,
 }
+
+impl Backend {
+    /// The first place where TLS towards its servers is asked for, if it is: of their traffic or of their checks.
+    pub fn speaks_tls(&self) -> Option<Origin> {
+        let of_checks = self.check.as_ref().is_some_and(|check| check.route.tls.is_some());
+        if of_checks || self.server_defaults.tls.is_some() {
+            return Some(self.origin);
+        }
+        self.servers.iter().find(|server| server.settings.tls.is_some()).map(|server| server.origin)
+    }
+}

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, FrontendHeaders, Mode, Networks, Origin, RateLimit, RawLine, Route, VirtualAddress};
+use super::{Backend, Config, FrontendHeaders, Mode, Networks, Origin, RateLimit, RawLine, Route, VirtualAddress};
 use crate::units::Name;
 
 /// Where clients arrive.
@@ -165,12 +165,13 @@ impl Config {
     /// what raw lines need is not known.
     pub fn features(&self) -> Vec<(Feature, Origin)> {
         let tls = self.binds().filter(|bind| bind.tls.is_some()).map(|bind| (Feature::Openssl, bind.origin));
+        let to_servers = self.backends.iter().filter_map(Backend::speaks_tls).map(|origin| (Feature::Openssl, origin));
         let preset = self.proxy.tls_preset.and(self.proxy.origin).map(|origin| (Feature::Openssl, origin));
         let compressing = self.frontends.iter().filter(|frontend| !frontend.rules.compression.is_empty());
         let compressing = compressing.map(|frontend| (Feature::Compression, frontend.origin));
         let metrics = self.stats.iter().filter(|stats| stats.prometheus).map(|stats| (Feature::Promex, stats.origin));
         let mut needed: Vec<(Feature, Origin)> = Vec::new();
-        for (feature, origin) in tls.chain(preset).chain(compressing).chain(metrics) {
+        for (feature, origin) in tls.chain(to_servers).chain(preset).chain(compressing).chain(metrics) {
             if !needed.iter().any(|(known, _)| *known == feature) {
                 needed.push((feature, origin));
             }

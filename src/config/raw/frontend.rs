@@ -80,7 +80,7 @@ pub(in crate::config) struct RawBind {
 }
 
 /// How TLS is ended.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct RawTls {
     /// PEM files with certificate, chain and key, or directories of such; the first one is for clients that name no other.

@@ -95,3 +95,59 @@ fn a_group_is_told_the_worst_that_any_member_was_told_once_all_were() {
         assert_eq!(joint(&told), expect, "{told:?}");
     }
 }
+
+#[test]
+fn a_vip_outside_the_group_decides_nothing_for_it() {
+    let (groups, vips) = pair(&["a"]);
+    let mut verdicts = [claim(1), Entitlement::Abstain("no carrier".to_owned())];
+    agree(&groups, &vips, &mut verdicts);
+    assert_eq!(verdicts, [claim(253), Entitlement::Abstain("no carrier".to_owned())]);
+}
+
+#[test]
+fn a_group_that_a_reload_keeps_knows_what_it_was_and_one_with_other_vips_does_not() {
+    let config = |of_groups: &[(&str, &[&str])]| {
+        let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
+        let mut config = config::load(&sources).unwrap();
+        let group = |(of, vips): &(&str, &[&str])| GroupConfig {
+            name: name(of),
+            vips: vips.iter().map(|vip| name(vip)).collect(),
+            hooks: config::HookCommands::default(),
+        };
+        config.groups = of_groups.iter().map(group).collect();
+        config
+    };
+    let mut known = adopt(Vec::new(), &config(&[("one", &["a"]), ("two", &["b"])]));
+    assert!(known.iter().all(|group| group.held == Held::Unknown));
+    (known[0].held, known[0].told) = (Held::All, Some(HookState::Master));
+    (known[1].held, known[1].told) = (Held::None, Some(HookState::Backup));
+    let adopted = adopt(known, &config(&[("three", &["a"]), ("two", &["b"]), ("one", &["a", "b"])]));
+    let is: Vec<_> = adopted.iter().map(|g| (g.name().as_str(), g.held, g.told)).collect();
+    let expect = [
+        ("three", Held::Unknown, None),
+        ("two", Held::None, Some(HookState::Backup)),
+        ("one", Held::Unknown, Some(HookState::Master)),
+    ];
+    assert_eq!(is, expect);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+fn a_group_that_is_torn_is_noticed() {
+    let (groups, mut vips) = pair(&["a", "b"]);
+    check(&groups, &vips).unwrap();
+    let now = std::time::Instant::now();
+    for torn in [true, false] {
+        let vip = vips.iter_mut().find(|vip| vip.router.role() != Role::Active).unwrap();
+        let priority = Priority::new(254).unwrap();
+        let _steps = vip.router.entitle(now, Entitlement::Claim(priority));
+        let _steps = vip.router.resume(now, priority, "test");
+        assert_eq!(check(&groups, &vips).is_err(), torn);
+    }
+    // What is outside may be as it likes.
+    let (groups, mut vips) = pair(&["a"]);
+    let priority = Priority::new(254).unwrap();
+    let _steps = vips[1].router.entitle(now, Entitlement::Claim(priority));
+    let _steps = vips[1].router.resume(now, priority, "test");
+    check(&groups, &vips).unwrap();
+}

@@ -578,3 +578,6 @@ impl Vip {
 fn overdue_after(interval: Duration) -> Duration {
     interval + interval / 4 + ASK_SLACK
 }
+
+#[cfg(test)]
+mod tests;

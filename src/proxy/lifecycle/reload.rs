@@ -11,7 +11,7 @@ use crate::units::OpId;
 
 impl Lifecycle {
     pub(super) fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
-        let method = if self.version >= (2, 7) { ReloadMethod::MasterCli } else { ReloadMethod::Signal };
+        let method = ReloadMethod::of(self.version);
         let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
         let mut told = None;
         let what = match (stage.clone(), outcome) {

@@ -8,8 +8,11 @@ use std::collections::HashMap;
 use super::listened;
 use crate::config::{Backend, Config, Frontend, Origin, RawLine};
 
-/// What a comment says before the `server` block of a frontend.
+/// What a comment says before the blocks of a frontend.
 const FRONTEND_MARK: &str = "# frontend ";
+
+/// What a comment says before what one of its routes looks up.
+const ROUTE_MARK: &str = "# route ";
 
 /// The origin of every line of `text`, as far as known.
 pub(in crate::render) fn trace(text: &str, config: &Config) -> Vec<Option<Origin>> {
@@ -37,6 +40,8 @@ struct Tracer<'a> {
     binds: HashMap<(&'a str, String), Origin>,
     /// The next `server` block is that of this frontend.
     marked: Option<&'a Frontend>,
+    /// What comes before it is about this route of it.
+    route: Option<Origin>,
     open: Vec<Block<'a>>,
     main: RawLines<'a>,
     http: RawLines<'a>,
@@ -59,6 +64,7 @@ impl<'a> Tracer<'a> {
             backends: config.backends.iter().map(|b| (b.name.as_str(), b)).collect(),
             binds: binds.collect(),
             marked: None,
+            route: None,
             open: Vec::new(),
             main: RawLines::new(&config.proxy.raw.global),
             http: RawLines::new(&config.proxy.raw.defaults),
@@ -76,6 +82,11 @@ impl<'a> Tracer<'a> {
         let trimmed = line.trim();
         if let Some(name) = trimmed.strip_prefix(FRONTEND_MARK) {
             self.marked = self.frontends.get(name).copied();
+            self.route = None;
+            return None;
+        }
+        if let (Some(frontend), Some(number)) = (self.marked, trimmed.strip_prefix(ROUTE_MARK)) {
+            self.route = route(frontend, number);
             return None;
         }
         if trimmed.is_empty() || trimmed.starts_with('#') {
@@ -133,6 +144,10 @@ impl<'a> Tracer<'a> {
                 Block::Within(*origin)
             }
             (_, _, Block::Within(origin)) => Block::Within(origin),
+            ("map" | "geo", _, Block::Module) => match self.marked {
+                Some(frontend) => Block::Within(self.route.unwrap_or(frontend.origin)),
+                None => Block::Other,
+            },
             (_, _, Block::Main | Block::Module | Block::Other) => Block::Other,
         }
     }
@@ -142,6 +157,10 @@ impl<'a> Tracer<'a> {
         let mut words = line.trim_end_matches(';').split_whitespace();
         let (keyword, subject) = (words.next()?, words.next()?);
         match (self.block(), keyword) {
+            // `if ($vipkeeper_1_route = 2) { ... }`
+            (Block::Frontend(frontend), "if") if subject.ends_with("_route") => {
+                route(frontend, words.nth(1)?.trim_end_matches(')'))
+            }
             (Block::Frontend(frontend), "listen") => {
                 self.binds.get(&(frontend.name.as_str(), subject.to_owned())).copied()
             }
@@ -165,6 +184,12 @@ impl<'a> Tracer<'a> {
             Block::Other => None,
         }
     }
+}
+
+/// The origin of a route by its number, which begins at 1.
+fn route(frontend: &Frontend, number: &str) -> Option<Origin> {
+    let at = number.trim().parse::<usize>().ok()?.checked_sub(1)?;
+    frontend.rules.routes.get(at).map(|route| route.origin)
 }
 
 /// Raw lines, which stand one after the other as they were written. (To look further ahead would take the brace that

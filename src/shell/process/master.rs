@@ -367,7 +367,9 @@ pub(super) fn last_words(log: &std::path::Path, pid: u32, from: u64, rendered: O
     let tail = tail(log, from)?;
     // Workers tell of servers that are down as alerts too; only the master's own are about the exit.
     let own = format!("({pid})");
-    let mine: String = tail.lines().filter(|l| l.contains(&own)).flat_map(|l| [l, "\n"]).collect();
+    let loader = failed_loader(&tail, &own);
+    let counts = |line: &&str| line.contains(&own) || loader.as_ref().is_some_and(|loader| line.contains(loader));
+    let mine: String = tail.lines().filter(counts).flat_map(|l| [l, "\n"]).collect();
     if alert_lines(&mine).is_empty() {
         return None;
     }
@@ -378,6 +380,21 @@ pub(super) fn last_words(log: &std::path::Path, pid: u32, from: u64, rendered: O
     // Without the quoted lines, which are indented.
     let lines: Vec<&str> = report.lines().filter(|l| !l.starts_with(' ')).collect();
     Some(lines.join("; "))
+}
+
+/// The worker that a master of 3.1 or later had load the file for it, and that could not, as `(pid)`: the alerts are
+/// its own then.
+fn failed_loader(tail: &str, master: &str) -> Option<String> {
+    let mut loader = None;
+    let mut failed = None;
+    for line in tail.lines().filter(|line| line.contains(master)) {
+        if let Some((_, pid)) = line.split_once("Initializing new worker ") {
+            loader = Some(pid.trim().to_owned()).filter(|pid| pid.starts_with('(') && pid.ends_with(')'));
+        } else if line.contains("Failed to load worker") {
+            failed = loader.take();
+        }
+    }
+    failed
 }
 
 /// Watches the process named last, and tells once when it ends.

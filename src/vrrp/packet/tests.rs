@@ -59,6 +59,30 @@ fn reason(bytes: &[u8]) -> Reject {
     read(bytes, Capture::Whole).unwrap_err().reason
 }
 
+/// Each with a right checksum, so that nothing else is wrong with it.
+#[test]
+fn one_fault_of_the_ip_header_is_enough() {
+    let with = |at: usize, value: u8| {
+        let mut bytes = good();
+        bytes[at] = value;
+        fix_ip(bytes)
+    };
+    // Version 6; a header of 16 bytes; less in all than the header; a fragment, and one with more to come; ICMP.
+    for (at, value) in [(0, 0x65), (0, 0x44), (3, 19), (7, 1), (6, 0x20), (9, 1)] {
+        assert_eq!(reason(&with(at, value)), Reject::IpHeader, "byte {at} is {value:#x}");
+    }
+    assert_eq!(reason(&with(3, 20)), Reject::Truncated);
+    assert!(read(&with(6, 0x40), Capture::Whole).is_ok(), "not to be fragmented");
+}
+
+/// RFC 1982 section 3.2 leaves it open; here neither is the later one, so that none can take the other's place.
+#[test]
+fn of_two_stamps_half_a_circle_apart_neither_is_later() {
+    let [one, other] = [0, 1 << 31].map(|secs| Stamp::of(std::time::Duration::from_secs(secs)));
+    assert!(!one.is_after(other) && !other.is_after(one));
+    assert!(other.is_after(one.next()) && one.next().is_after(one));
+}
+
 /// Recorded on a veth pair from keepalived 2.2.7: `vrrp_version 3`, vrid 51, priority 200, `advert_int 1`.
 const KEEPALIVED: [u8; 32] = [
     0x45, 0xc0, 0x00, 0x20, 0x00, 0x01, 0x00, 0x00, 0xff, 0x70, 0xd0, 0x99, 0x0a, 0x00, 0x00, 0x01, 0xe0, 0x00, 0x00,

@@ -226,3 +226,38 @@ fn a_group_holds_its_members_back() {
     hear(&mut router, t + ms(100), LOW, claim(1));
     assert_eq!(router.defers_until(t + ms(100)), None, "it is preempted");
 }
+
+#[test]
+fn a_backup_whose_host_stood_still_listens_for_one_interval_and_once() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, HIGH, claim(200));
+    let (expires, listens) = (t + down(), ms(1_000) + config().skew(Centis::SECOND, prio(100)));
+    assert!(!router.stood_still(expires + ms(499), ms(499)), "less than half an interval");
+    assert_eq!(router.deadline(), Some(expires));
+    assert!(router.stood_still(expires + ms(500), ms(500)));
+    assert_eq!(router.deadline(), Some(expires + ms(500) + listens));
+    assert_eq!(router.tick(expires + ms(500)), []);
+    assert!(!router.stood_still(expires + ms(1_400), ms(900)), "the same silence is doubted once");
+    assert_eq!(router.deadline(), Some(expires + ms(500) + listens));
+    // Whoever speaks meanwhile is deferred to; the next silence is another one.
+    hear(&mut router, expires + ms(1_500), HIGH, claim(200));
+    assert_eq!(router.deadline(), Some(expires + ms(1_500) + down()));
+    assert!(router.stood_still(expires + ms(6_000), ms(900)));
+    assert_eq!(router.deadline(), Some(expires + ms(6_000) + listens));
+    assert_eq!(router.tick(expires + ms(6_000) + listens).first(), Some(&Step::Advertise(claim(100))));
+}
+
+#[test]
+fn a_resignation_and_a_router_alone_are_not_doubted() {
+    let t = t0();
+    let mut resigned = backup(config(), t);
+    hear(&mut resigned, t, HIGH, claim(200));
+    assert!(resigned.stood_still(t + ms(9_000), ms(5_000)));
+    hear(&mut resigned, t + ms(9_000), HIGH, Claim::Resign);
+    assert_eq!(resigned.deadline(), Some(t + ms(9_000) + config().skew(Centis::SECOND, prio(100))));
+    assert!(!resigned.stood_still(t + ms(14_000), ms(5_000)));
+    let mut alone = backup(RouterConfig { company: Company::Alone, ..config() }, t);
+    assert!(!alone.stood_still(t + ms(9_000), ms(5_000)));
+    assert!(!active(config(), t).stood_still(t + ms(9_000), ms(5_000)));
+}

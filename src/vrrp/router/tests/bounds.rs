@@ -89,3 +89,16 @@ fn pauses_end_when_they_say() {
     router.take_over(t + ms(1_000), "test");
     assert!(parts(&mut router, t + ms(1_000)), "an interval later");
 }
+
+/// As if a switch sent our own words back: no tie is lost to ourselves.
+#[test]
+fn nobody_yields_to_its_own_address() {
+    let t = t0();
+    let mut router = active(config(), t);
+    let _steps = hear(&mut router, t + ms(10), ME, claim(100));
+    assert_eq!(router.role(), Role::Active);
+    let mut owner = Router::new(config(), "test");
+    let _steps = hear(&mut owner, t, ME, Claim::Of(Priority::OWNER));
+    let _steps = owner.entitle(t, Entitlement::Claim(Priority::OWNER));
+    assert_eq!(owner.role(), Role::Active);
+}

@@ -1,0 +1,131 @@
+//! What the simulation asks of every node after every turn is noticed when it does not hold.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::config::{self, Config, Source, Sources};
+use crate::render::Rendered;
+use crate::units::{Digest, Priority};
+use crate::vrrp::router::Entitlement;
+
+const ONE: &str = r#"
+[[node]]
+name = "lb1"
+address = "10.0.0.11"
+[[node]]
+name = "lb2"
+address = "10.0.0.12"
+[[vip]]
+name = "a"
+addresses = ["10.0.0.100/24"]
+interface = "eth0"
+vrid = 51
+prefer = ["lb1", "lb2"]
+[proxy]
+engine = "haproxy"
+[[frontend]]
+name = "www"
+bind = ["a:80"]
+default_backend = "web"
+[[backend]]
+name = "web"
+server = [{ name = "web1", address = "10.0.0.31:8080" }]
+"#;
+
+fn config() -> Config {
+    config::load(&Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: ONE.to_owned() }] }).unwrap()
+}
+
+/// A node that has just started, and one VIP.
+#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+fn node() -> (Node, Instant) {
+    let now = Instant::now();
+    let rendered = Rendered {
+        text: String::new(),
+        generation: Digest(1),
+        origins: Vec::new(),
+        sources: Arc::new(Sources { files: Vec::new() }),
+        files: Vec::new(),
+    };
+    let loaded = Loaded { config: Arc::new(config()), rendered: Arc::new(rendered), key: None, key_note: None };
+    let (node, _effects) = Node::new(loaded, Name::new("lb1").unwrap(), Incarnation(1), now);
+    (node, now)
+}
+
+fn active(node: &mut Node, now: Instant) {
+    let priority = Priority::new(254).unwrap();
+    let _steps = node.vips[0].router.entitle(now, Entitlement::Claim(priority));
+    let _steps = node.vips[0].router.resume(now, priority, "test");
+}
+
+fn broken(node: &Node, now: Instant) -> String {
+    node.check_invariants(now).unwrap_err()
+}
+
+#[test]
+fn a_deadline_in_the_past_is_noticed() {
+    let (node, now) = node();
+    node.check_invariants(now).unwrap();
+    let at = node.deadline().unwrap().at;
+    node.check_invariants(at.checked_sub(Duration::from_nanos(1)).unwrap()).unwrap();
+    for late in [Duration::ZERO, Duration::from_secs(1)] {
+        assert!(broken(&node, at + late).starts_with("overdue after a turn: "));
+    }
+}
+
+#[test]
+fn a_vip_that_is_active_and_should_not_be_is_noticed() {
+    let (mut node, now) = node();
+    active(&mut node, now);
+    assert_eq!(broken(&node, now), "a is active although the proxy has failed");
+    node.vips[0].farewell = Some("it has left".to_owned());
+    assert_eq!(broken(&node, now), "a is active on lb1 although it was given up");
+    node.vips[0].farewell = None;
+    node.vips[0].released = Some(Released { until: None });
+    assert_eq!(broken(&node, now), "a is active on lb1 although it was given up");
+    node.vips[0].released = None;
+    node.phase = Phase::Stopping { addresses_until: None, until: now, proxy: ProxyOnExit::Keep };
+    assert_eq!(broken(&node, now), "a is active while vipkeeper stops");
+}
+
+#[test]
+fn a_backup_may_be_given_up_and_a_history_has_an_end() {
+    let (mut node, now) = node();
+    node.vips[0].farewell = Some("it has left".to_owned());
+    node.vips[0].released = Some(Released { until: None });
+    let transition = || vip::Transition { from: Role::Backup, to: Role::Active, why: "because".to_owned(), at: now };
+    node.vips[0].transitions.extend((0..16).map(|_| transition()));
+    node.check_invariants(now).unwrap();
+    node.vips[0].transitions.push_front(transition());
+    assert_eq!(broken(&node, now), "a keeps too many transitions");
+}
+
+#[test]
+fn a_vip_that_was_not_put_down_is_noticed() {
+    let (mut node, now) = node();
+    node.vips[0].touched = true;
+    assert!(broken(&node, now).starts_with("a waits for "));
+    node.vips[0].touched = false;
+    node.check_invariants(now).unwrap();
+    // Its router has something to do, and nobody was told when.
+    let _steps = node.vips[0].router.entitle(now, Entitlement::Claim(Priority::new(254).unwrap()));
+    assert!(broken(&node, now).starts_with("a waits for Some("));
+}
+
+#[test]
+fn a_link_of_the_kernel_takes_the_place_of_the_one_that_a_dump_showed() {
+    let link = |name: &str, index| event::Link {
+        index,
+        name: IfName::new(name).unwrap(),
+        up: true,
+        mac: None,
+        alias: None,
+        parent: None,
+        arp: None,
+    };
+    let mut network = event::Network { links: vec![link("eth0", 2), link("eth1", 3)], addresses: Vec::new() };
+    network.put(link("eth0", 7));
+    network.put(link("eth2", 8));
+    let shown: Vec<_> = network.links.iter().map(|l| (l.name.as_str(), l.index)).collect();
+    assert_eq!(shown, [("eth1", 3), ("eth0", 7), ("eth2", 8)]);
+}
