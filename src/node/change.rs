@@ -212,12 +212,12 @@ impl Node {
         self.choose_sources(now);
         // The addresses of the host are to be looked at with the new VIPs in mind.
         self.observation.stale = true;
-        let message = match self.proxying.lifecycle.runs_patched(self.loaded.rendered.generation) {
-            true if reloaded => {
-                format!("applied at run time, without a reload: {}", changes_made(&before, &self.loaded))
-            }
-            false if reloaded => "applied; the proxy was reloaded".to_owned(),
-            true | false => "applied without touching the proxy".to_owned(),
+        let message = if !reloaded {
+            "applied without touching the proxy".to_owned()
+        } else if self.proxying.lifecycle.runs_patched(self.loaded.rendered.generation) {
+            format!("applied at run time, without a reload: {}", changes_made(&before, &self.loaded))
+        } else {
+            "applied; the proxy was reloaded".to_owned()
         };
         out.push(Effect::KeepConfig);
         let message = match self.binary_left_out(&before) {

@@ -269,8 +269,7 @@ impl Worker {
 
     async fn adopt(&mut self) -> Result<ProxyOutcome, String> {
         if let Some(master) = self.live_master() {
-            let pid = master.pid();
-            return self.adopted(pid).await;
+            return self.adopted(master.pid()).await;
         }
         let Some(master) = self.find_master().await? else {
             // Workers outlive a killed master by up to two seconds, and would share our ports with their old file.

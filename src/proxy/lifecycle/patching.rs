@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use super::reload::save_first;
 use super::{Action, Candidate, Lifecycle, Stage, State};
-use crate::proxy::runtime::{Patched, plan};
-use crate::proxy::{ProxyOp, ProxyOutcome, Sample};
+use crate::proxy::runtime::{HALF_PATCHED, Patched, plan};
+use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use crate::units::{Digest, OpId};
 
 /// What the worker must be told instead of a reload, if that is enough.
@@ -23,18 +24,26 @@ pub(super) fn patch(
     Some((Stage::Patching, ProxyOp::Patch { worker: worker?, patch: Arc::new(patch) }))
 }
 
-/// For operators: what was to be done without a reload is done with one.
-pub(super) fn told(failed: &ProxyOutcome) -> Action {
-    let why = match failed {
-        ProxyOutcome::Failed(why) => why.clone(),
-        other => format!("unexpected outcome {other:?}"),
-    };
-    Action::Alarm(format!("the change is made by a reload, since it failed at run time: {why}"))
-}
-
 impl Lifecycle {
+    pub(super) fn patching_went_on(&mut self, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
+        if outcome == ProxyOutcome::Patched {
+            return self.patched(next);
+        }
+        let why = if let ProxyOutcome::Failed(why) = outcome { why } else { format!("unexpected outcome {outcome:?}") };
+        self.patched = self.worker.map(|worker| Patched { worker, runs: HALF_PATCHED });
+        let method = ReloadMethod::of(self.version);
+        let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
+        // The file is installed, so that a reload does the same and more.
+        let (then, what) = save_first(candidate, Stage::Saving, Stage::Launching, method);
+        (*op, *stage) = (next, then);
+        let why = format!("the change is made by a reload, since it failed at run time: {why}");
+        let mut actions = vec![Action::Alarm(why)];
+        actions.extend(self.request(next, what));
+        actions
+    }
+
     /// The worker is what the candidate says.
-    pub(super) fn patched(&mut self, op: OpId) -> Vec<Action> {
+    fn patched(&mut self, op: OpId) -> Vec<Action> {
         let State::Reloading { master, since, candidate, .. } = &self.state else { return Vec::new() };
         let (serving, candidate) = (State::Serving { master: *master, since: *since }, candidate.clone());
         self.patched = self.worker.map(|worker| Patched { worker, runs: candidate.rendered.generation });

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::patching;
 use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Candidate, Lifecycle, Stage, State};
-use crate::proxy::runtime::{HALF_PATCHED, Patched};
 use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use crate::units::OpId;
 
@@ -13,6 +12,9 @@ impl Lifecycle {
     pub(super) fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         let method = ReloadMethod::of(self.version);
         let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
+        if *stage == Stage::Patching {
+            return self.patching_went_on(outcome, next);
+        }
         let mut told = None;
         let what = match (stage.clone(), outcome) {
             (Stage::Checking, ProxyOutcome::Accepted) => {
@@ -31,15 +33,6 @@ impl Lifecycle {
                 let patch = patching::patch(self.running.as_ref(), candidate, self.worker, self.version);
                 let (then, what) =
                     patch.unwrap_or_else(|| save_first(candidate, Stage::Saving, Stage::Launching, method));
-                *stage = then;
-                what
-            }
-            (Stage::Patching, ProxyOutcome::Patched) => return self.patched(next),
-            // The file is installed, so that a reload does the same and more.
-            (Stage::Patching, failed) => {
-                told = Some(patching::told(&failed));
-                self.patched = self.worker.map(|worker| Patched { worker, runs: HALF_PATCHED });
-                let (then, what) = save_first(candidate, Stage::Saving, Stage::Launching, method);
                 *stage = then;
                 what
             }
@@ -226,7 +219,12 @@ impl Lifecycle {
 }
 
 /// A reload, after what servers are was saved where it passes on.
-fn save_first(candidate: &Candidate, saving: Stage, reloading: Stage, method: ReloadMethod) -> (Stage, ProxyOp) {
+pub(super) fn save_first(
+    candidate: &Candidate,
+    saving: Stage,
+    reloading: Stage,
+    method: ReloadMethod,
+) -> (Stage, ProxyOp) {
     if candidate.keeps_state { (saving, ProxyOp::SaveState) } else { (reloading, ProxyOp::Reload(method)) }
 }
 
