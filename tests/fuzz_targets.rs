@@ -549,7 +549,7 @@ fn network(bytes: &mut Bytes<'_>) -> Network {
 fn outcome(bytes: &mut Bytes<'_>) -> ProxyOutcome {
     let pid = u32::from(bytes.byte() % 8);
     match bytes.byte() % 14 {
-        0 => ProxyOutcome::Adopted { pid },
+        0 => ProxyOutcome::Adopted { pid, patched: None },
         1 => ProxyOutcome::NothingToAdopt,
         2 | 3 => ProxyOutcome::Accepted,
         4 => ProxyOutcome::Refused("unknown keyword".to_owned()),

@@ -81,6 +81,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the proxy's configuration as this node would run it
     Render(RenderArgs),
+    /// Show what a change of the configuration would do, and at what cost; changes nothing
+    Diff(DiffArgs),
     /// Show who holds each VIP and why, the health of the proxy and the last reload
     Status(StatusArgs),
     /// Read the configuration again, wait for the outcome and print it
@@ -164,6 +166,20 @@ pub struct RenderArgs {
     /// Write to a file instead of the standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// Options of `diff`.
+#[derive(Debug, Clone, Args)]
+pub struct DiffArgs {
+    /// The configuration, in place of --config
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Compare with this file [default: what is in force, or was last]
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Everything, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `status`.

@@ -9,6 +9,7 @@ pub mod terminal;
 pub mod check;
 pub mod control;
 pub mod demo;
+pub mod diff;
 pub mod keygen;
 pub mod render;
 pub mod replay;
@@ -31,6 +32,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Run(args) => return run::run(place, args),
         Command::Check(args) => check::run(&place.with_file(args.file.as_ref()), args),
         Command::Render(args) => render::run(&place.with_file(args.file.as_ref()), args),
+        Command::Diff(args) => diff::run(&place.with_file(args.file.as_ref()), args),
         Command::Status(args) => status::run(place, args),
         Command::Reload => control::reload(place),
         Command::Release(args) => control::release(place, args),

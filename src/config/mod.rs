@@ -10,6 +10,7 @@
 //!
 //! The shape pass takes out what is wrong, so that serde never fails and one problem never hides another.
 
+pub mod diff;
 pub mod model;
 mod problem;
 pub mod proof;

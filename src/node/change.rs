@@ -10,6 +10,7 @@ use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::ProxyNews;
 use crate::node::vip::{Host, Vip};
 use crate::node::{Node, Phase};
+use crate::proxy::runtime::plan::{self, Plan};
 use crate::render::Rendered;
 
 /// A file must have been quiet for this long: editors write in several steps.
@@ -18,6 +19,9 @@ const QUIET: Duration = Duration::from_millis(200);
 const QUIET_MAX: Duration = Duration::from_secs(2);
 /// Requests that wait for one reload; more are refused.
 const WAITING_MAX: usize = 64;
+
+/// Changes at run time that are named one by one; more are counted.
+const CHANGES_TOLD_MAX: usize = 5;
 
 /// A configuration on its way into force.
 #[derive(Debug)]
@@ -208,14 +212,20 @@ impl Node {
         self.choose_sources(now);
         // The addresses of the host are to be looked at with the new VIPs in mind.
         self.observation.stale = true;
-        let message = if reloaded { "applied; the proxy was reloaded" } else { "applied without touching the proxy" };
+        let message = if !reloaded {
+            "applied without touching the proxy".to_owned()
+        } else if self.proxying.lifecycle.runs_patched(self.loaded.rendered.generation) {
+            format!("applied at run time, without a reload: {}", changes_made(&before, &self.loaded))
+        } else {
+            "applied; the proxy was reloaded".to_owned()
+        };
         out.push(Effect::KeepConfig);
         let message = match self.binary_left_out(&before) {
             Some(warning) => {
                 out.log(LogLevel::Warn, None, warning.clone());
                 format!("{message}; but {warning}")
             }
-            None => message.to_owned(),
+            None => message,
         };
         self.reload_ended(now, since, waiting, Ok(message), out);
     }
@@ -298,6 +308,17 @@ impl Node {
         self.changes.last = Some(LastReload { ok, message, at: now, took });
         reply_all(waiting, &result, out);
     }
+}
+
+/// What a worker with the one file was told to be equal to one with the other.
+fn changes_made(before: &Loaded, after: &Loaded) -> String {
+    let plan = plan::plan(&before.rendered.text, &after.rendered.text, plan::DYNAMIC_SERVERS_SINCE);
+    let Plan::Changes(changes) = plan else { return "as the file says".to_owned() };
+    let mut said: Vec<String> = changes.iter().take(CHANGES_TOLD_MAX).map(ToString::to_string).collect();
+    if let Some(more) = changes.len().checked_sub(CHANGES_TOLD_MAX).filter(|more| *more > 0) {
+        said.push(format!("and {more} more"));
+    }
+    said.join("; ")
 }
 
 fn reply_all(waiting: Vec<RequestId>, result: &Result<String, String>, out: &mut Outbox) {

@@ -193,6 +193,7 @@ impl Proxying {
             return Vec::new();
         }
         let mut news = Vec::new();
+        let result = result.map(|sample| Sample { generation: self.lifecycle.generation_of(&sample), ..sample });
         let judged = result.and_then(|sample| match fault(&sample, loaded).or_else(|| self.deaf(&sample)) {
             None => Ok(sample),
             Some(fault) => {

@@ -4,6 +4,7 @@
 //! (`proxies.md` in the field: a reload can report success and serve nothing). Any failure on the way leaves or
 //! restores the last good file. Nothing here touches a process: operations go out, outcomes come back.
 
+mod patching;
 mod reload;
 mod retry;
 mod stage;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Backoff;
+use crate::proxy::runtime::Patched;
 use crate::proxy::{BindProbe, ProxyOp, ProxyOutcome, Sample, backoff_pause};
 use crate::render::Rendered;
 use crate::units::{Digest, OpId};
@@ -113,6 +115,10 @@ pub struct Lifecycle {
     installed: Option<Digest>,
     /// One slot for a change that arrived during a transaction or a pause.
     pending: Option<Candidate>,
+    /// Process id of the worker that answered last.
+    worker: Option<u32>,
+    /// A worker that does not run what it was started with.
+    patched: Option<Patched>,
     /// A master whose end was told before its start was.
     early: Option<(u32, String)>,
     version: (u32, u32),
@@ -136,6 +142,8 @@ impl Lifecycle {
             running: None,
             installed: None,
             pending: None,
+            worker: None,
+            patched: None,
             early: None,
             version: (0, 0),
             busy: Some(op),
@@ -182,7 +190,7 @@ impl Lifecycle {
     pub fn is_replacing_worker(&self) -> bool {
         match &self.state {
             State::Reloading { stage, .. } => match stage {
-                Stage::Checking | Stage::Preflighting | Stage::Installing | Stage::Saving => false,
+                Stage::Checking | Stage::Preflighting | Stage::Installing | Stage::Patching | Stage::Saving => false,
                 Stage::Launching
                 | Stage::Confirming { .. }
                 | Stage::Restoring { .. }
@@ -394,6 +402,7 @@ impl Lifecycle {
                 Stage::Checking
                 | Stage::Preflighting
                 | Stage::Installing
+                | Stage::Patching
                 | Stage::Saving
                 | Stage::Launching
                 | Stage::Restoring { .. }
@@ -478,6 +487,7 @@ impl Lifecycle {
     /// An answer of the stats socket that passed every other check.
     pub fn sampled(&mut self, now: Instant, sample: &Sample, op: OpId) -> Vec<Action> {
         self.version = sample.version;
+        self.worker = Some(sample.pid);
         let actions = self.proven_by(now, sample, op);
         self.arm_retry(now);
         actions
@@ -524,7 +534,7 @@ impl Lifecycle {
     /// The operation that was in flight when the proxy was to stop has ended.
     fn stop_at_last(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         let State::Stopping { master, told, until } = &mut self.state else { return Vec::new() };
-        if let ProxyOutcome::Started { pid } | ProxyOutcome::Adopted { pid } = outcome
+        if let ProxyOutcome::Started { pid } | ProxyOutcome::Adopted { pid, .. } = outcome
             && self.early.take().is_none_or(|(ended, _)| ended != pid)
         {
             *master = Some(pid);

@@ -10,6 +10,7 @@ pub mod master;
 pub mod nginx;
 pub mod reopening;
 pub mod roster;
+pub mod runtime;
 pub mod server_state;
 pub mod stats;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Backoff;
 use crate::render::Rendered;
 
+use runtime::{Patch, Patched};
 pub use stats::{BackendSample, Sample};
 
 /// An operation on the proxy's files or processes. The worker has one at a time in flight.
@@ -39,6 +41,14 @@ pub enum ProxyOp {
     /// Write what the running worker says of its servers to the file that the next one reads, as far as the installed file
     /// defines them alike ([`server_state::keep`]).
     SaveState,
+    /// Tell the running worker what makes it equal to the installed file, and read it back. Only a worker of that process
+    /// id is told.
+    Patch {
+        /// Process id of the worker.
+        worker: u32,
+        /// What it is told.
+        patch: Arc<Patch>,
+    },
     /// Start the master in its own process group, and watch it.
     Start,
     /// Make the running master load the installed file.
@@ -81,6 +91,9 @@ pub enum ProxyOutcome {
     Adopted {
         /// Process id of the master.
         pid: u32,
+        /// A worker that was changed at run time.
+        #[serde(default)]
+        patched: Option<Patched>,
     },
     /// `Adopt`: there is none.
     NothingToAdopt,
@@ -101,6 +114,8 @@ pub enum ProxyOutcome {
         /// Servers that start as they are written, since that changed.
         left_out: u32,
     },
+    /// `Patch`: the worker says that it is as it was to become.
+    Patched,
     /// `Start`: running, and watched from now on.
     Started {
         /// Process id of the master.

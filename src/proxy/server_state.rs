@@ -45,17 +45,28 @@ pub enum StateError {
     Unknown,
 }
 
+/// A worker whose servers are defined by another file than the one that it was started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worker {
+    /// Its process id.
+    pub pid: u32,
+    /// Generation of that file.
+    pub generation: Digest,
+}
+
 /// The states for a worker that will run `next`, from the answer to [`STATE_COMMAND`] of one that runs one of `texts`.
 ///
 /// # Errors
 /// When the answer is cut off, or comes from a worker with another file than those.
-pub fn keep(answer: &str, texts: &[&str], next: &str) -> Result<Kept, StateError> {
+/// A worker that was changed at run time is `changed`.
+pub fn keep(answer: &str, texts: &[&str], next: &str, changed: Option<Worker>) -> Result<Kept, StateError> {
     let at = answer.find(TABLE).ok_or(StateError::Answer)?;
     let (info, table) = answer.split_at_checked(at).ok_or(StateError::Answer)?;
     if !table.ends_with("\n\n") {
         return Err(StateError::Answer);
     }
-    let generation = stats::generation_in(info).ok_or(StateError::Unknown)?;
+    let (pid, started) = stats::identity_in(info).ok_or(StateError::Unknown)?;
+    let generation = changed.filter(|worker| worker.pid == pid).map_or(started, |worker| worker.generation);
     let running = texts.iter().find(|text| describes(text, generation)).ok_or(StateError::Unknown)?;
     let (before, after) = (Definitions::of(running), Definitions::of(next));
 
@@ -64,20 +75,42 @@ pub fn keep(answer: &str, texts: &[&str], next: &str) -> Result<Kept, StateError
         if n > 1 {
             let mut fields = line.split_whitespace();
             let (backend, server) = (fields.nth(1), fields.nth(1));
-            let same = backend.zip(server).is_some_and(|(backend, server)| {
-                let definition = before.get(backend, server);
-                definition.is_some() && definition == after.get(backend, server)
+            let defined = backend.zip(server).and_then(|(backend, server)| {
+                let definition = before.get(backend, server)?;
+                (Some(definition) == after.get(backend, server)).then_some(definition)
             });
-            if !same {
+            let Some(definition) = defined else {
                 kept.left_out += 1;
                 continue;
-            }
+            };
             kept.servers += 1;
+            if generation != started {
+                kept.text.push_str(&reweighed(line, definition));
+                kept.text.push('\n');
+                continue;
+            }
         }
         kept.text.push_str(line);
         kept.text.push('\n');
     }
     Ok(kept)
+}
+
+/// The state of a server of a worker that was changed at run time. HAProxy drops the weight of a server whose initial one
+/// (`srv_iweight`) is not that of its file, and initial is what it was when that worker started.
+fn reweighed(line: &str, definition: &Definition<'_>) -> String {
+    const INITIAL_WEIGHT: usize = 8;
+    let words = definition.inherited.iter().chain(&definition.own);
+    let mut weight = "1";
+    let mut after_keyword = false;
+    for word in words {
+        if after_keyword {
+            weight = word;
+        }
+        after_keyword = *word == "weight";
+    }
+    let fields = line.split(' ').enumerate().map(|(n, field)| if n == INITIAL_WEIGHT { weight } else { field });
+    fields.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a text is the file of that generation.

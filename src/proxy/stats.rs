@@ -163,9 +163,11 @@ pub fn connections_in(info: &str) -> Option<u64> {
     number(Info::parse(info).connections)
 }
 
-/// The generation that the answer to `show info` names.
-pub(super) fn generation_in(info: &str) -> Option<Digest> {
-    Info::parse(info).description.and_then(generation)
+/// Process id and generation that the answer to `show info` names.
+pub fn identity_in(info: &str) -> Option<(u32, Digest)> {
+    let info = Info::parse(info);
+    let pid = number(info.pid).and_then(|n| u32::try_from(n).ok())?;
+    Some((pid, info.description.and_then(generation)?))
 }
 
 fn generation(description: &str) -> Option<Digest> {

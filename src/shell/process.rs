@@ -11,6 +11,7 @@ mod files;
 mod group;
 mod master;
 mod nginx;
+mod patching;
 mod preflight;
 mod server_state;
 
@@ -149,6 +150,11 @@ impl ProxyPaths {
         self.runtime_dir.join(SERVER_STATE_FILE)
     }
 
+    /// The record of the worker that was changed at run time.
+    pub fn patched(&self) -> PathBuf {
+        self.runtime_dir.join("patched.json")
+    }
+
     /// What the proxy prints on its standard error.
     pub fn log(&self) -> PathBuf {
         self.runtime_dir.join(format!("{}.log", self.engine.name()))
@@ -250,6 +256,9 @@ impl Worker {
             ProxyOp::Install => self.install().await,
             ProxyOp::Restore => self.restore().await,
             ProxyOp::SaveState => self.save_state().await,
+            ProxyOp::Patch { worker, patch } => {
+                patching::apply(&self.paths, worker, &patch).await.map(|()| ProxyOutcome::Patched)
+            }
             ProxyOp::Start => self.start().await,
             ProxyOp::Reload(method) => self.reload(method).await,
             ProxyOp::Stop => self.stop(),
@@ -260,7 +269,7 @@ impl Worker {
 
     async fn adopt(&mut self) -> Result<ProxyOutcome, String> {
         if let Some(master) = self.live_master() {
-            return Ok(ProxyOutcome::Adopted { pid: master.pid() });
+            return self.adopted(master.pid()).await;
         }
         let Some(master) = self.find_master().await? else {
             // Workers outlive a killed master by up to two seconds, and would share our ports with their old file.
@@ -271,7 +280,13 @@ impl Worker {
         };
         let pid = master.pid();
         self.watch(master);
-        Ok(ProxyOutcome::Adopted { pid })
+        self.adopted(pid).await
+    }
+
+    async fn adopted(&self, pid: u32) -> Result<ProxyOutcome, String> {
+        let paths = self.paths.clone();
+        let record = blocking(move || Ok(patching::Record::read(&paths))).await?;
+        Ok(ProxyOutcome::Adopted { pid, patched: record.map(|record| record.patched()) })
     }
 
     /// Without a record, the predecessor died right after a start; the master socket is then answered a moment later.
@@ -354,7 +369,7 @@ impl Worker {
         self.settle().await?;
         let paths = self.paths.clone();
         // States of an earlier proxy say nothing of servers today.
-        blocking(move || server_state::forget(&paths)).await?;
+        blocking(move || server_state::forget(&paths).and_then(|()| patching::forget(&paths))).await?;
         let master = self.spawn().await?;
         let pid = master.pid();
         let record = master.record(self.paths.engine);

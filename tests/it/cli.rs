@@ -61,6 +61,7 @@ fn help_shows_commands_options_and_exit_statuses() {
           run      Run the node: proxy, VRRP, VIPs (normally started by the service manager)
           check    Check the configuration and say what was understood; changes nothing
           render   Print the proxy's configuration as this node would run it
+          diff     Show what a change of the configuration would do, and at what cost; changes nothing
           status   Show who holds each VIP and why, the health of the proxy and the last reload
           reload   Read the configuration again, wait for the outcome and print it
           release  Give up a VIP (or all) and stay out of its election
@@ -96,9 +97,9 @@ fn help_shows_commands_options_and_exit_statuses() {
 
 #[test]
 fn help_of_every_command_fits_a_terminal() {
-    for command in
-        ["run", "check", "render", "status", "reload", "release", "resume", "replay", "keygen", "schema", "demo"]
-    {
+    for command in [
+        "run", "check", "render", "diff", "status", "reload", "release", "resume", "replay", "keygen", "schema", "demo",
+    ] {
         let ended = run(&[command, "--help"]);
         assert_eq!(ended.status, 0, "{command}");
         assert!(ended.stdout.contains("--runtime-dir"), "{command}: {}", ended.stdout);

@@ -27,6 +27,7 @@ mod config_reports_backends;
 mod config_reports_frontends;
 mod config_reports_vrrp;
 mod config_schema;
+mod diff;
 mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;
@@ -38,6 +39,7 @@ mod proxy_fixture;
 mod proxy_master;
 mod proxy_process;
 mod proxy_reload;
+mod proxy_runtime;
 mod proxy_stats;
 mod proxy_transcripts;
 mod render;

@@ -382,7 +382,7 @@ async fn a_successor_adopts_with_and_without_a_record() {
             std::fs::remove_file(lab.paths.record()).unwrap();
         }
         lab.succeed();
-        assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master });
+        assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master, patched: None });
     }
     let next = lab.rendered("two");
     lab.install(&next).await;

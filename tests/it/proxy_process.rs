@@ -622,14 +622,14 @@ async fn a_successor_adopts_the_running_proxy() {
     let (master, sample) = lab.start(&rendered).await;
     lab.succeed().await;
     assert!(lab.get().await.unwrap().ends_with("hello"), "it serves on without a supervisor");
-    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master });
-    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master });
+    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master, patched: None });
+    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master, patched: None });
     assert!(matches!(lab.perform(ProxyOp::Start).await, ProxyOutcome::Failed(_)));
 
     // The predecessor may have died before it wrote the record.
     std::fs::remove_file(lab.paths.record()).unwrap();
     lab.succeed().await;
-    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master });
+    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: master, patched: None });
     signal(master, Signal::SIGKILL);
     lab.master_exit(master).await;
     eventually(async || is_gone(sample.pid).then_some(())).await;

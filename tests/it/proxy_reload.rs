@@ -9,7 +9,7 @@ use crate::proxy_fixture::{haproxy_is_here, raw, server};
 use crate::proxy_process::{Lab, eventually, installed_version, is_gone, stop};
 
 /// Asks a socket of HAProxy and returns all that it says.
-async fn ask(socket: &std::path::Path, command: &str) -> String {
+pub(crate) async fn ask(socket: &std::path::Path, command: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
     stream.write_all(command.as_bytes()).await.unwrap();
@@ -20,7 +20,7 @@ async fn ask(socket: &std::path::Path, command: &str) -> String {
 }
 
 /// Name, weight and address of a server of backend `web`, and whether it is in maintenance.
-async fn server_state(lab: &Lab, name: &str) -> (String, String, bool) {
+pub(crate) async fn server_state(lab: &Lab, name: &str) -> (String, String, bool) {
     let answer = ask(&lab.paths.stats_socket(), "show servers state web\n").await;
     let line = answer.lines().find(|line| line.split(' ').nth(3) == Some(name)).expect("the server is listed");
     let fields: Vec<&str> = line.split(' ').collect();
@@ -94,7 +94,7 @@ async fn states_are_forgotten_at_a_start_and_after_a_minute() {
     // A worker looks at the file when it begins, and then every ten seconds.
     std::fs::write(&file, &saved).unwrap();
     lab.succeed().await;
-    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: lab.last_master() });
+    assert_eq!(lab.perform(ProxyOp::Adopt).await, ProxyOutcome::Adopted { pid: lab.last_master(), patched: None });
     assert_eq!(std::fs::read_to_string(&file).unwrap(), saved, "it is young");
     let old = SystemTime::now() - Duration::from_secs(61);
     std::fs::File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();

@@ -77,7 +77,7 @@ fn states_of_servers_are_read_in_every_version() {
             "global\n  description \"{generation}\"\nbackend web\n  server web1 192.0.2.129:8080 weight 10\n  server web2 192.0.2.130:8080\n"
         );
         let moved = text.replace("192.0.2.130:8080", "192.0.2.130:8081");
-        let kept = server_state::keep(&format!("{info}{states}"), &[&text], &moved).unwrap();
+        let kept = server_state::keep(&format!("{info}{states}"), &[&text], &moved, None).unwrap();
         assert_eq!((kept.servers, kept.left_out), (1, 1), "{version:?}");
         assert!(kept.text.contains(" web1 ") && !kept.text.contains(" web2 "), "{version:?}: {}", kept.text);
     }

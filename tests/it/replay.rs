@@ -54,7 +54,9 @@ impl World {
         let answer = match effect {
             Effect::ObserveNetwork => Event::NetworkObserved(self.network()),
             Effect::OpenInterface { interface, .. } => Event::InterfaceOpened { interface, result: Ok(()) },
-            Effect::Proxy { op, .. } => Event::ProxyDone { op, outcome: ProxyOutcome::Adopted { pid: 7 } },
+            Effect::Proxy { op, .. } => {
+                Event::ProxyDone { op, outcome: ProxyOutcome::Adopted { pid: 7, patched: None } }
+            }
             Effect::Probe { op, .. } => Event::Probed { op, result: Ok(self.sample()) },
             Effect::Install { op, .. } => Event::AddressInstalled { op, result: Ok(()) },
             Effect::Withdraw { op, .. } => Event::AddressWithdrawn { op, result: Ok(()) },

@@ -75,7 +75,7 @@ pub fn inject(world: &mut World) {
             world.write_config(host, version, broken);
         }
         15 => {
-            let current = world.hosts[host].proxy.as_ref().map(|p| p.generation);
+            let current = world.hosts[host].proxy.as_ref().map(|p| p.runs);
             let candidate = vipkeeper::units::Digest(world.rng.between(1, 6));
             if current != Some(candidate)
                 && world.hosts[host].disk.0 != Some(candidate)
@@ -89,8 +89,12 @@ pub fn inject(world: &mut World) {
         16 => {
             world.hosts[host].troubles.reload_does_nothing = true;
             world.hosts[host].troubles.old_worker_sticks ^= true;
+            world.hosts[host].troubles.patch_unanswered ^= true;
         }
-        17 => world.hosts[host].troubles.reload_kills = true,
+        17 => {
+            world.hosts[host].troubles.reload_kills = true;
+            world.hosts[host].troubles.patch_refused ^= true;
+        }
         18 => world.hosts[host].hooks_hang ^= true,
         19 => {
             world.hosts[host].refuse_addresses ^= true;

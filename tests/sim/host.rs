@@ -10,6 +10,7 @@ use vipkeeper::node::Node;
 use vipkeeper::node::event::{Address, Event, Link, Network, OpId};
 use vipkeeper::proxy::attendance::{Attend, Attended, OldWorker, Survey, WorkerId};
 use vipkeeper::proxy::capabilities::Capabilities;
+use vipkeeper::proxy::runtime::Patched;
 use vipkeeper::proxy::{BackendSample, Sample};
 use vipkeeper::units::{AddressOptions, Digest, IfName};
 
@@ -35,7 +36,10 @@ pub struct Leased {
 pub struct ProxyProcess {
     pub master: u32,
     pub worker: u32,
+    /// What its worker was started with, which is all that it says.
     pub generation: Digest,
+    /// What its worker is equal to by now.
+    pub runs: Digest,
     pub frozen: bool,
     /// Replaced, and stopped for good.
     pub old: Vec<u32>,
@@ -50,6 +54,10 @@ pub struct ProxyTroubles {
     pub reload_does_nothing: bool,
     /// The next reload kills the master.
     pub reload_kills: bool,
+    /// The next change at run time is refused half-way.
+    pub patch_refused: bool,
+    /// The next change at run time is made, and nobody is told.
+    pub patch_unanswered: bool,
     /// Reloads leave the old worker behind, stopped.
     pub old_worker_sticks: bool,
 }
@@ -94,6 +102,8 @@ pub struct Host {
     pub disk: (Option<Digest>, Option<Digest>, Option<Digest>),
     /// A candidate the proxy's check refuses.
     pub refused: Option<Digest>,
+    /// The record of the worker that was changed at run time.
+    pub patched: Option<Patched>,
     pub refuse_addresses: bool,
     pub hooks_hang: bool,
     pub hooks_fail: bool,
@@ -170,6 +180,7 @@ impl Host {
             troubles: ProxyTroubles::default(),
             disk: (None, None, None),
             refused: None,
+            patched: None,
             refuse_addresses: false,
             hooks_hang: false,
             hooks_fail: false,

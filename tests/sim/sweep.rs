@@ -152,7 +152,7 @@ fn at_rest(world: &World) -> Result<(), String> {
     for (h, host) in world.hosts.iter().enumerate() {
         let name = h + 1;
         let status = host.node.as_ref().ok_or(format!("lb{name} does not run"))?.status(world.now);
-        let runs = host.proxy.as_ref().map(|p| p.generation.to_string());
+        let runs = host.proxy.as_ref().map(|p| p.runs.to_string());
         if runs.as_ref() != Some(&status.config.digest) || status.config.digest != Digest(1).to_string() {
             return Err(format!("lb{name} has {} in force and its proxy runs {runs:?}", status.config.digest));
         }

@@ -16,6 +16,7 @@ use vipkeeper::node::{Effect, Event, Node};
 use vipkeeper::peer::Incarnation;
 use vipkeeper::peer::message::BYTES_MAX;
 use vipkeeper::proxy::attendance::Attend;
+use vipkeeper::proxy::runtime::{HALF_PATCHED, Patch, Patched};
 use vipkeeper::proxy::{ProxyOp, ProxyOutcome};
 use vipkeeper::units::{AddressOptions, Digest, Family, IfName, LeaseSecs, Priority, Vrid};
 use vipkeeper::vrrp::packet::{Claim, Outgoing, Seal, build};
@@ -333,8 +334,11 @@ impl World {
     /// Somebody tells the proxy's master to reload: another worker of the same file takes over.
     pub fn operator_reloads(&mut self, host: usize) {
         let worker = self.hosts[host].pid();
+        let installed = self.hosts[host].disk.0;
         let Some(proxy) = &mut self.hosts[host].proxy else { return };
         let old = std::mem::replace(&mut proxy.worker, worker);
+        proxy.generation = installed.unwrap_or(proxy.generation);
+        proxy.runs = proxy.generation;
         self.tell(format!("lb{} somebody reloads the proxy", host + 1));
         if self.hosts[host].watched_worker == Some(old) {
             self.deliver(host, Duration::from_millis(50), Event::WorkerExited { pid: old });
@@ -1077,7 +1081,7 @@ impl World {
         let ours = self.hosts[host].incarnation == incarnation;
         let outcome = match what {
             ProxyOp::Adopt => match &self.hosts[host].proxy {
-                Some(proxy) => ProxyOutcome::Adopted { pid: proxy.master },
+                Some(proxy) => ProxyOutcome::Adopted { pid: proxy.master, patched: self.hosts[host].patched },
                 None => ProxyOutcome::NothingToAdopt,
             },
             ProxyOp::Check(rendered) => {
@@ -1105,6 +1109,7 @@ impl World {
                 Some(Err(why)) => ProxyOutcome::Failed(why),
                 None => ProxyOutcome::Failed("no answer within 2 s".to_owned()),
             },
+            ProxyOp::Patch { worker, patch } => self.proxy_patch(host, *worker, patch),
             ProxyOp::Start => self.proxy_start(host, ours),
             ProxyOp::Reload(_) => self.proxy_reload(host),
             ProxyOp::Stop | ProxyOp::Kill => {
@@ -1131,12 +1136,36 @@ impl World {
         assert!(self.hosts[host].proxy.is_none(), "lb{}: two proxies", host + 1);
         let (master, worker) = (self.hosts[host].pid(), self.hosts[host].pid());
         let frozen = self.hosts[host].troubles.cannot_start;
-        self.hosts[host].proxy = Some(ProxyProcess { master, worker, generation, frozen, old: Vec::new() });
+        self.hosts[host].proxy =
+            Some(ProxyProcess { master, worker, generation, runs: generation, frozen, old: Vec::new() });
+        self.hosts[host].patched = None;
         self.tell(format!("lb{} proxy starts with {generation}", host + 1));
         if self.hosts[host].troubles.cannot_start {
             self.push(Duration::from_millis(2), host, Item::MasterDies(master, "exit status 1"));
         }
         ProxyOutcome::Started { pid: master }
+    }
+
+    fn proxy_patch(&mut self, host: usize, worker: u32, patch: &Patch) -> ProxyOutcome {
+        let h = &mut self.hosts[host];
+        let (refused, unanswered) = (h.troubles.patch_refused, h.troubles.patch_unanswered);
+        let silent = h.starving;
+        let Some(proxy) = h.proxy.as_mut().filter(|proxy| proxy.worker == worker && !proxy.frozen && !silent) else {
+            return ProxyOutcome::Failed("no such worker answers".to_owned());
+        };
+        h.patched = Some(Patched { worker, runs: HALF_PATCHED });
+        if refused {
+            h.troubles.patch_refused = false;
+            proxy.runs = HALF_PATCHED;
+            return ProxyOutcome::Failed("no such server".to_owned());
+        }
+        proxy.runs = patch.to;
+        if unanswered {
+            h.troubles.patch_unanswered = false;
+            return ProxyOutcome::Failed("no answer".to_owned());
+        }
+        h.patched = Some(Patched { worker, runs: patch.to });
+        ProxyOutcome::Patched
     }
 
     fn proxy_reload(&mut self, host: usize) -> ProxyOutcome {
@@ -1158,6 +1187,7 @@ impl World {
             }
             proxy.worker = worker;
             proxy.generation = installed.unwrap_or(Digest(0));
+            proxy.runs = proxy.generation;
             proxy.frozen = false;
             if self.hosts[host].watched_worker == Some(old) {
                 self.deliver(host, Duration::from_millis(3), Event::WorkerExited { pid: old });
@@ -1187,7 +1217,7 @@ impl World {
         }
         let h = &self.hosts[host];
         if let (Some(proxy), Some(refused)) = (&h.proxy, h.refused)
-            && proxy.generation == refused
+            && proxy.runs == refused
         {
             return Err(format!("lb{} runs a configuration that its check refused", host + 1));
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::patching;
 use super::{Action, CONFIRM_ANSWERS, CONFIRM_WITHIN, Candidate, Lifecycle, Stage, State};
 use crate::proxy::{ProxyOp, ProxyOutcome, ReloadMethod, Sample};
 use crate::units::OpId;
@@ -11,6 +12,9 @@ impl Lifecycle {
     pub(super) fn reload_went_on(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         let method = ReloadMethod::of(self.version);
         let State::Reloading { op, stage, candidate, .. } = &mut self.state else { return Vec::new() };
+        if *stage == Stage::Patching {
+            return self.patching_went_on(outcome, next);
+        }
         let mut told = None;
         let what = match (stage.clone(), outcome) {
             (Stage::Checking, ProxyOutcome::Accepted) => {
@@ -26,7 +30,9 @@ impl Lifecycle {
             }
             (Stage::Installing, ProxyOutcome::Installed) => {
                 self.installed = Some(candidate.rendered.generation);
-                let (then, what) = save_first(candidate, Stage::Saving, Stage::Launching, method);
+                let patch = patching::patch(self.running.as_ref(), candidate, self.worker, self.version);
+                let (then, what) =
+                    patch.unwrap_or_else(|| save_first(candidate, Stage::Saving, Stage::Launching, method));
                 *stage = then;
                 what
             }
@@ -104,6 +110,7 @@ impl Lifecycle {
             Stage::Checking
             | Stage::Preflighting
             | Stage::Installing
+            | Stage::Patching
             | Stage::Saving
             | Stage::Launching
             | Stage::Restoring { .. }
@@ -128,6 +135,7 @@ impl Lifecycle {
                 Stage::Checking
                 | Stage::Preflighting
                 | Stage::Installing
+                | Stage::Patching
                 | Stage::Saving
                 | Stage::Launching
                 | Stage::Restoring { .. }
@@ -211,7 +219,12 @@ impl Lifecycle {
 }
 
 /// A reload, after what servers are was saved where it passes on.
-fn save_first(candidate: &Candidate, saving: Stage, reloading: Stage, method: ReloadMethod) -> (Stage, ProxyOp) {
+pub(super) fn save_first(
+    candidate: &Candidate,
+    saving: Stage,
+    reloading: Stage,
+    method: ReloadMethod,
+) -> (Stage, ProxyOp) {
     if candidate.keeps_state { (saving, ProxyOp::SaveState) } else { (reloading, ProxyOp::Reload(method)) }
 }
 
@@ -232,6 +245,7 @@ fn state_told(saved: &ProxyOutcome) -> Option<Action> {
         | ProxyOutcome::Bindable
         | ProxyOutcome::Unbindable(_)
         | ProxyOutcome::Installed
+        | ProxyOutcome::Patched
         | ProxyOutcome::Started { .. }
         | ProxyOutcome::Reloaded
         | ProxyOutcome::ReloadRefused(_)

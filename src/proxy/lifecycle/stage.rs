@@ -11,6 +11,8 @@ pub(super) enum Stage {
     Preflighting,
     /// It is renamed into place.
     Installing,
+    /// The running worker is told what changes. A failure of it is a reload.
+    Patching,
     /// What is known of servers is written down for the next worker.
     Saving,
     /// The master is started, or told to reload.
@@ -34,6 +36,7 @@ impl Stage {
             Self::Checking => "checking the configuration",
             Self::Preflighting => "trying its addresses",
             Self::Installing => "installing the file",
+            Self::Patching => "changing the running proxy",
             Self::Saving | Self::SavingBack { .. } => "saving the state of servers",
             Self::Launching => "launching",
             Self::Confirming { .. } => "waiting for the new worker to prove itself",
@@ -50,6 +53,7 @@ impl Stage {
             Self::Checking
             | Self::Preflighting
             | Self::Installing
+            | Self::Patching
             | Self::Saving
             | Self::Launching
             | Self::Restoring { .. }

@@ -10,10 +10,11 @@ use crate::units::OpId;
 impl Lifecycle {
     pub(super) fn adopted(&mut self, now: Instant, outcome: ProxyOutcome, next: OpId) -> Vec<Action> {
         match outcome {
-            ProxyOutcome::Adopted { pid } if self.ended_early(pid).is_some() => {
+            ProxyOutcome::Adopted { pid, .. } if self.ended_early(pid).is_some() => {
                 self.begin_start(self.target.clone(), next)
             }
-            ProxyOutcome::Adopted { pid } => {
+            ProxyOutcome::Adopted { pid, patched } => {
+                self.patched = patched;
                 self.state = State::Proving { master: pid, until: now + CONFIRM_WITHIN };
                 vec![Action::Note(format!("found a running proxy (pid {pid})")), Action::Probe]
             }
@@ -29,6 +30,7 @@ impl Lifecycle {
             | ProxyOutcome::Unbindable(_)
             | ProxyOutcome::Installed
             | ProxyOutcome::StateSaved { .. }
+            | ProxyOutcome::Patched
             | ProxyOutcome::Started { .. }
             | ProxyOutcome::Reloaded
             | ProxyOutcome::ReloadRefused(_)
@@ -61,6 +63,7 @@ impl Lifecycle {
         let generation = candidate.rendered.generation;
         let ready = self.installed == Some(generation);
         self.early = None;
+        self.patched = None;
         let (stage, what) = if ready {
             (Stage::Launching, ProxyOp::Start)
         } else {

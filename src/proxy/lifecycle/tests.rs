@@ -1,5 +1,6 @@
 //! The transition table by hand: what each state makes of each event that matters, and that none is left for ever.
 
+mod patching;
 mod rig;
 
 use rig::{PID, Rig, SAVED, STRANGER, secs, version};
@@ -43,6 +44,7 @@ fn the_end_of_the_master_is_noticed_in_every_state_that_has_one() {
         ("down", ""),
         ("checking", "dead, refused 2"),
         ("reloading", "dead, refused 2"),
+        ("patching", "dead, refused 51"),
         ("confirming", "dead, refused 2"),
         ("returning", "dead, refused 2"),
         ("reconfirming", "dead, refused 2"),
@@ -67,6 +69,7 @@ fn a_change_is_taken_up_or_waits_in_every_state() {
         ("down", "Check 3"),
         ("checking", ""),
         ("reloading", ""),
+        ("patching", ""),
         ("confirming", ""),
         ("returning", ""),
         ("reconfirming", ""),
@@ -87,7 +90,9 @@ fn a_stop_waits_for_what_is_in_flight_and_ends_in_every_state() {
         let busy = rig.flying.clone();
         rig.stop();
         match busy {
-            Some((_, ProxyOp::Adopt)) => rig.tells("").done(ProxyOutcome::Adopted { pid: PID }).tells("Stop"),
+            Some((_, ProxyOp::Adopt)) => {
+                rig.tells("").done(ProxyOutcome::Adopted { pid: PID, patched: None }).tells("Stop")
+            }
             Some((_, ProxyOp::Start)) => rig.tells("").done(ProxyOutcome::Started { pid: PID }).tells("Stop"),
             Some(_) => rig.tells("").done(ProxyOutcome::Accepted).tells("Stop"),
             None if state == "down" => {
@@ -158,7 +163,7 @@ fn an_adoption_that_fails_ends_in_a_start() {
 
 #[test]
 fn a_found_proxy_whose_end_was_told_first_is_not_waited_for() {
-    Rig::new().exits(PID).done(ProxyOutcome::Adopted { pid: PID }).tells("Adopt, Check 1");
+    Rig::new().exits(PID).done(ProxyOutcome::Adopted { pid: PID, patched: None }).tells("Adopt, Check 1");
 }
 
 // ---- starting ------------------------------------------------------------------------------------------------------

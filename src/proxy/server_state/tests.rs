@@ -22,7 +22,7 @@ const WEB: &str =
 /// Names of the servers that are carried over when backend `web` changes to that.
 fn names(defaults: &str, web: &str) -> Vec<String> {
     let (before, after) = (file("", WEB), file(defaults, web));
-    let kept = keep(ANSWER, &[&before], &after).unwrap();
+    let kept = keep(ANSWER, &[&before], &after, None).unwrap();
     let lines: Vec<&str> = kept.text.lines().collect();
     assert_eq!(lines[0], "1");
     assert!(lines[1].starts_with("# be_id"), "{}", kept.text);
@@ -33,7 +33,7 @@ fn names(defaults: &str, web: &str) -> Vec<String> {
 
 #[test]
 fn states_of_servers_that_stay_as_they_are_are_carried_over() {
-    let kept = keep(ANSWER, &["", &file("", WEB)], &file("", WEB)).unwrap();
+    let kept = keep(ANSWER, &["", &file("", WEB)], &file("", WEB), None).unwrap();
     assert_eq!((kept.servers, kept.left_out), (3, 0));
     assert_eq!(kept.text, ANSWER[ANSWER.find("1\n#").unwrap()..].strip_suffix('\n').unwrap());
 }
@@ -75,21 +75,35 @@ fn a_removed_backend_is_left_out() {
 #[test]
 fn servers_of_a_template_are_found_by_their_numbers() {
     let template = |port: u16| file("", &format!("  server-template web 1-2 web.example:{port} check"));
-    let kept = |to: u16| keep(ANSWER, &[&template(80)], &template(to)).unwrap().servers;
+    let kept = |to: u16| keep(ANSWER, &[&template(80)], &template(to), None).unwrap().servers;
     assert_eq!((kept(80), kept(81)), (3, 1));
 }
 
 #[test]
 fn only_the_file_that_runs_says_what_changed() {
     let other = file("", WEB).replace("00aa", "00bb");
-    assert_eq!(keep(ANSWER, &[&other], &other), Err(StateError::Unknown));
-    assert_eq!(keep(&ANSWER.replace("vipkeeper generation", "x"), &[&other], &other), Err(StateError::Unknown));
+    assert_eq!(keep(ANSWER, &[&other], &other, None), Err(StateError::Unknown));
+    assert_eq!(keep(&ANSWER.replace("vipkeeper generation", "x"), &[&other], &other, None), Err(StateError::Unknown));
 }
 
 #[test]
 fn an_answer_that_is_cut_off_is_not_used() {
     let now = file("", WEB);
     for answer in ["", "Unknown command\n", ANSWER.strip_suffix('\n').unwrap(), &ANSWER[..ANSWER.len() - 9]] {
-        assert_eq!(keep(answer, &[&now], &now), Err(StateError::Answer), "{answer:?}");
+        assert_eq!(keep(answer, &[&now], &now, None), Err(StateError::Answer), "{answer:?}");
     }
+}
+
+#[test]
+fn a_worker_that_was_changed_passes_on_by_the_file_that_is_in_force() {
+    let answer = ANSWER.replace("srv_uweight\n", "srv_uweight srv_iweight\n").replace("2 1 10\n", "2 1 4 1 9\n");
+    let started = file("", WEB);
+    let in_force = file("", &WEB.replace("weight 10", "weight 7")).replace("00aa", "00bb");
+    let changed = |pid| Some(Worker { pid, generation: Digest(0xbb) });
+    let kept = keep(&answer, &[&started, &in_force], &in_force, changed(7)).unwrap();
+    assert_eq!((kept.servers, kept.left_out), (3, 0));
+    assert!(kept.text.contains("\n3 web 1 web1 127.0.0.1 2 1 4 7 9\n"), "{}", kept.text);
+    // Another worker is what it says.
+    assert_eq!(keep(&answer, &[&started, &in_force], &in_force, changed(8)).unwrap().left_out, 1);
+    assert_eq!(keep(&answer, &[&started], &started, changed(7)), Err(StateError::Unknown));
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::patching::Record;
 use super::{ProxyPaths, files};
 use crate::proxy::server_state::{ANSWER_BYTES_MAX, Kept, NOTHING, STATE_COMMAND, keep};
 use crate::render::Rendered;
@@ -33,8 +34,9 @@ pub(super) fn save(paths: &ProxyPaths, answer: &str, undone: Option<&Rendered>) 
     let installed = read(&paths.config())?;
     // At the first reload ever there is no file before the installed one.
     let before = read(&paths.last_good()).unwrap_or_default();
+    let changed = Record::read(paths).map(|record| record.defined_by());
     let texts = [before.as_str(), installed.as_str(), undone.map_or("", |rendered| rendered.text.as_str())];
-    let kept = keep(answer, &texts, &installed).map_err(|e| e.to_string())?;
+    let kept = keep(answer, &texts, &installed, changed).map_err(|e| e.to_string())?;
     files::replace(&paths.server_state(), kept.text.as_bytes())?;
     Ok(kept)
 }

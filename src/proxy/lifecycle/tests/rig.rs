@@ -19,8 +19,14 @@ pub(super) fn secs(n: u64) -> Duration {
 }
 
 pub(super) fn version(n: u64) -> Candidate {
+    // Between versions from 50 on a weight is all that differs.
+    let text = if n < 50 {
+        format!("# {n}\n")
+    } else {
+        format!("backend web\n  balance roundrobin\n  server a 192.0.2.9:80 weight {n}\n")
+    };
     let rendered = Rendered {
-        text: format!("# {n}\n"),
+        text,
         generation: Digest(n),
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
@@ -158,7 +164,7 @@ impl Rig {
 
     pub(super) fn proving() -> Self {
         let mut rig = Self::new();
-        rig.tells("Adopt").done(ProxyOutcome::Adopted { pid: PID }).tells("note, probe");
+        rig.tells("Adopt").done(ProxyOutcome::Adopted { pid: PID, patched: None }).tells("note, probe");
         rig
     }
 
@@ -179,6 +185,18 @@ impl Rig {
     pub(super) fn serving() -> Self {
         let mut rig = Self::starting();
         rig.answers(1).tells("applied 1");
+        rig
+    }
+
+    /// Version 50 serves, and 51 is installed and told to the worker.
+    pub(super) fn patching() -> Self {
+        let backoff = Backoff { min: Duration::from_millis(100), max: secs(10) };
+        let (life, actions) = Lifecycle::new(version(50), backoff, OpId(0));
+        let mut rig = Self { life, now: t0(), ops: 0, flying: None, told: Vec::new(), minor: 6 };
+        rig.note(actions);
+        rig.done(ProxyOutcome::Adopted { pid: PID, patched: None }).answers(50).apply(51);
+        rig.done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
+        rig.tells("Adopt, note, probe, applied 50, Check 51, Preflight 51, Install, Patch 101 to 51");
         rig
     }
 
@@ -248,6 +266,7 @@ impl Rig {
             ("down", Self::down()),
             ("checking", Self::checking()),
             ("reloading", Self::reloading()),
+            ("patching", Self::patching()),
             ("confirming", Self::confirming()),
             ("returning", Self::returning()),
             ("reconfirming", Self::reconfirming()),
@@ -266,6 +285,7 @@ pub(super) fn name(op: &ProxyOp) -> String {
         }
         ProxyOp::Reload(ReloadMethod::Signal) => "Reload Signal".to_owned(),
         ProxyOp::Reload(ReloadMethod::MasterCli) => "Reload MasterCli".to_owned(),
+        ProxyOp::Patch { worker, patch } => format!("Patch {worker} to {}", patch.to.0),
         ProxyOp::Adopt
         | ProxyOp::Install
         | ProxyOp::Restore
