@@ -91,6 +91,8 @@ pub enum Command {
     Release(ReleaseArgs),
     /// Take part again after a release
     Resume(ResumeArgs),
+    /// Put a server into maintenance, drain it or change its weight, until it is taken back
+    Server(ServerArgs),
     /// Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
     Replay(ReplayArgs),
     /// Print a JSON Schema of the configuration, for editors
@@ -198,6 +200,58 @@ pub struct ReleaseArgs {
     /// Take part again after this long, such as 90s, 10m or 1h [default: when `resume` is called]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub hold: Option<Duration>,
+}
+
+/// Options of `server`.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: ServerCommand,
+}
+
+/// What to do with a server; it holds over reloads and restarts, until it is taken back.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ServerCommand {
+    /// Show what is wanted of servers beside what the file says
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let it finish what it has: nothing new but by persistence
+    Drain(OneServer),
+    /// Put it into maintenance: nothing at all, and no checks
+    Maint(OneServer),
+    /// Let it take part again
+    Ready(OneServer),
+    /// Give it another weight
+    Weight {
+        /// Which
+        #[command(flatten)]
+        server: OneServer,
+        /// 0 to 256, or "file" for what the file says
+        #[arg(value_name = "WEIGHT", value_parser = weight)]
+        weight: WeightWish,
+    },
+}
+
+/// A server of a backend.
+#[derive(Debug, Clone, Args)]
+pub struct OneServer {
+    /// Backend and server, such as web/web1
+    #[arg(value_name = "BACKEND/SERVER")]
+    pub name: String,
+}
+
+/// A weight that an operator asks for; none: that of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeightWish(pub Option<u32>);
+
+fn weight(text: &str) -> Result<WeightWish, String> {
+    let number = || text.parse::<u32>().ok().filter(|weight| *weight <= 256).map(Some);
+    let wish = if text == "file" { Some(None) } else { number() };
+    wish.map(WeightWish).ok_or_else(|| "a weight is from 0 to 256, or \"file\"".to_owned())
 }
 
 /// Options of `resume`.

@@ -43,7 +43,7 @@ pub fn resume(place: &Place, args: &ResumeArgs) -> Result<Exit, Failure> {
 }
 
 /// Prints what was done; a refusal ends with the exit status given.
-fn told(answer: Result<String, ClientError>, refused: Exit) -> Result<Exit, Failure> {
+pub(crate) fn told(answer: Result<String, ClientError>, refused: Exit) -> Result<Exit, Failure> {
     match answer {
         Ok(message) => {
             print(&format!("{}\n", message.trim_end()));

@@ -15,6 +15,7 @@ pub mod render;
 pub mod replay;
 pub mod run;
 pub mod schema;
+pub mod server;
 pub mod status;
 
 pub mod instance;
@@ -37,6 +38,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Reload => control::reload(place),
         Command::Release(args) => control::release(place, args),
         Command::Resume(args) => control::resume(place, args),
+        Command::Server(args) => server::run(place, args),
         Command::Replay(args) => replay::run(args),
         Command::Schema => schema::run(),
         Command::Keygen(args) => keygen::run(args),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::cli::args::{Place, StatusArgs};
 use crate::cli::instance::{Instance, converse};
 use crate::cli::outcome::{Exit, Failure};
+use crate::cli::server::line as server_line;
 use crate::cli::terminal::{Tone, paint, print, span, stdout_colour};
 use crate::config::Colour;
 use crate::node::Status;
@@ -218,6 +219,9 @@ fn proxy(out: &mut String, proxy: &ProxyStatus, colour: Colour) {
     });
     line(out, &format!("        {}", facts.join(", ")));
     old_workers(out, proxy);
+    for one in &proxy.intents {
+        line(out, &format!("        an operator wants: {}", server_line(one)));
+    }
     states(out, "frontends", &proxy.frontends, colour);
     states(out, "backends ", &proxy.backends, colour);
 }

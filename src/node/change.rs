@@ -206,6 +206,11 @@ impl Node {
         let before = std::mem::replace(&mut self.loaded, loaded);
         self.loaded_at = now;
         self.proxying.configure(&self.loaded);
+        self.prune_intents(out);
+        // What the file changed of a running server is not what an operator wants of it.
+        if self.proxying.worker.is_some() {
+            self.proxying.express(&mut self.ops, out);
+        }
         self.tracking.configure(&self.loaded.config, &self.me, now);
         self.peering.configure(now, &self.loaded, out);
         self.adopt_vips(now, out);

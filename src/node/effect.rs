@@ -212,6 +212,11 @@ pub enum Effect {
     },
     /// Store the configuration texts read last as the last good ones (the node confirmed that they work).
     KeepConfig,
+    /// Keep what operators want of servers for a later start: `IntentsRead` tells it then.
+    KeepIntents {
+        /// In place of what was kept before.
+        text: String,
+    },
     /// Answer a request.
     Reply {
         /// Which.

@@ -16,6 +16,7 @@ use crate::node::effect::LogLine;
 use crate::node::recorded::Texts;
 use crate::peer::PeerKey;
 use crate::proxy::attendance::Attended;
+use crate::proxy::intents::Wish;
 use crate::proxy::{ProxyOutcome, Sample};
 use crate::render::Rendered;
 use crate::units::recorded::{hex, moment};
@@ -203,6 +204,11 @@ pub enum Event {
         /// The whole report of what is wrong with the files.
         report: String,
     },
+    /// What operators want of servers was read from where a predecessor kept it. At most once, at the start.
+    IntentsRead {
+        /// As [`super::Effect::KeepIntents`] had it.
+        text: String,
+    },
     /// A watched configuration file may have changed.
     ConfigTouched,
     /// Outcome of [`super::Effect::LoadConfig`].
@@ -348,6 +354,13 @@ pub enum Request {
         vip: Option<Name>,
         /// For how long; zero: until `resume`.
         hold: Duration,
+    },
+    /// Something is wanted of a server.
+    Server {
+        /// `backend/server`
+        server: String,
+        /// What.
+        wish: Wish,
     },
     /// Take part again after a release.
     Resume {

@@ -13,6 +13,7 @@ pub mod event;
 mod filtering;
 mod groups;
 mod hooking;
+mod intents;
 mod observing;
 mod outbox;
 mod peering;
@@ -299,6 +300,7 @@ impl Node {
             Event::Looked { op, result } => self.tracking.looked(now, op, &result, out),
             Event::HookFinished { op, outcome } => self.hook_finished(op, outcome, out),
             Event::StartedWithLastGood { report } => self.started_with_last_good(now, &report),
+            Event::IntentsRead { text } => self.intents_read(&text, out),
             Event::ConfigTouched if self.phase == Phase::Running => self.changes.touched(now),
             Event::ConfigTouched => {}
             Event::ConfigLoaded { op, result } => self.config_loaded(now, op, result, out),
@@ -441,6 +443,7 @@ impl Node {
                 }
                 return;
             }
+            Request::Server { server, wish } => return self.wished(now, id, &server, wish, out),
             Request::Release { vip, hold } => {
                 // Longer than the clock reaches is until resumed.
                 let until = now.checked_add(hold).filter(|_| !hold.is_zero());

@@ -46,6 +46,7 @@ impl Outbox {
             | Effect::RunHook { .. }
             | Effect::LoadConfig { .. }
             | Effect::KeepConfig
+            | Effect::KeepIntents { .. }
             | Effect::Reply { .. }
             | Effect::Notify { .. }
             | Effect::Log(_)

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::config::{Engine, HealthConfig};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
+use crate::node::intents::Wishes;
 use crate::node::outbox::{Ops, Outbox};
 use crate::proxy::capabilities::Capabilities;
 use crate::proxy::health::{Health, Prober, Verdict};
@@ -48,6 +49,8 @@ pub(super) struct Proxying {
     reopening: Reopening,
     /// What the installed binary can do, as far as it said.
     pub(super) capabilities: Option<Capabilities>,
+    /// What operators want of servers.
+    pub(super) wishes: Wishes,
     prober: Prober,
     listening: Listening,
     settings: HealthConfig,
@@ -102,6 +105,7 @@ impl Proxying {
             roster: Roster::new(loaded.config.proxy.hard_stop_after),
             reopening: Reopening::default(),
             capabilities: None,
+            wishes: Wishes::default(),
             prober: Prober::new(),
             listening: Listening::default(),
             settings,

@@ -113,6 +113,7 @@ impl Node {
             features: proxying.capabilities.iter().flat_map(Capabilities::features).map(str::to_owned).collect(),
             old_workers: proxying.roster.old(now).map(old_worker).collect(),
             old_workers_more: proxying.roster.more(),
+            intents: self.intents_status(now),
         }
     }
 

@@ -102,6 +102,22 @@ pub struct ProxyStatus {
     /// How many more of them there are.
     #[serde(default)]
     pub old_workers_more: u32,
+    /// What operators want of servers beside what the file says.
+    #[serde(default)]
+    pub intents: Vec<ServerIntentStatus>,
+}
+
+/// What an operator wants of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerIntentStatus {
+    /// `backend/server`
+    pub server: String,
+    /// `ready`, `drain` or `maint`.
+    pub state: Option<String>,
+    /// 0-256.
+    pub weight: Option<u32>,
+    /// Milliseconds since it was asked for last.
+    pub for_ms: u64,
 }
 
 /// A worker that was replaced.

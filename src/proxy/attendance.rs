@@ -16,6 +16,8 @@ pub enum Attend {
     Capabilities,
     /// Let these paused frontends listen again (`enable frontend`).
     Reopen(Vec<String>),
+    /// Say these to the running worker, which answers each with silence.
+    Command(Vec<String>),
     /// List the workers of that master (`show proc`), and ask each old one what it still does.
     Survey {
         /// Process id of the master.
@@ -37,6 +39,8 @@ pub enum Attended {
     Capable(Box<Capabilities>),
     /// `Reopen`: HAProxy says that they listen.
     Reopened,
+    /// `Command`: all were taken.
+    Commanded,
     /// `Survey`: the workers.
     Surveyed(Survey),
     /// `EndWorker`: it was killed, or had ended already.

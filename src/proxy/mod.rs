@@ -5,6 +5,7 @@
 pub mod attendance;
 pub mod capabilities;
 pub mod health;
+pub mod intents;
 pub mod lifecycle;
 pub mod master;
 pub mod nginx;

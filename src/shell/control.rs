@@ -5,6 +5,7 @@
 //! POST /v1/reload                                  {"ok": true, "message": "..."}, once applied or refused
 //! POST /v1/release  {"vip": "www", "hold_ms": 0}   no vip: all; 0: until resume
 //! POST /v1/resume   {"vip": "www"}                 no vip: all
+//! POST /v1/server   {"server": "web/web1", "wish": {"state": "drain"}}    or {"weight": 10}, or {"weight": null}: that of the file
 //! ```
 //! It passes requests on to the driver and answers with what the node says; it decides nothing.
 
@@ -21,6 +22,7 @@ pub use server::Server;
 
 use crate::node::Status;
 use crate::node::event::Request;
+use crate::proxy::intents::Wish;
 
 /// Name of the socket in the runtime directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -55,6 +57,14 @@ pub struct Answer {
 struct ReleaseBody {
     vip: Option<String>,
     hold_ms: u64,
+}
+
+/// Body of a wish about a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerBody {
+    server: String,
+    wish: Wish,
 }
 
 /// Body of a resume.

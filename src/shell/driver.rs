@@ -368,6 +368,7 @@ impl Driver {
                 }
                 Effect::LoadConfig { op } => self.file_op(FileOp::Load(op)),
                 Effect::KeepConfig => self.file_op(FileOp::Keep),
+                Effect::KeepIntents { text } => self.file_op(FileOp::KeepIntents(text)),
                 Effect::Reply { request, result } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // A client that went away needs no answer.
@@ -445,6 +446,10 @@ impl Driver {
         let sent = self.outlets.files.try_send(op);
         self.fail_unsent(sent, |op, why| match op {
             FileOp::Load(op) => Some(Event::ConfigLoaded { op, result: Err(why) }),
+            FileOp::KeepIntents(_) => {
+                tracing::warn!(why, "what operators want of servers is not kept");
+                None
+            }
             FileOp::Keep => {
                 tracing::warn!(why, "the configuration is not kept as last good");
                 None

@@ -3,6 +3,7 @@
 //! Everything here blocks, so it runs at start or on a thread for such things; nothing here decides what to do with a
 //! configuration. What a text means is `config`'s business.
 
+pub mod intents;
 pub mod key_file;
 pub mod last_good;
 pub mod watch;
@@ -311,12 +312,14 @@ pub fn read_and_load(main: &Path, target: &Target) -> (Option<Reading>, Result<L
 }
 
 /// An operation on the configuration files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileOp {
     /// Answered by `ConfigLoaded`.
     Load(OpId),
     /// Stores the texts of the last load that succeeded as last good; not answered.
     Keep,
+    /// Stores what operators want of servers; not answered.
+    KeepIntents(String),
 }
 
 /// The files of one vipkeeper and what was loaded from them last.
@@ -353,6 +356,7 @@ impl Files {
                     }
                 }
                 FileOp::Keep => self.keep().await,
+                FileOp::KeepIntents(text) => self.keep_intents(text).await,
             }
         }
     }
@@ -376,6 +380,18 @@ impl Files {
             Ok(Err(error)) => Err(format!("reading the configuration failed: {error}")),
             Err(_) => Err(format!("reading the configuration took longer than {LOAD_WITHIN:?}")),
         }
+    }
+
+    async fn keep_intents(&self, text: String) {
+        let state_dir = self.state_dir.clone();
+        let work = tokio::task::spawn_blocking(move || intents::keep(&state_dir, &text));
+        let error = match tokio::time::timeout(LOAD_WITHIN, work).await {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("it took longer than {LOAD_WITHIN:?}"),
+        };
+        tracing::warn!(%error, "what operators want of servers is not kept over a restart");
     }
 
     async fn keep(&self) {

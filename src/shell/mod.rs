@@ -143,6 +143,14 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
         let event = crate::node::Event::StartedWithLastGood { report };
         effects.extend(driver::tell(&mut node, &mut journal, clock::now(), event));
     }
+    match files::intents::load(&setup.state_dir) {
+        Ok(Some(text)) => {
+            let event = crate::node::Event::IntentsRead { text };
+            effects.extend(driver::tell(&mut node, &mut journal, clock::now(), event));
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "what operators wanted of servers cannot be read"),
+    }
     let driver = driver::Driver::new(node, journal, inlets, outlets).context("cannot set up the driver")?;
     let (status, events) = driver.run(effects).await.context("the driver failed")?;
     workers.end(events).await;

@@ -42,6 +42,7 @@ fn status() -> Status {
             features: Vec::new(),
             old_workers: Vec::new(),
             old_workers_more: 0,
+            intents: Vec::new(),
         },
         vips: Vec::new(),
         dropped: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! Changes of the configuration under load.
 
+use rustix::process::Signal;
 use vipkeeper::cli::demo::backends::Backend;
 use vipkeeper::shell::clock::now;
 use vipkeeper::shell::control::ClientError;
@@ -13,8 +14,9 @@ fn twenty_reloads_lose_no_request() {
     lab.probe_patiently(WWW);
     let start = now();
     let mut generations = vec![lab.status(LB1).unwrap().proxy.generation];
-    for weight in 2..22 {
-        spec.weight = weight;
+    for seconds in 2..22 {
+        // What takes a new worker.
+        spec.proxy = format!("timeouts = {{ connect = \"{seconds}s\" }}");
         lab.write(&spec.toml());
         lab.reload(LB1).unwrap();
         generations.push(lab.status(LB1).unwrap().proxy.generation);
@@ -25,6 +27,32 @@ fn twenty_reloads_lose_no_request() {
     assert!(sight.asked > 200, "{sight:?}");
     assert_eq!(sight.missed, [], "{sight:?}");
     assert_eq!(lab.holders(WWW), [LB1]);
+}
+
+/// What a running worker takes is no reload.
+#[test]
+fn twenty_changes_of_a_running_worker_lose_no_request() {
+    let mut spec = Spec::default();
+    let Some(mut lab) = Lab::serving("twenty_changes", &spec) else { return };
+    lab.probe_patiently(WWW);
+    let start = now();
+    let worker = lab.status(LB1).unwrap().proxy.worker_pid;
+    for weight in 2..22 {
+        spec.weight = weight;
+        lab.write(&spec.toml());
+        let message = lab.reload(LB1).unwrap();
+        assert!(message.contains("web/web1: weight"), "{message}");
+    }
+    assert_eq!(lab.status(LB1).unwrap().proxy.worker_pid, worker);
+    let sight = lab.sight(start);
+    assert_eq!(sight.missed, [], "{sight:?}");
+    // A vipkeeper that starts later knows what the worker runs.
+    lab.signal(LB1, Signal::KILL);
+    lab.ended(LB1);
+    lab.start(LB1);
+    lab.eventually("it is adopted", |lab| lab.status(LB1).is_some_and(|s| s.proxy.healthy));
+    assert_eq!(lab.status(LB1).unwrap().proxy.worker_pid, worker, "no reload");
+    assert_eq!(lab.sight(start).missed, []);
 }
 
 const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(2);

@@ -34,6 +34,12 @@ fn maintenance_survives_a_reload_and_a_changed_port_is_not_masked() {
     let spec = Spec { weight: 5, ..Spec::default() };
     let Some(lab) = Lab::serving("maintenance_survives_a_reload", &spec) else { return };
     ask(&lab, LB1, "set server web/web2 state maint;set server web/web1 state maint\n");
+    // A running worker takes the port; what an operator did to the server stays.
+    lab.write(&spec.toml().replace("10.78.0.101:8080", "10.78.0.101:8088"));
+    lab.reload(LB1).unwrap();
+    assert_eq!(server(&lab, "web1"), ("10.78.0.101:8088".to_owned(), true, "5".to_owned()));
+    // What takes a new worker.
+    let spec = Spec { proxy: "timeouts = { connect = \"7s\" }".to_owned(), ..spec };
     lab.write(&spec.toml().replace("10.78.0.101:8080", "10.78.0.101:8089"));
     lab.reload(LB1).unwrap();
     assert_eq!(server(&lab, "web2"), ("10.78.0.102:8080".to_owned(), true, "1".to_owned()));
@@ -46,6 +52,51 @@ fn maintenance_survives_a_reload_and_a_changed_port_is_not_masked() {
         lab.status(LB1).is_some_and(|s| s.proxy.healthy && s.proxy.starts == 2)
     });
     assert!(!server(&lab, "web2").1);
+}
+
+/// What an operator wants of a server is told to every new worker, until it is taken back.
+#[test]
+fn a_drained_server_stays_drained_over_a_killed_proxy_and_a_killed_vipkeeper() {
+    let spec = Spec { weight: 5, ..Spec::default() };
+    let Some(mut lab) = Lab::serving("drained_server", &spec) else { return };
+    let vipkeeper = |lab: &Lab, words: &[&str]| {
+        let mut command = lab.inside(LB1, env!("CARGO_BIN_EXE_vipkeeper"));
+        let output = command.args(words).arg("--runtime-dir").arg(lab.runtime_dir(LB1)).output().unwrap();
+        let said = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.code().unwrap(), String::from_utf8_lossy(&said).trim().to_owned())
+    };
+    // Bit 3 of the state: drained by command.
+    let admin = |lab: &Lab| -> (String, String) {
+        let states = ask(lab, LB1, "show servers state web\n");
+        let line = states.lines().find(|line| line.contains(" web1 ")).unwrap();
+        let fields: Vec<&str> = line.split(' ').collect();
+        (fields[6].to_owned(), fields[7].to_owned())
+    };
+    let drained = || ("8".to_owned(), "3".to_owned());
+    assert_eq!(vipkeeper(&lab, &["server", "drain", "web/web1"]), (0, "server web/web1 is in state drain".to_owned()));
+    assert_eq!(vipkeeper(&lab, &["server", "weight", "web/web1", "3"]).0, 0);
+    assert_eq!(admin(&lab), drained());
+    let (status, why) = vipkeeper(&lab, &["server", "maint", "web/web9"]);
+    assert!(status == 1 && why.contains("has no server"), "{why}");
+    // A reload, a change of the running worker, a proxy that is killed, and a vipkeeper that is.
+    lab.write(&Spec { proxy: "timeouts = { connect = \"7s\" }".to_owned(), weight: 6, ..spec }.toml());
+    lab.reload(LB1).unwrap();
+    lab.eventually("drained over a reload", |lab| admin(lab) == drained());
+    lab.kill_proxy(LB1);
+    lab.eventually("another proxy serves", |lab| {
+        lab.status(LB1).is_some_and(|s| s.proxy.healthy && s.proxy.starts == 2)
+    });
+    lab.eventually("drained over a start", |lab| admin(lab) == drained());
+    lab.signal(LB1, Signal::KILL);
+    lab.ended(LB1);
+    lab.start(LB1);
+    lab.eventually("it is adopted", |lab| lab.status(LB1).is_some_and(|s| s.proxy.healthy));
+    let (_, list) = vipkeeper(&lab, &["server", "list"]);
+    assert!(list.starts_with("web/web1  drain, weight 3, for "), "{list}");
+    assert_eq!(vipkeeper(&lab, &["server", "ready", "web/web1"]).0, 0);
+    assert_eq!(vipkeeper(&lab, &["server", "weight", "web/web1", "file"]).0, 0);
+    assert_eq!(admin(&lab), ("0".to_owned(), "6".to_owned()));
+    assert_eq!(vipkeeper(&lab, &["server", "list"]).1, "every server is as the file says");
 }
 
 /// A stopped worker still shares the port with the one that a reload brings, and would hold back new connections.

@@ -121,6 +121,10 @@ pub struct Host {
     pub pauses_at: Option<Digest>,
     /// What the installed binary answers to `-vv`.
     pub says_of_itself: &'static str,
+    /// What operators want of servers, on the disk.
+    pub kept: Option<String>,
+    /// Commands that each worker was told.
+    pub said: BTreeMap<u32, Vec<String>>,
     /// The proxy waits for a processor and answers nobody.
     pub starving: bool,
     /// Dumps take this much longer.
@@ -191,6 +195,8 @@ impl Host {
             opens: false,
             pauses_at: None,
             says_of_itself: "HAProxy version 2.6.12 2023/12/14\nFeature list : +OPENSSL -QUIC\n",
+            kept: None,
+            said: BTreeMap::new(),
             starving: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
@@ -352,6 +358,11 @@ impl Host {
                 Attended::Reopened
             }
             Attend::Reopen(_) => Attended::Failed("Failed to resume frontend".to_owned()),
+            Attend::Command(_) if proxy.frozen => Attended::Failed("it did not answer".to_owned()),
+            Attend::Command(lines) => {
+                self.said.entry(proxy.worker).or_default().extend(lines.iter().cloned());
+                Attended::Commanded
+            }
             Attend::Survey { master } if *master != proxy.master => Attended::Failed("another master".to_owned()),
             Attend::Survey { .. } => {
                 let worker = |pid: u32, connections| OldWorker {

@@ -26,6 +26,7 @@ mod faults;
 mod groups;
 mod hints;
 mod host;
+mod intents;
 mod journal;
 mod net;
 mod peers;

@@ -278,6 +278,15 @@ impl World {
             witness.told(self.now, &clock);
         }
         effects.extend(node.handle(self.now, clock));
+        if let Some(text) = self.hosts[host].kept.clone() {
+            let kept = Event::IntentsRead { text };
+            if host == 0
+                && let Some(witness) = &mut self.witness
+            {
+                witness.told(self.now, &kept);
+            }
+            effects.extend(node.handle(self.now, kept));
+        }
         self.witness_effects(host, &effects);
         let h = &mut self.hosts[host];
         h.incarnation += 1;
@@ -755,6 +764,7 @@ impl World {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
                 }
                 Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Log(_) => {}
+                Effect::KeepIntents { text } => self.hosts[host].kept = Some(text),
                 Effect::Notify { ready, status } => {
                     let said = self.notified.entry(host).or_default();
                     *said = (said.0 || ready, status);

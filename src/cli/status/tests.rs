@@ -72,6 +72,7 @@ fn fine() -> Status {
             features: Vec::new(),
             old_workers: Vec::new(),
             old_workers_more: 0,
+            intents: Vec::new(),
         },
         vips: vec![vip("www", "active", holder(Some("lb1"), "192.168.83.131", 254))],
         dropped: BTreeMap::new(),

@@ -28,6 +28,7 @@ impl Proxying {
             Engine::Haproxy => self.roster.hurry(now),
             Engine::Nginx => return,
         }
+        self.express(ops, out);
         // A package upgrade takes effect with a reload.
         if self.capabilities.as_ref().is_none_or(|known| known.version_text != sample.version_text) {
             self.ask_capabilities(ops, out);
@@ -80,10 +81,17 @@ impl Proxying {
         ops: &mut Ops,
         out: &mut Outbox,
     ) {
+        if self.wishes.attended(op, &outcome, out) {
+            return;
+        }
         if self.roster.awaits(op) {
             match outcome {
                 Attended::Surveyed(survey) => self.surveyed(now, survey, ops, out),
-                Attended::Capable(_) | Attended::Reopened | Attended::WorkerEnded | Attended::Failed(_) => {
+                Attended::Capable(_)
+                | Attended::Reopened
+                | Attended::Commanded
+                | Attended::WorkerEnded
+                | Attended::Failed(_) => {
                     self.roster.failed(now);
                 }
             }
@@ -101,7 +109,7 @@ impl Proxying {
             Attended::WorkerEnded => self.roster.hurry(now),
             Attended::Failed(why) => out.log(LogLevel::Warn, None, format!("HAProxy cannot be attended to: {why}")),
             // Given up on.
-            Attended::Reopened | Attended::Surveyed(_) => {}
+            Attended::Reopened | Attended::Commanded | Attended::Surveyed(_) => {}
         }
         if reopened {
             self.prober.hurry(now);

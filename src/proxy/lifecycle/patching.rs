@@ -50,7 +50,8 @@ impl Lifecycle {
         self.target = candidate.clone();
         self.running = Some(candidate.clone());
         self.state = serving;
-        let mut actions = vec![Action::Applied(candidate.rendered)];
+        // Who asks hears of it at once.
+        let mut actions = vec![Action::Applied(candidate.rendered), Action::Probe];
         actions.extend(self.take_pending(op));
         actions
     }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Answer, ReleaseBody, ResumeBody, socket_path};
+use super::{Answer, ReleaseBody, ResumeBody, ServerBody, socket_path};
 use crate::node::Status;
+use crate::proxy::intents::Wish;
 
 /// A running vipkeeper accepts at once.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -119,6 +120,14 @@ impl Client {
     /// The node's reason when it refused.
     pub async fn resume(&self, vip: Option<&str>) -> Result<String, ClientError> {
         self.post("resume", &ResumeBody { vip: vip.map(str::to_owned) }).await
+    }
+
+    /// Asks for another state or weight of a server, `backend/server`.
+    ///
+    /// # Errors
+    /// The node's or HAProxy's reason when it was refused.
+    pub async fn server(&self, server: &str, wish: Wish) -> Result<String, ClientError> {
+        self.post("server", &ServerBody { server: server.to_owned(), wish }).await
     }
 
     async fn post<T: Serialize + Sync>(&self, what: &str, body: &T) -> Result<String, ClientError> {

@@ -24,8 +24,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::{Answer, Call, ReleaseBody, ResumeBody, socket_path};
+use super::{Answer, Call, ReleaseBody, ResumeBody, ServerBody, socket_path};
 use crate::node::event::Request;
+use crate::proxy::intents::Wish;
 use crate::units::Name;
 
 /// Connections at the same time; more wait in the listen queue.
@@ -48,6 +49,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// A connection is closed after this, whatever it does.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(140);
+
+/// The greatest weight of a server (HAProxy).
+const WEIGHT_MAX: u32 = 256;
 
 /// Pause when a connection could not be accepted (out of descriptors).
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -183,9 +187,9 @@ async fn answer(request: hyper::Request<Incoming>, calls: &mpsc::Sender<Call>) -
     let (parts, body) = request.into_parts();
     let allowed = match parts.uri.path() {
         "/v1/status" => Method::GET,
-        "/v1/reload" | "/v1/release" | "/v1/resume" => Method::POST,
+        "/v1/reload" | "/v1/release" | "/v1/resume" | "/v1/server" => Method::POST,
         other => {
-            let paths = "GET /v1/status, POST /v1/reload, POST /v1/release, POST /v1/resume";
+            let paths = "GET /v1/status, POST /v1/reload, POST /v1/release, POST /v1/resume, POST /v1/server";
             return refuse(StatusCode::NOT_FOUND, format!("there is no {other}; there are {paths}"));
         }
     };
@@ -223,6 +227,17 @@ fn parse(path: &str, body: &[u8]) -> Result<Request, String> {
         "/v1/resume" => {
             let body: ResumeBody = parse_body(body, r#"{"vip": "www"}"#)?;
             Ok(Request::Resume { vip: parse_vip(body.vip)? })
+        }
+        "/v1/server" => {
+            let example = r#"{"server": "web/web1", "wish": {"state": "drain"}}"#;
+            let ServerBody { server, wish } =
+                serde_json::from_slice(body).map_err(|e| format!("the body is not like {example}: {e}"))?;
+            match wish {
+                Wish::Weight(Some(weight)) if weight > WEIGHT_MAX => {
+                    Err(format!("a weight is from 0 to {WEIGHT_MAX}, not {weight}"))
+                }
+                Wish::Weight(_) | Wish::State(_) => Ok(Request::Server { server, wish }),
+            }
         }
         _ => Ok(Request::Reload),
     }

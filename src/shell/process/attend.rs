@@ -36,6 +36,7 @@ pub async fn run(paths: ProxyPaths, mut ops: mpsc::Receiver<(OpId, Attend)>, eve
         let done = match what {
             Attend::Capabilities => check::capabilities(&paths.binary).await.map(|c| Attended::Capable(Box::new(c))),
             Attend::Reopen(frontends) => reopen(&paths, &frontends).await,
+            Attend::Command(lines) => command(&paths, &lines).await,
             Attend::Survey { master } => survey(&paths, master).await.map(Attended::Surveyed),
             Attend::EndWorker { master, worker } => end(master, worker),
         };
@@ -66,6 +67,20 @@ async fn reopen(paths: &ProxyPaths, frontends: &[String]) -> Result<Attended, St
         }
     }
     Ok(Attended::Reopened)
+}
+
+/// One by one, so that a refusal names its command; what comes after it is said all the same.
+async fn command(paths: &ProxyPaths, lines: &[String]) -> Result<Attended, String> {
+    let mut refused = None;
+    for line in lines {
+        let asked = format!("{line}\n");
+        let answer = stats_socket::ask(&paths.stats_socket(), &asked, ANSWER_BYTES_MAX, WORKER_TIMEOUT).await?;
+        let answer = String::from_utf8_lossy(&answer);
+        if let Some(word) = answer.lines().find(|line| !line.trim().is_empty()) {
+            refused.get_or_insert(format!("`{line}`: HAProxy says: {word}"));
+        }
+    }
+    refused.map_or(Ok(Attended::Commanded), Err)
 }
 
 async fn survey(paths: &ProxyPaths, master: u32) -> Result<Survey, String> {

@@ -12,11 +12,12 @@ fn runs(rig: &Rig, generation: u64) -> Option<Digest> {
 #[test]
 fn a_change_at_run_time_is_applied_without_a_reload_and_known_by_its_generation() {
     let mut rig = Rig::patching();
-    rig.answers(50).tells("").done(ProxyOutcome::Patched).tells("applied 51");
+    rig.answers(50).tells("").done(ProxyOutcome::Patched).tells("applied 51, probe");
     assert_eq!(runs(&rig, 50), Some(Digest(51)), "its own word is that of its start");
     // What comes next begins there.
     rig.apply(52).done(ProxyOutcome::Accepted).done(ProxyOutcome::Bindable).done(ProxyOutcome::Installed);
-    rig.tells("Check 52, Preflight 52, Install, Patch 101 to 52").done(ProxyOutcome::Patched).tells("applied 52");
+    rig.tells("Check 52, Preflight 52, Install, Patch 101 to 52");
+    rig.done(ProxyOutcome::Patched).tells("applied 52, probe");
     rig.exits(PID).tells("dead").waits().tells("Start");
     assert_eq!(runs(&rig, 50), Some(Digest(50)), "a new process is what it says");
 }
@@ -50,7 +51,7 @@ fn a_worker_with_half_a_change_never_passes_for_the_last_good_one() {
 #[test]
 fn a_change_that_arrives_meanwhile_waits() {
     let mut rig = Rig::patching();
-    rig.apply(53).tells("").done(ProxyOutcome::Patched).tells("applied 51, Check 53");
+    rig.apply(53).tells("").done(ProxyOutcome::Patched).tells("applied 51, probe, Check 53");
 }
 
 #[test]
