@@ -53,45 +53,46 @@ fn help_shows_commands_options_and_exit_statuses() {
     check_stdout(
         &["-h"],
         &expect![[r#"
-        A virtual IP lives only where a healthy proxy lives
+            A virtual IP lives only where a healthy proxy lives
 
-        Usage: vipkeeper [OPTIONS] <COMMAND>
+            Usage: vipkeeper [OPTIONS] <COMMAND>
 
-        Commands:
-          run      Run the node: proxy, VRRP, VIPs (normally started by the service manager)
-          check    Check the configuration and say what was understood; changes nothing
-          render   Print the proxy's configuration as this node would run it
-          diff     Show what a change of the configuration would do, and at what cost; changes nothing
-          status   Show who holds each VIP and why, the health of the proxy and the last reload
-          reload   Read the configuration again, wait for the outcome and print it
-          release  Give up a VIP (or all) and stay out of its election
-          resume   Take part again after a release
-          replay   Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
-          schema   Print a JSON Schema of the configuration, for editors
-          keygen   Write a new key for the nodes to talk to each other with; copy it to every node
-          demo     Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
-          help     Print this message or the help of the given subcommand(s)
+            Commands:
+              run      Run the node: proxy, VRRP, VIPs (normally started by the service manager)
+              check    Check the configuration and say what was understood; changes nothing
+              render   Print the proxy's configuration as this node would run it
+              diff     Show what a change of the configuration would do, and at what cost; changes nothing
+              status   Show who holds each VIP and why, the health of the proxy and the last reload
+              reload   Read the configuration again, wait for the outcome and print it
+              release  Give up a VIP (or all) and stay out of its election
+              resume   Take part again after a release
+              server   Put a server into maintenance, drain it or change its weight, until it is taken back
+              replay   Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
+              schema   Print a JSON Schema of the configuration, for editors
+              keygen   Write a new key for the nodes to talk to each other with; copy it to every node
+              demo     Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
+              help     Print this message or the help of the given subcommand(s)
 
-        Options:
-          -h, --help     Print help (see more with '--help')
-          -V, --version  Print version
+            Options:
+              -h, --help     Print help (see more with '--help')
+              -V, --version  Print version
 
-        Which instance:
-              --config <FILE>      The configuration, the same file on every host [env: VIPKEEPER_CONFIG=]
-                                   [default: /etc/vipkeeper/vipkeeper.toml]
-              --node <NAME>        Which node of the configuration this is [default: the host name]
-              --runtime-dir <DIR>  Sockets and records of the running instance [default: /run/vipkeeper]
-              --state-dir <DIR>    What survives a boot [default: /var/lib/vipkeeper, or the runtime
-                                   directory where only that is given]
+            Which instance:
+                  --config <FILE>      The configuration, the same file on every host [env: VIPKEEPER_CONFIG=]
+                                       [default: /etc/vipkeeper/vipkeeper.toml]
+                  --node <NAME>        Which node of the configuration this is [default: the host name]
+                  --runtime-dir <DIR>  Sockets and records of the running instance [default: /run/vipkeeper]
+                  --state-dir <DIR>    What survives a boot [default: /var/lib/vipkeeper, or the runtime
+                                       directory where only that is given]
 
-        Exit status:
-          0  fine
-          1  unhealthy (proxy failed, a VIP in fault), or something unexpected
-          2  wrong configuration or wrong usage
-          3  a privilege or a program is missing
-          4  this node is already running
-          5  vipkeeper is not running
-    "#]],
+            Exit status:
+              0  fine
+              1  unhealthy (proxy failed, a VIP in fault), or something unexpected
+              2  wrong configuration or wrong usage
+              3  a privilege or a program is missing
+              4  this node is already running
+              5  vipkeeper is not running
+        "#]],
     );
 }
 
