@@ -66,6 +66,8 @@ pub struct RenderInput<'a> {
     pub files_dir: &'a Path,
     /// A template of the user's in place of the compiled-in one.
     pub template: Option<&'a str>,
+    /// Digest of what the files hold that the proxy reads by itself; another one is another generation.
+    pub reads: Option<Digest>,
 }
 
 /// A proxy configuration, ready to be written.
@@ -138,7 +140,10 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
         .map_err(failed)?;
 
     let unfilled = with_generation(&tera, engine, &mut context, Digest(0))?;
-    let generation = digest(&unfilled);
+    let generation = match input.reads {
+        Some(reads) => digest(&format!("{unfilled}{reads}")),
+        None => digest(&unfilled),
+    };
     let text = with_generation(&tera, engine, &mut context, generation)?;
 
     // Without it no reload could ever be confirmed, and every start would be judged a failure.

@@ -179,7 +179,15 @@ pub fn config(data: &[u8]) -> bool {
 
 fn rendered(sources: &Arc<Sources>, config: config::Config, node: &Name) -> Option<Loaded> {
     let stats_socket = Path::new("/run/vipkeeper/stats.sock");
-    let input = RenderInput { config: &config, sources, node, stats_socket, files_dir: stats_socket, template: None };
+    let input = RenderInput {
+        config: &config,
+        sources,
+        node,
+        stats_socket,
+        files_dir: stats_socket,
+        template: None,
+        reads: None,
+    };
     let rendered = render(&input).ok()?;
     Some(Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key: None, key_note: None })
 }

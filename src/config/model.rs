@@ -11,6 +11,7 @@ use std::time::Duration;
 mod access;
 mod backend;
 mod frontend;
+mod reads;
 mod resolvers;
 mod route;
 mod vip;

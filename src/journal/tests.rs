@@ -29,6 +29,7 @@ fn loaded() -> Loaded {
         stats_socket: socket,
         files_dir: socket,
         template: None,
+        reads: None,
     };
     let rendered = Arc::new(render(&input).unwrap());
     Loaded { config: Arc::new(config), rendered, key: None, key_note: None }

@@ -6,6 +6,7 @@
 pub mod intents;
 pub mod key_file;
 pub mod last_good;
+mod reads;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,12 +60,14 @@ pub(crate) struct Plan {
     template: Option<PathBuf>,
     /// The key of the nodes, if the configuration names one.
     key: Option<PathBuf>,
+    /// Files and directories of files that the proxy reads by itself.
+    reads: Vec<PathBuf>,
 }
 
 impl Plan {
     /// The main file alone: what is known before it is read.
     pub(crate) fn new(main: &Path) -> Self {
-        Self { main: main.to_owned(), patterns: Vec::new(), template: None, key: None }
+        Self { main: main.to_owned(), patterns: Vec::new(), template: None, key: None, reads: Vec::new() }
     }
 
     /// All files as they are: main file, what the patterns match, template.
@@ -73,12 +76,17 @@ impl Plan {
         files.extend(self.patterns.iter().flat_map(|p| expand(p).unwrap_or_default()));
         files.extend(self.template.clone());
         files.extend(self.key.clone());
+        files.extend(reads::files(&self.reads));
         files
     }
 
     /// What all files look like.
     pub(crate) fn stamp(&self) -> Stamp {
-        self.files().into_iter().take(FILES_MAX + 3).map(|path| (path.clone(), file_stamp(&path))).collect()
+        self.files()
+            .into_iter()
+            .take(FILES_MAX + 3 + reads::READS_MAX)
+            .map(|path| (path.clone(), file_stamp(&path)))
+            .collect()
     }
 
     /// Every directory in which a change can mean a changed configuration: those of the files and of every symbolic
@@ -87,6 +95,9 @@ impl Plan {
         let mut directories = BTreeSet::new();
         for file in self.files() {
             follow(&file, &mut directories);
+        }
+        for path in self.reads.iter().filter(|path| path.is_dir()) {
+            follow(&path.join("x"), &mut directories);
         }
         for pattern in &self.patterns {
             // A directory with a wildcard in its own name is left to the regular look at the files.
@@ -270,6 +281,7 @@ fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result
         stats_socket: &target.stats_socket,
         files_dir: &target.files_dir,
         template: template.as_deref(),
+        reads: reads::digest(&reads::paths(&config)),
     };
     let rendered = render::render(&input).map_err(|e| e.to_string())?;
     let (key, key_note) = key_file::read(&config);
@@ -306,6 +318,10 @@ pub fn read_and_load(main: &Path, target: &Target) -> (Option<Reading>, Result<L
             reading.stamp.insert(peers.key_file.clone(), file_stamp(&peers.key_file));
             reading.plan.key = Some(peers.key_file.clone());
         }
+        // What they look like before they are read, so that a change in between is noticed as one.
+        let plan = Plan { reads: reads::paths(&config), ..Plan::new(main) };
+        reading.stamp.extend(plan.stamp().into_iter().filter(|(path, _)| path != main));
+        reading.plan.reads = plan.reads;
         render_for(target, config, &reading.sources)
     });
     (Some(reading), loaded)

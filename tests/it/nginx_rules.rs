@@ -57,7 +57,15 @@ server = [{{ name = "api1", address = "127.0.0.1:{api}" }}]
 fn rendered(config: &Config, stats_socket: &Path) -> Rendered {
     let sources = Arc::new(one(""));
     let files_dir = Path::new("/run/vipkeeper/haproxy.d");
-    let input = RenderInput { config, sources: &sources, node: &name("lb1"), stats_socket, files_dir, template: None };
+    let input = RenderInput {
+        config,
+        sources: &sources,
+        node: &name("lb1"),
+        stats_socket,
+        files_dir,
+        template: None,
+        reads: None,
+    };
     render(&input).unwrap()
 }
 

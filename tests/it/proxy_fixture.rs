@@ -192,7 +192,7 @@ pub(crate) fn render_in(
     template: Option<&str>,
 ) -> Result<Rendered, RenderError> {
     let (sources, node) = (sources(), name("lb1"));
-    render(&RenderInput { config, sources: &sources, node: &node, stats_socket, files_dir, template })
+    render(&RenderInput { config, sources: &sources, node: &node, stats_socket, files_dir, template, reads: None })
 }
 
 /// Whether HAProxy can be run; says so loudly where it cannot.

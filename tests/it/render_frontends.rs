@@ -29,6 +29,7 @@ pub(crate) fn rendered(text: &str) -> (Config, Rendered) {
         stats_socket: Path::new("/run/vipkeeper/stats.sock"),
         files_dir: Path::new("/run/vipkeeper/haproxy.d"),
         template: None,
+        reads: None,
     });
     let rendered = rendered.unwrap();
     (config, rendered)

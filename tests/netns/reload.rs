@@ -5,7 +5,7 @@ use vipkeeper::cli::demo::backends::Backend;
 use vipkeeper::shell::clock::now;
 use vipkeeper::shell::control::ClientError;
 
-use crate::lab::{LB1, LB1_FRONT, Lab, Spec, WWW};
+use crate::lab::{LB1, LB1_FRONT, LB2, Lab, Spec, WWW};
 
 #[test]
 fn twenty_reloads_lose_no_request() {
@@ -53,6 +53,47 @@ fn twenty_changes_of_a_running_worker_lose_no_request() {
     lab.eventually("it is adopted", |lab| lab.status(LB1).is_some_and(|s| s.proxy.healthy));
     assert_eq!(lab.status(LB1).unwrap().proxy.worker_pid, worker, "no reload");
     assert_eq!(lab.sight(start).missed, []);
+}
+
+/// A certificate of this name, with its key in the same file; returns its serial number.
+fn certificate(pem: &std::path::Path, serial: &str) {
+    let (key, crt) = (pem.with_extension("key"), pem.with_extension("crt"));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    openssl.args(["-days", "30", "-subj", "/CN=www.example.com", "-set_serial", serial]);
+    let made = openssl.arg("-keyout").arg(&key).arg("-out").arg(&crt).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let both = format!("{}{}", std::fs::read_to_string(crt).unwrap(), std::fs::read_to_string(key).unwrap());
+    let fresh = pem.with_extension("new");
+    std::fs::write(&fresh, both).unwrap();
+    std::fs::rename(fresh, pem).unwrap();
+}
+
+/// Somebody renews the certificate, and nobody tells vipkeeper.
+#[test]
+fn a_renewed_certificate_is_served_without_being_told() {
+    let plain = Spec::default();
+    let Some(mut lab) = Lab::with("renewed_certificate", &plain, &["haproxy", "openssl"]) else { return };
+    let pem = lab.dir().join("www.pem");
+    certificate(&pem, "4096");
+    let bind = format!(", {{ address = \"*:8443\", tls = {{ certificates = [\"{}\"] }} }}", pem.display());
+    let spec = Spec { binds: bind, ..plain };
+    lab.write(&spec.toml());
+    lab.start(LB1);
+    lab.start(LB2);
+    lab.settled(&spec);
+    let served = |lab: &Lab| {
+        let ask = "openssl s_client -connect 127.0.0.1:8443 </dev/null 2>/dev/null | openssl x509 -noout -serial";
+        let output = lab.inside(LB1, "sh").args(["-c", ask]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(served(&lab), "serial=1000");
+    lab.probe_patiently(WWW);
+    let start = now();
+    certificate(&pem, "8192");
+    lab.eventually("the new one is served", |lab| served(lab) == "serial=2000");
+    assert_eq!(lab.sight(start).missed, []);
+    assert_eq!(lab.holders(WWW), [LB1]);
 }
 
 const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(2);

@@ -81,6 +81,7 @@ fn written(cluster: &Cluster, version: u64) -> Loaded {
         stats_socket: std::path::Path::new("/run/vipkeeper/stats.sock"),
         files_dir: std::path::Path::new("/run/files"),
         template: None,
+        reads: None,
     };
     let rendered = Arc::new(render(&input).unwrap());
     Loaded { config: Arc::new(config), rendered, key: keyed.then(key), key_note: None }

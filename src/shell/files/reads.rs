@@ -1,0 +1,64 @@
+//! What the files hold that the proxy reads by itself, as one digest: a renewed certificate is a changed configuration.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::FILE_BYTES_MAX;
+use crate::config::Config;
+use crate::units::Digest;
+
+/// Files that are looked at, those in directories too; changes of further ones go unnoticed.
+pub(super) const READS_MAX: usize = 1024;
+
+/// The files and directories of a configuration.
+pub(super) fn paths(config: &Config) -> Vec<PathBuf> {
+    config.reads().into_iter().take(READS_MAX).map(Path::to_owned).collect()
+}
+
+/// Of what they hold; none: there are none. One that cannot be read counts as empty: the proxy says so itself.
+pub(super) fn digest(paths: &[PathBuf]) -> Option<Digest> {
+    if paths.is_empty() {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    for file in files(paths) {
+        let held = held(&file).unwrap_or_default();
+        hash.update(u64::try_from(held.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(held);
+    }
+    Some(Digest(hash.finalize().iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))))
+}
+
+/// The files themselves, and those in directories, by their names.
+pub(super) fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for path in paths {
+        match fs::read_dir(path) {
+            Ok(entries) => {
+                let mut inside: Vec<PathBuf> = entries
+                    .take(READS_MAX)
+                    .filter_map(|entry| Some(entry.ok()?.path()))
+                    .filter(|p| p.is_file())
+                    .collect();
+                inside.sort();
+                all.extend(inside);
+            }
+            Err(_) => all.push(path.clone()),
+        }
+    }
+    all.truncate(READS_MAX);
+    all
+}
+
+fn held(path: &Path) -> Option<Vec<u8>> {
+    // A FIFO would hold the reader for ever.
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path).ok()?.take(FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
