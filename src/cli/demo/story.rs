@@ -160,7 +160,7 @@ impl<'a> Stage<'a> {
         })?;
         let reloaded = now();
         self.serves(0, reloaded)?;
-        self.act("configuration reloaded on both hosts", start, |sight| sight.missed.is_empty())
+        self.act("configuration changed on both hosts", start, |sight| sight.missed.is_empty())
     }
 
     fn is_stopped(&mut self) -> Result<Act, Cut> {
