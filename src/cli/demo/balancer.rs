@@ -74,7 +74,7 @@ pub(super) struct Snapshot {
 impl From<Status> for Snapshot {
     fn from(status: Status) -> Self {
         let reload = status.config.last_reload.map(|r| {
-            let result = if r.ok { "reloaded" } else { "refused the file" };
+            let result = if r.ok { "changed" } else { "refused the file" };
             format!("{result} in {}: {}", span(r.took_ms), r.message.lines().next().unwrap_or_default())
         });
         let vip = status.vips.into_iter().next();
