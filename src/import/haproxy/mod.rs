@@ -1,0 +1,93 @@
+//! `haproxy.cfg`: sections with their lines. Knows words and quotes, not what a line means.
+
+use super::keepalived::{At, SyntaxError};
+
+/// Lines that a file may have.
+pub const LINES_MAX: usize = 50_000;
+
+const SECTIONS: [&str; 18] = [
+    "global",
+    "defaults",
+    "frontend",
+    "backend",
+    "listen",
+    "resolvers",
+    "userlist",
+    "peers",
+    "mailers",
+    "cache",
+    "program",
+    "ring",
+    "http-errors",
+    "log-forward",
+    "fcgi-app",
+    "crt-store",
+    "traces",
+    "log-profile",
+];
+
+/// A section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Such as "frontend".
+    pub kind: String,
+    /// What follows it.
+    pub name: String,
+    /// Its lines without comments, trimmed, as they were written.
+    pub lines: Vec<(At, String)>,
+    /// Where it begins.
+    pub at: At,
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// Lines before the first section, quotes that are not closed, and too many lines.
+pub fn parse(path: &str, text: &str) -> Result<Vec<Section>, SyntaxError> {
+    let mut sections: Vec<Section> = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let at = At { file: path.to_owned(), line: n + 1, column: 1 };
+        if n >= LINES_MAX {
+            return Err(SyntaxError { at, message: format!("more than {LINES_MAX} lines") });
+        }
+        let line = without_comment(&at, line)?;
+        let mut words = line.split_whitespace();
+        let Some(first) = words.next() else { continue };
+        if SECTIONS.contains(&first) {
+            let name = words.collect::<Vec<_>>().join(" ");
+            sections.push(Section { kind: first.to_owned(), name, lines: Vec::new(), at });
+        } else if let Some(section) = sections.last_mut() {
+            section.lines.push((at, line.trim().to_owned()));
+        } else {
+            let message = format!("{first:?} stands before the first section");
+            return Err(SyntaxError { at, message });
+        }
+    }
+    Ok(sections)
+}
+
+/// A line up to its comment: a hash that is neither quoted nor escaped.
+fn without_comment<'t>(at: &At, line: &'t str) -> Result<&'t str, SyntaxError> {
+    let mut quote: Option<(usize, char)> = None;
+    let mut escaped = false;
+    for (n, (byte, c)) in line.char_indices().enumerate() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match (quote, c) {
+            (None | Some((_, '"')), '\\') => escaped = true,
+            (None, '"' | '\'') => quote = Some((n, c)),
+            (None, '#') => return Ok(line.get(..byte).unwrap_or(line)),
+            (Some((_, open)), c) if c == open => quote = None,
+            _ => (),
+        }
+    }
+    match quote {
+        Some((n, c)) => {
+            let at = At { column: n + 1, ..at.clone() };
+            Err(SyntaxError { at, message: format!("the quote {c} is not closed on this line") })
+        }
+        None => Ok(line),
+    }
+}

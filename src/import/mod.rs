@@ -1,0 +1,150 @@
+//! keepalived's configurations to one vipkeeper TOML, with a report of what became of each directive.
+//!
+//! Pure: texts in, values out. Never reads a file, and never fails on what a directive means: that is for the report.
+
+pub mod haproxy;
+pub mod keepalived;
+pub mod report;
+
+mod instance;
+mod script;
+mod write;
+
+use std::path::PathBuf;
+
+use crate::config::{self, Source, Sources};
+use instance::{Node, Virtual};
+use keepalived::{Directive, Include, SyntaxError};
+use report::{Fate, Report};
+use script::Script;
+
+/// One file of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The node that it is of, where the user said so.
+    pub node: Option<String>,
+    /// What it is called.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The configuration of vipkeeper.
+    pub toml: String,
+    /// What became of each directive.
+    pub report: Report,
+}
+
+/// What was gathered from all files.
+#[derive(Debug, Default)]
+struct Gathered {
+    nodes: Vec<Node>,
+    virtuals: Vec<Virtual>,
+    groups: Vec<instance::Group>,
+    scripts: Vec<Script>,
+    /// Trackers that stand for `track_interface`, by interface.
+    interfaces: Vec<String>,
+    nginx: bool,
+    /// `vrrp_version` of the node that is read.
+    version: Option<String>,
+}
+
+/// Turns configurations into one.
+///
+/// # Errors
+/// The first place where a text is none of keepalived's or HAProxy's language.
+pub fn import(inputs: &[Input], haproxy: Option<(&str, &str)>, include: Include<'_>) -> Result<Imported, SyntaxError> {
+    let mut report = Report::default();
+    let mut all = Gathered::default();
+    for input in inputs {
+        let ids = keepalived::config_ids(&input.text);
+        let several = input.node.is_none() && ids.len() > 1;
+        let names: Vec<Option<String>> =
+            if several { ids.into_iter().map(Some).collect() } else { vec![input.node.clone()] };
+        for name in names {
+            let id = name.as_deref().unwrap_or_default();
+            let tree = keepalived::parse(&input.path, &input.text, id, include)?;
+            one_node(name.as_deref(), &input.path, &tree, &mut all, &mut report);
+        }
+    }
+    let sections = match haproxy {
+        Some((path, text)) => haproxy::parse(path, text)?,
+        None => Vec::new(),
+    };
+    instance::settle(&mut all, &mut report);
+    let toml = write::write(&all, &sections, &mut report);
+    judge(&toml, &mut report);
+    Ok(Imported { toml, report })
+}
+
+/// Reads the top level of a configuration.
+fn one_node(name: Option<&str>, path: &str, tree: &[Directive], all: &mut Gathered, report: &mut Report) {
+    let node = instance::node(name, path, tree, all.nodes.len());
+    let name = node.name.clone();
+    all.nodes.push(node);
+    all.version = None;
+    for directive in tree {
+        match directive.keyword() {
+            "global_defs" => globals(directive, all, report),
+            "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file" => {
+                script::read(directive, all, report);
+            }
+            "vrrp_instance" => instance::read(directive, &name, all, report),
+            "vrrp_sync_group" => instance::group(directive, all, report),
+            "virtual_server" | "virtual_server_group" => {
+                let why = "LVS is no part of vipkeeper; its proxy balances: write a [[frontend]] and a [[backend]]";
+                report.add(directive, "", Fate::Dropped, why);
+            }
+            other => report.add(directive, "", Fate::Dropped, &format!("vipkeeper has nothing like {other}")),
+        }
+    }
+}
+
+/// What of `global_defs` matters.
+fn globals(block: &Directive, all: &mut Gathered, report: &mut Report) {
+    for directive in block.inside() {
+        let keyword = directive.keyword();
+        let (fate, why) = match keyword {
+            "router_id" => (Fate::Mapped, "node.name, where the command line gives none"),
+            "vrrp_strict" => {
+                let trap =
+                    "vrrp_strict silently drops authentication, unicast and preempt_delay; vipkeeper has no such mode";
+                (Fate::Trap, trap)
+            }
+            "script_user" => (Fate::Approximated, "set [hooks] user to this user"),
+            "notification_email"
+            | "notification_email_from"
+            | "smtp_server"
+            | "smtp_connect_timeout"
+            | "smtp_alert" => (Fate::Dropped, "write a [[notify]] with `email`"),
+            "vrrp_version" => {
+                all.version = Some(directive.word(1).to_owned());
+                (Fate::Mapped, "vip.version of IPv4")
+            }
+            "vrrp_garp_master_repeat" | "vrrp_garp_master_delay" | "vrrp_garp_master_refresh" => {
+                (Fate::Dropped, "write it as `announce` of each [[vip]]")
+            }
+            _ => (Fate::Dropped, "vipkeeper needs no such setting, or has none"),
+        };
+        report.add(directive, "global_defs", fate, why);
+    }
+}
+
+/// Asks vipkeeper's own check; what it finds is part of the report.
+fn judge(toml: &str, report: &mut Report) {
+    let source = Source { path: PathBuf::from("vipkeeper.toml"), text: toml.to_owned() };
+    let sources = Sources { files: vec![source] };
+    if let Err(problems) = config::load(&sources) {
+        for record in problems.records(&sources) {
+            let fix = record.fix.map(|fix| format!("; {fix}")).unwrap_or_default();
+            let note = record.note.map(|note| format!(" ({note})")).unwrap_or_default();
+            report.problems.push(format!("line {}: {}{note}{fix}", record.line, record.message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

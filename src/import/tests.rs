@@ -1,0 +1,77 @@
+use proptest::prelude::*;
+
+use super::report::Fate;
+use super::*;
+
+fn no_include(_: &str, pattern: &str) -> Result<Vec<(String, String)>, String> {
+    Err(format!("no file {pattern}"))
+}
+
+fn input(node: &str, text: &str) -> Input {
+    Input { node: (!node.is_empty()).then(|| node.to_owned()), path: format!("{node}.conf"), text: text.to_owned() }
+}
+
+fn instance(priority: u8, weight: i32) -> String {
+    format!(
+        "vrrp_script chk {{\n script \"killall -0 haproxy\"\n weight {weight}\n}}\n\
+         vrrp_instance VI_1 {{\n state BACKUP\n interface eth0\n virtual_router_id 51\n priority {priority}\n\
+         unicast_src_ip 10.0.0.{priority}\n unicast_peer {{\n 10.0.0.9\n }}\n\
+         virtual_ipaddress {{\n 10.0.0.200/24\n }}\n track_script {{\n chk\n }}\n}}\n"
+    )
+}
+
+const HAPROXY: &str = "global\n maxconn 100\ndefaults\n timeout connect 1s\nfrontend www\n bind 10.0.0.200:80\n mode http\n \
+                       default_backend web\n http-request deny if FALSE\nbackend web\n balance roundrobin\n server a 10.0.0.50:80 check\n";
+
+fn pair(weight: i32) -> Imported {
+    let inputs = [input("lb1", &instance(101, weight)), input("lb2", &instance(100, weight))];
+    import(&inputs, Some(("haproxy.cfg", HAPROXY)), &no_include).unwrap()
+}
+
+#[test]
+fn a_pair_becomes_one_configuration_that_passes_the_check() {
+    let imported = pair(-25);
+    assert_eq!(imported.report.problems, Vec::<String>::new(), "{}", imported.toml);
+    assert!(imported.toml.contains("priority = { \"lb1\" = 101, \"lb2\" = 100 }"), "{}", imported.toml);
+    assert!(imported.toml.contains("bind = [\"VI_1:80\"]"), "{}", imported.toml);
+}
+
+#[test]
+fn a_weight_that_never_moves_the_vip_is_a_trap() {
+    let never = |imported: &Imported| imported.report.text().contains("never moves it");
+    assert!(!never(&pair(-25)));
+    assert!(never(&pair(-1)));
+}
+
+#[test]
+fn a_file_with_both_ids_makes_two_nodes() {
+    let text = "vrrp_instance V {\n interface eth0\n virtual_router_id 7\n@lb1 priority 150\n@lb2 priority 100\n virtual_ipaddress {\n 10.0.0.1/24\n }\n}\n";
+    let imported = import(&[input("", text)], None, &no_include).unwrap();
+    assert!(imported.toml.contains("priority = { \"lb1\" = 150, \"lb2\" = 100 }"), "{}", imported.toml);
+    assert_eq!(imported.report.fill_in.len(), 3, "{}", imported.report.text());
+}
+
+#[test]
+fn what_cannot_be_said_is_counted_as_dropped() {
+    let imported =
+        import(&[input("a", "virtual_server 10.0.0.1 80 {\n delay_loop 6\n}\n")], None, &no_include).unwrap();
+    assert_eq!(imported.report.count(Fate::Dropped), 1);
+}
+
+#[test]
+fn passwords_are_not_in_the_report() {
+    let text = "vrrp_instance V {\n authentication {\n auth_type PASS\n auth_pass geheim\n }\n}\n";
+    let imported = import(&[input("a", text)], None, &no_include).unwrap();
+    assert!(imported.toml.contains("geheim") && !imported.report.text().contains("geheim"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn any_instance_gives_a_result_or_an_error(
+        lines in prop::collection::vec("(priority|interface|advert_int|virtual_ipaddress \\{|\\}|track_script \\{|notify|weight|state|authentication \\{|auth_pass)? ?[ -~é]{0,12}", 0..20)
+    ) {
+        let text = format!("vrrp_instance V {{\n{}\n}}\n", lines.join("\n"));
+        drop(import(&[input("a", &text)], Some(("h", &text)), &no_include));
+    }
+}

@@ -1,0 +1,241 @@
+//! The TOML.
+
+use std::net::IpAddr;
+
+use super::Gathered;
+use super::haproxy::Section;
+use super::instance::{Node, Virtual};
+use super::report::{Fate, Report};
+
+/// A string of TOML.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A program with its arguments, as a list.
+pub(super) fn program(command: &str) -> String {
+    let words: Vec<String> = command.split_whitespace().map(quoted).collect();
+    match words.as_slice() {
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    }
+}
+
+/// Seconds, with a fraction or without, as a duration; none: they are none.
+pub(super) fn duration(seconds: &str) -> Option<String> {
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
+    let ms = whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(thousandths.parse().ok()?)?;
+    Some(if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") })
+}
+
+/// A name that vipkeeper takes, as near as possible.
+pub(super) fn name_of(text: &str, otherwise: &str) -> String {
+    let good = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
+    let name: String = text.chars().map(good).take(63).collect();
+    if name.is_empty() { otherwise.to_owned() } else { name }
+}
+
+/// Writes everything.
+pub(super) fn write(all: &Gathered, sections: &[Section], report: &mut Report) -> String {
+    let mut out = vec![
+        "# Made by `vipkeeper import`. Read its report, fill in what is marked FILL IN, and run `vipkeeper check`."
+            .to_owned(),
+    ];
+    for (number, node) in all.nodes.iter().enumerate() {
+        write_node(node, number, all, &mut out, report);
+    }
+    for vip in &all.virtuals {
+        write_vip(vip, &mut out);
+    }
+    for group in &all.groups {
+        let members: Vec<String> = group.members.iter().map(|name| quoted(name)).collect();
+        out.push(format!("\n[[group]]\nname = {}\nvips = [{}]", quoted(&group.name), members.join(", ")));
+        out.extend(group.keys.iter().map(|(key, value)| format!("{key} = {value}")));
+    }
+    for script in &all.scripts {
+        let Some(keys) = &script.keys else { continue };
+        out.push(format!("\n[[tracker]]\nname = {}", quoted(&name_of(&script.name, "tracker"))));
+        out.extend(keys.iter().cloned());
+    }
+    for interface in &all.interfaces {
+        let name = name_of(&format!("link-{interface}"), "link");
+        out.push(format!("\n[[tracker]]\nname = {}\ninterface = {}", quoted(&name), quoted(interface)));
+    }
+    proxy(all, sections, &mut out, report);
+    out.push(String::new());
+    out.join("\n")
+}
+
+fn write_node(node: &Node, number: usize, all: &Gathered, out: &mut Vec<String>, report: &mut Report) {
+    if all.nodes.iter().take(number).any(|before| before.name == node.name) {
+        report.fill_in.push(format!("two files are of a node {}: name them, as in lb1=FILE lb2=FILE", node.name));
+    }
+    out.push(format!("\n[[node]]\nname = {}", quoted(&node.name)));
+    let addresses: Vec<String> = node.addresses.iter().map(|ip: &IpAddr| quoted(&ip.to_string())).collect();
+    match addresses.as_slice() {
+        [] => {
+            // Of RFC 5737's range for documentation: nobody's own.
+            out.push(format!("address = \"192.0.2.{}\"  # FILL IN: its own fixed address", number.min(250) + 1));
+            report.fill_in.push(format!(
+                "address of node {}: its own fixed address, in place of 192.0.2.{}",
+                node.name,
+                number.min(250) + 1
+            ));
+        }
+        [one] => out.push(format!("address = {one}")),
+        several => out.push(format!("address = [{}]", several.join(", "))),
+    }
+}
+
+fn write_vip(vip: &Virtual, out: &mut Vec<String>) {
+    out.push(format!("\n[[vip]]\nname = {}", quoted(&vip.name)));
+    out.push(format!("addresses = [{}]", vip.addresses.join(", ")));
+    if !vip.excluded.is_empty() {
+        out.push(format!("excluded = [{}]", vip.excluded.join(", ")));
+    }
+    let mut names: Vec<&str> = vip.interfaces.iter().map(|(_, name)| name.as_str()).collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => (),
+        [one] => out.push(format!("interface = {}", quoted(one))),
+        _ => {
+            out.push(format!("interface = {}", by_node(vip.interfaces.iter().map(|(node, name)| (node, quoted(name))))))
+        }
+    }
+    out.push(format!("vrid = {}", vip.vrid));
+    out.push(format!("priority = {}", by_node(vip.priorities.iter().map(|(node, n)| (node, n.to_string())))));
+    // keepalived takes a VIP back at once unless told otherwise.
+    if !vip.keys.iter().any(|(key, _)| key == "preempt_delay" || key == "preempt") {
+        out.push("preempt_delay = \"0s\"  # as keepalived does; the 10s of vipkeeper keep a failing node from coming back too soon".to_owned());
+    }
+    out.extend(vip.keys.iter().map(|(key, value)| format!("{key} = {value}")));
+    let track = |(name, weight, reverse): &(String, i32, bool)| {
+        let weight = if *weight == 0 { String::new() } else { format!(", weight = {weight}") };
+        let reverse = if *reverse { ", reverse = true" } else { "" };
+        format!("{{ tracker = {}{weight}{reverse} }}", quoted(name))
+    };
+    if !vip.tracks.is_empty() {
+        out.push(format!("track = [{}]", vip.tracks.iter().map(track).collect::<Vec<_>>().join(", ")));
+    }
+}
+
+fn by_node<'a>(values: impl Iterator<Item = (&'a String, String)>) -> String {
+    let pairs: Vec<String> = values.map(|(node, value)| format!("{} = {value}", quoted(node))).collect();
+    format!("{{ {} }}", pairs.join(", "))
+}
+
+/// The proxy: what `--with` gave, as HAProxy's own lines.
+fn proxy(all: &Gathered, sections: &[Section], out: &mut Vec<String>, report: &mut Report) {
+    if sections.is_empty() && !all.nginx {
+        report
+            .fill_in
+            .push("[[frontend]] and [[backend]]: what the proxy serves; --with haproxy.cfg takes it over".to_owned());
+        return;
+    }
+    out.push("\n[proxy]".to_owned());
+    if all.nginx {
+        out.push("engine = \"nginx\"".to_owned());
+        report.fill_in.push("[[frontend]] and [[backend]]: what nginx serves (docs/nginx.md)".to_owned());
+    }
+    let lists = [("raw_global", "global"), ("raw_defaults", "defaults")];
+    for (key, kind) in lists {
+        let of_kind = sections.iter().filter(|s| s.kind == kind);
+        lines(key, of_kind.flat_map(|s| &s.lines).map(|(_, line)| line.clone()), out);
+    }
+    let whole = sections.iter().filter(|s| !matches!(s.kind.as_str(), "global" | "defaults" | "frontend" | "backend"));
+    let text = |s: &Section| {
+        let head = [format!("{} {}", s.kind, s.name).trim().to_owned()];
+        head.into_iter().chain(s.lines.iter().map(|(_, line)| format!("    {line}"))).collect::<Vec<_>>()
+    };
+    lines("raw_sections", whole.flat_map(text), out);
+    for section in sections {
+        let label = format!("{} {}", section.kind, section.name);
+        match section.kind.as_str() {
+            kind @ ("frontend" | "backend") => typed(kind, section, &label, all, out, report),
+            _ => {
+                report.remark(Some(&section.at), label.trim(), Fate::Approximated, "its lines, as raw lines of [proxy]")
+            }
+        }
+    }
+}
+
+/// A frontend or a backend: simple lines as keys, all others as raw lines.
+fn typed(kind: &str, section: &Section, label: &str, all: &Gathered, out: &mut Vec<String>, report: &mut Report) {
+    out.push(format!("\n[[{kind}]]\nname = {}", quoted(&name_of(&section.name, kind))));
+    let (mut binds, mut servers, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, line) in &section.lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let key = match (kind, words.as_slice()) {
+            (_, ["mode", mode @ ("http" | "tcp")]) => {
+                out.push(format!("mode = {}", quoted(mode)));
+                "mode"
+            }
+            ("frontend", ["default_backend", name]) => {
+                out.push(format!("default_backend = {}", quoted(name)));
+                "default_backend"
+            }
+            ("frontend", ["bind", address, options @ ..]) => {
+                let address = quoted(&bound(address, all));
+                binds.push(match options {
+                    [] => address,
+                    _ => format!("{{ address = {address}, options = {} }}", quoted(&options.join(" "))),
+                });
+                "bind"
+            }
+            ("backend", ["balance", how @ ("roundrobin" | "leastconn" | "source" | "first")]) => {
+                out.push(format!("balance = {}", quoted(how)));
+                "balance"
+            }
+            ("backend", ["server", name, address, options @ ..]) => {
+                let options = if options.is_empty() {
+                    String::new()
+                } else {
+                    format!(", options = {}", quoted(&options.join(" ")))
+                };
+                servers.push(format!("  {{ name = {}, address = {}{options} }},", quoted(name), quoted(address)));
+                "server"
+            }
+            _ => {
+                raw.push(line.clone());
+                "raw"
+            }
+        };
+        let fate = if key == "raw" { Fate::Approximated } else { Fate::Mapped };
+        report.remark(Some(at), &format!("{label}: {line}"), fate, &format!("{kind}.{key}"));
+    }
+    if !binds.is_empty() {
+        out.push(format!("bind = [{}]", binds.join(", ")));
+    }
+    if !servers.is_empty() {
+        out.push(format!("server = [\n{}\n]", servers.join("\n")));
+    }
+    lines("raw", raw.into_iter(), out);
+}
+
+/// An address with its port; that of a VIP by the VIP's name.
+fn bound(address: &str, all: &Gathered) -> String {
+    let Some((host, port)) = address.rsplit_once(':') else { return address.to_owned() };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match all.virtuals.iter().find(|vip| vip.bare.iter().any(|ip| ip == bare) && vip.bare.len() == 1) {
+        Some(vip) => format!("{}:{port}", vip.name),
+        None if host.is_empty() => format!("*:{port}"),
+        None => address.to_owned(),
+    }
+}
+
+fn lines(key: &str, lines: impl Iterator<Item = String>, out: &mut Vec<String>) {
+    let lines: Vec<String> = lines.map(|line| format!("  {},", quoted(&line))).collect();
+    if !lines.is_empty() {
+        out.push(format!("{key} = [\n{}\n]", lines.join("\n")));
+    }
+}
