@@ -21,6 +21,7 @@ fn vip(name: &str, state: &str, holder: Option<Holder>) -> VipStatus {
         name: name.to_owned(),
         vrid: 51,
         interface: "eth0".to_owned(),
+        operator: None,
         installed: if state == "active" { addresses.clone() } else { Vec::new() },
         addresses,
         state: state.to_owned(),
@@ -53,6 +54,7 @@ fn fine() -> Status {
         pid: 4711,
         up_ms: 95_000_000,
         phase: "running".to_owned(),
+        maintenance: false,
         config: ConfigStatus { digest: "00112233aabbccdd".to_owned(), loaded_ms_ago: 95_000_000, last_reload: None },
         proxy: ProxyStatus {
             engine: "haproxy".to_owned(),
