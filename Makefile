@@ -3,6 +3,7 @@
 # For contributors:       make check  formatting, lints and documentation, then the tests
 #                         make soak   the simulation over 100,000 histories of faults (SOAK_SEEDS, from SOAK_FIRST)
 #                         make fuzz   each fuzzer for a minute (FUZZ_SECONDS)
+#                         make package  a static binary, a .deb and an .rpm, in target/package/
 #                         make mutants  the election broken on purpose: which mutants no test notices (MUTANTS="-f src/vrrp")
 #
 # Programs that are missing are installed by apt-get (through sudo when not root), and it is said which.
@@ -28,8 +29,10 @@ SOAK_SEEDS ?= 100000
 SOAK_FIRST ?= 0
 FUZZ_SECONDS ?= 60
 MUTANTS ?=
+# What the packages are made for.
+TRIPLE ?= $(firstword $(subst -, ,$(HOST)))-unknown-linux-musl
 
-.PHONY: help demo test check fmt lint doc soak fuzz mutants demo-needs test-needs fuzz-needs cargo-present
+.PHONY: help demo test check fmt lint doc soak fuzz mutants package demo-needs test-needs fuzz-needs cargo-present
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -93,6 +96,24 @@ fuzz: fuzz-needs
 mutants: cargo-present
 	@command -v cargo-mutants >/dev/null || { echo "make: cargo-mutants is missing: cargo install --locked cargo-mutants"; exit 3; }
 	tests/mutants/switch.py $(MUTANTS)
+
+# A static binary first, so that the same file is in all of them; it writes its own manual pages and completions.
+package: cargo-present
+	$(call install_missing,cc:build-essential)
+	@command -v cargo-deb >/dev/null || { echo "make: installing cargo-deb"; $(CARGO) install --locked --version 3.8.0 cargo-deb; }
+	@command -v cargo-generate-rpm >/dev/null || { echo "make: installing cargo-generate-rpm"; $(CARGO) install --locked --version 0.21.1 cargo-generate-rpm; }
+	@rustc --print target-libdir --target $(TRIPLE) | xargs test -d || { echo "make: adding the target $(TRIPLE)"; rustup target add $(TRIPLE); }
+	$(CARGO) build --release --locked --target $(TRIPLE)
+	@rm -rf target/package; mkdir -p target/package/completions
+	@binary=target/$(TRIPLE)/release/vipkeeper; \
+	"$$binary" manual target/package/man; \
+	"$$binary" completions bash >target/package/completions/vipkeeper.bash; \
+	"$$binary" completions zsh >target/package/completions/_vipkeeper; \
+	"$$binary" completions fish >target/package/completions/vipkeeper.fish; \
+	cp "$$binary" target/package/
+	cargo-deb deb --no-build --target $(TRIPLE) --output target/package/ >/dev/null
+	cargo-generate-rpm generate-rpm --target $(TRIPLE) --output target/package/
+	@cd target/package; sha256sum vipkeeper *.deb *.rpm | tee SHA256SUMS
 
 check: fmt lint doc test
 
