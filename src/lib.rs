@@ -13,10 +13,12 @@
 pub mod units;
 
 pub mod config;
+pub mod import;
 pub mod render;
 
 pub mod addrs;
 pub mod hooks;
+pub mod notices;
 pub mod proxy;
 pub mod track;
 pub mod vrrp;
@@ -26,6 +28,10 @@ pub mod peer;
 pub mod node;
 
 pub mod journal;
+
+pub mod rehearsal;
+
+pub mod doctor;
 
 pub mod shell;
 

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use vipkeeper::config::{self, Checksum, Colour, Source, Sources, Version};
+use vipkeeper::import::Input;
 use vipkeeper::journal::{Record, Replay};
 use vipkeeper::node::event::{
     Address, Datagram, HookOutcome, Link, Loaded, Network, OpId, Received, Request, RequestId, Signal,
@@ -41,10 +42,11 @@ use vipkeeper::vrrp::packet::{ADDRESSES_MAX_V6, Capture, Claim, Credential, Outg
 pub type Target = fn(&[u8]) -> bool;
 
 /// A target by its name, as its corpus is called.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("advert", advert),
     ("node", node),
     ("config", config),
+    ("import", import),
     ("stats", stats),
     ("master", master),
     ("journal", journal),
@@ -175,6 +177,24 @@ pub fn config(data: &[u8]) -> bool {
     let (node, _) = Node::new(loaded, me, Incarnation(1), base());
     node.check_invariants(base()).unwrap();
     true
+}
+
+/// keepalived's configuration, and HAProxy's after a line `%%%%`. What is understood gives a whole report.
+pub fn import(data: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(data);
+    let (keepalived, haproxy) = text.split_once("%%%%\n").unwrap_or((&text, ""));
+    let input = Input { node: None, path: "k.conf".to_owned(), text: keepalived.to_owned() };
+    let again = |_: &str, _: &str| Ok(vec![("i.conf".to_owned(), "include i.conf".to_owned())]);
+    match vipkeeper::import::import(&[input], Some(("h.cfg", haproxy)), &again) {
+        Ok(imported) => {
+            assert!(!imported.report.text().is_empty());
+            true
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            false
+        }
+    }
 }
 
 fn rendered(sources: &Arc<Sources>, config: config::Config, node: &Name) -> Option<Loaded> {
@@ -440,7 +460,8 @@ impl World {
             20 => match bytes.byte() {
                 0..=100 => Event::Signalled(Signal::Hangup),
                 101..=110 => Event::Signalled(Signal::Interrupt),
-                111..=120 => Event::Signalled(Signal::Terminate),
+                111..=119 => Event::Signalled(Signal::Terminate),
+                120 => Event::Signalled(Signal::Replace),
                 _ => Event::TransmitFailed { interface: eth0(), error: "network is down".to_owned() },
             },
             21 => Event::AddressInstalled { op: op(bytes), result: bytes.result() },
@@ -576,10 +597,13 @@ fn request(bytes: &mut Bytes<'_>) -> Event {
     let id = RequestId(u64::from(bytes.number()));
     let flags = bytes.byte();
     let vip = (flags & 1 == 0).then(|| name(if flags & 2 == 0 { "one" } else { "three" }));
-    let request = match flags >> 2 & 3 {
+    let request = match flags >> 2 & 7 {
         0 => Request::Reload,
         1 => Request::Release { vip, hold: Duration::from_secs(u64::from(bytes.byte())) },
         2 => Request::Release { vip, hold: Duration::MAX },
+        4 => Request::Switchover { vip, to: None },
+        5 => Request::Switchover { vip, to: Some(name("lb2")) },
+        6 => Request::Maintenance { on: flags & 128 == 0 },
         _ => Request::Resume { vip },
     };
     Event::Requested { id, request }

@@ -83,13 +83,23 @@ pub enum Command {
     Render(RenderArgs),
     /// Show what a change of the configuration would do, and at what cost; changes nothing
     Diff(DiffArgs),
+    /// Find what keeps the pair from working, and say how to mend it; changes nothing
+    Doctor(DoctorArgs),
     /// Show who holds each VIP and why, the health of the proxy and the last reload
     Status(StatusArgs),
+    /// Say why a VIP is where it is, what would move it, and what happens if something dies
+    Explain(ExplainArgs),
+    /// Play out what would happen: all single faults, or a script of yours; touches nothing
+    Simulate(SimulateArgs),
     /// Read the configuration again, wait for the outcome and print it
     Reload,
     /// Give up a VIP (or all) and stay out of its election
     Release(ReleaseArgs),
-    /// Take part again after a release
+    /// Hand a VIP (or all that are here) to another node without breaking it, and stay behind that one
+    Switchover(SwitchoverArgs),
+    /// Hold no VIP while somebody works on this host, also over restarts
+    Maintenance(MaintenanceArgs),
+    /// Take part again after a release or a switchover
     Resume(ResumeArgs),
     /// Put a server into maintenance, drain it or change its weight, until it is taken back
     Server(ServerArgs),
@@ -97,8 +107,14 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Print a JSON Schema of the configuration, for editors
     Schema,
+    /// Turn configurations of keepalived into one of vipkeeper, with a report
+    Import(ImportArgs),
     /// Write a new key for the nodes to talk to each other with; copy it to every node
     Keygen(KeygenArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a directory
+    Manual(ManualArgs),
     /// Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
     Demo(DemoArgs),
     /// One host of the demo: enters a network namespace and becomes `vipkeeper run`
@@ -190,6 +206,55 @@ pub struct StatusArgs {
     /// Everything, as JSON
     #[arg(long)]
     pub json: bool,
+    /// Show it again and again, until Ctrl-C; a line of JSON each time with --json
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// Name of the VIP [default: all]
+    pub vip: Option<String>,
+}
+
+/// Options of `simulate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = crate::rehearsal::WORDS)]
+pub struct SimulateArgs {
+    /// Steps, such as "kill haproxy on lb1" "wait 5s" "reboot both" [default: every single fault, one after another]
+    #[arg(value_name = "STEP")]
+    pub steps: Vec<String>,
+    /// More steps from a file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// As if there were a key of [peers], so that nodes know each other
+    #[arg(long)]
+    pub peers: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Everything, as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Listen so long for adverts of others, such as 5s
+    #[arg(long, value_name = "TIME", value_parser = listening)]
+    pub listen: Option<Duration>,
+    /// Ask by ARP whether somebody else has an address of a VIP; takes a second
+    #[arg(long)]
+    pub probe: bool,
+}
+
+/// The longest time that `doctor --listen` takes.
+const LISTEN_MAX: Duration = Duration::from_secs(300);
+
+fn listening(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|time| if time > LISTEN_MAX { Err("at most 5m".to_owned()) } else { Ok(time) })
 }
 
 /// Options of `release`.
@@ -200,6 +265,33 @@ pub struct ReleaseArgs {
     /// Take part again after this long, such as 90s, 10m or 1h [default: when `resume` is called]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub hold: Option<Duration>,
+}
+
+/// Options of `switchover`.
+#[derive(Debug, Clone, Args)]
+pub struct SwitchoverArgs {
+    /// Name of the VIP [default: all that are on this node]
+    pub vip: Option<String>,
+    /// To which node [default: the fit one with the highest priority]
+    #[arg(long, value_name = "NODE")]
+    pub to: Option<String>,
+}
+
+/// Options of `maintenance`.
+#[derive(Debug, Clone, Args)]
+pub struct MaintenanceArgs {
+    /// Whether it begins or ends
+    #[arg(value_enum)]
+    pub switch: Switch,
+}
+
+/// Whether something begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It begins
+    On,
+    /// It ends
+    Off,
 }
 
 /// Options of `server`.
@@ -269,12 +361,45 @@ pub struct ReplayArgs {
     pub file: PathBuf,
 }
 
+/// Options of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// keepalived's configuration of each host, as FILE or NODE=FILE
+    #[arg(value_name = "FILE", required = true, num_args = 1..=16)]
+    pub files: Vec<String>,
+    /// HAProxy's configuration, to take it over too
+    #[arg(long, value_name = "FILE")]
+    pub with: Option<PathBuf>,
+    /// Write the TOML to a file that is not there yet, instead of the standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `keygen`.
 #[derive(Debug, Clone, Args)]
 pub struct KeygenArgs {
     /// Where to write it; a file that is there already stays as it is
     #[arg(value_name = "FILE", default_value = "/etc/vipkeeper/peers.key")]
     pub file: PathBuf,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `manual`.
+#[derive(Debug, Clone, Args)]
+pub struct ManualArgs {
+    /// Where to; it is made
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: PathBuf,
 }
 
 /// Options of `demo`.

@@ -1,18 +1,15 @@
 //! `diff`: what a change of the configuration would do, and at what cost. Changes nothing.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use crate::cli::args::{DiffArgs, Place};
 use crate::cli::outcome::{Exit, Failure};
-use crate::cli::place::{Me, Understood, me, render_for, understand};
+use crate::cli::place::{Me, in_force, me, render_for, understand};
 use crate::cli::terminal::{print, stderr_colour};
+use crate::config::Engine;
 use crate::config::diff::{Cost, Difference, differences};
-use crate::config::{self, Colour, Engine};
 use crate::node::event::Loaded;
 use crate::proxy::runtime::plan::{DYNAMIC_SERVERS_SINCE, Plan, plan};
-use crate::shell::files::last_good;
 
 /// What is printed as JSON.
 #[derive(Debug, Serialize)]
@@ -30,7 +27,8 @@ pub fn run(place: &Place, args: &DiffArgs) -> Result<Exit, Failure> {
     let new = understand(&place.config, stderr_colour())?;
     let old = match &args.against {
         Some(file) => understand(file, stderr_colour())?,
-        None => in_force(place)?,
+        None => in_force(place)
+            .map_err(|failure| Failure { message: format!("{failure}; name a file with --against"), ..failure })?,
     };
     let node = match me(&new.config, place)? {
         Me::Node(node) => node,
@@ -51,24 +49,6 @@ pub fn run(place: &Place, args: &DiffArgs) -> Result<Exit, Failure> {
         print(&text(cost, &found));
     }
     Ok(Exit::Fine)
-}
-
-/// What a running vipkeeper has in force, and what one that starts falls back to: it is stored when the proxy has
-/// confirmed it.
-fn in_force(place: &Place) -> Result<Understood, Failure> {
-    let nothing = |why: String| {
-        let state = place.state().display();
-        Failure::new(Exit::NotRunning, format!("nothing was in force yet in {state}{why}; name a file with --against"))
-    };
-    let sources = match last_good::load(place.state()) {
-        Ok(Some(sources)) => Arc::new(sources),
-        Ok(None) => return Err(nothing(String::new())),
-        Err(e) => return Err(nothing(format!(" ({e})"))),
-    };
-    match config::load(&sources) {
-        Ok(config) => Ok(Understood { sources, config }),
-        Err(problems) => Err(Failure::new(Exit::Configuration, problems.report(&sources, Colour::None))),
-    }
 }
 
 fn of_proxy(old: &Loaded, new: &Loaded) -> Vec<Difference> {

@@ -1,5 +1,6 @@
 //! The configuration on disk, read for one node.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use crate::cli::args::Place;
 use crate::cli::outcome::{Exit, Failure};
 use crate::config::{self, Colour, Config, Sources};
 use crate::node::event::Loaded;
-use crate::shell::{self, files, files::Target};
+use crate::shell::files::{Target, last_good};
+use crate::shell::{self, files};
 use crate::units::Name;
 
 /// A configuration without problems.
@@ -29,6 +31,27 @@ pub fn understand(main: &Path, colour: Colour) -> Result<Understood, Failure> {
     match config::load(&sources) {
         Ok(config) => Ok(Understood { sources, config }),
         Err(problems) => Err(refused(problems.report(&sources, colour))),
+    }
+}
+
+/// What a running vipkeeper has in force, and what one that starts falls back to: it is stored when the proxy has
+/// confirmed it.
+///
+/// # Errors
+/// 5 when nothing was in force yet, 2 when this version refuses what was.
+pub fn in_force(place: &Place) -> Result<Understood, Failure> {
+    let nothing = |why: String| {
+        let state = place.state().display();
+        Failure::new(Exit::NotRunning, format!("nothing was in force yet in {state}{why}"))
+    };
+    let sources = match last_good::load(place.state()) {
+        Ok(Some(sources)) => Arc::new(sources),
+        Ok(None) => return Err(nothing(String::new())),
+        Err(e) => return Err(nothing(format!(" ({e})"))),
+    };
+    match config::load(&sources) {
+        Ok(config) => Ok(Understood { sources, config }),
+        Err(problems) => Err(Failure::new(Exit::Configuration, problems.report(&sources, Colour::None))),
     }
 }
 
@@ -83,4 +106,21 @@ pub fn rendered_at(
 ) -> Result<Loaded, Failure> {
     let target = Target { names: vec![node.clone()], stats_socket, files_dir: files_dir.to_owned() };
     files::load(&understood.sources, &target).map_err(|report| Failure::new(Exit::Configuration, report))
+}
+
+/// Reads a text file of the user's.
+///
+/// # Errors
+/// 2 when it cannot be read, is longer than `bytes_max` or no UTF-8.
+pub fn read_bounded(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Configuration, format!("cannot read {}: {why}", path.display()))
+    };
+    let file = std::fs::File::open(path).map_err(|e| wrong(&e))?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| wrong(&e))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bytes_max {
+        return Err(wrong(&format!("it is longer than {bytes_max} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong(&"it is no UTF-8 text"))
 }

@@ -18,6 +18,9 @@ use crate::node::status::{ConfigStatus, ProxyStatus, TrackerStatus, VipStatus};
 /// # Errors
 /// 5 when vipkeeper is not running, 3 when we may not ask it.
 pub fn run(place: &Place, args: &StatusArgs) -> Result<Exit, Failure> {
+    if args.watch {
+        return watch::run(place, args);
+    }
     let status = converse(async { Instance::at(place.runtime()).status().await })?;
     if args.json {
         let json = serde_json::to_string_pretty(&status).map_err(|e| Failure::new(Exit::Unhealthy, e))?;
@@ -46,6 +49,9 @@ pub fn human(status: &Status, colour: Colour) -> String {
         status.pid
     );
     line(&mut out, &head);
+    if status.maintenance {
+        line(&mut out, &paint("in maintenance: holds no VIP until `vipkeeper maintenance off`", Tone::Bad, colour));
+    }
     line(&mut out, "");
     vips(&mut out, status, colour);
     line(&mut out, "");
@@ -127,7 +133,7 @@ fn row(vip: &VipStatus, me: &str) -> [String; 6] {
 }
 
 /// `254`, or how it comes about: `234 = 254 - 20 (backend web is DOWN)`.
-fn priority(vip: &VipStatus) -> String {
+pub(super) fn priority(vip: &VipStatus) -> String {
     let base = vip.base_priority;
     let Some(now) = vip.priority else { return format!("abstains (base {base})") };
     if vip.weights.is_empty() {
@@ -341,6 +347,8 @@ fn reasons(counts: &BTreeMap<String, u64>) -> String {
     let words: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     words.join(", ")
 }
+
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,12 @@ fn colour(stream: &impl IsTerminal) -> Colour {
     if stream.is_terminal() && !refused && !dumb { Colour::Ansi } else { Colour::None }
 }
 
+/// Lines of the terminal that is the standard output, if it is one.
+pub fn height() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_row)).filter(|rows| *rows > 0)
+}
+
 /// How a word is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -79,5 +85,17 @@ pub fn span(ms: u64) -> String {
         60..=3599 => two(secs / 60, "min", secs % 60, "s"),
         3600..=86_399 => two(secs / 3600, "h", secs % 3600 / 60, "min"),
         _ => two(secs / 86_400, "d", secs % 86_400 / 3600, "h"),
+    }
+}
+
+/// A span of microseconds, with three digits.
+pub fn exact_span(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} us"),
+        1_000..10_000 => format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10),
+        10_000..100_000 => format!("{}.{} ms", us / 1_000, us % 1_000 / 100),
+        100_000..1_000_000 => format!("{} ms", us / 1_000),
+        1_000_000..10_000_000 => format!("{}.{:02} s", us / 1_000_000, us % 1_000_000 / 10_000),
+        _ => span(us / 1_000),
     }
 }

@@ -9,8 +9,8 @@ use toml::de::{DeTable, Deserializer};
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::problem::{Place, Problem, Problems};
 use super::raw::{
-    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawNode, RawPeers, RawProxy, RawResolvers, RawTracker,
-    RawUserlist, RawVip,
+    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawNode, RawNotify, RawPeers, RawProxy, RawResolvers,
+    RawTracker, RawUserlist, RawVip,
 };
 use super::written::At;
 use super::{Sources, shape};
@@ -48,6 +48,7 @@ pub(super) struct Document {
     pub(super) resolvers: Vec<Item<RawResolvers>>,
     pub(super) userlists: Vec<Item<RawUserlist>>,
     pub(super) hooks: Option<Item<RawHooks>>,
+    pub(super) notifiers: Vec<Item<RawNotify>>,
     pub(super) damaged: shape::Damaged,
 }
 
@@ -125,8 +126,21 @@ fn append(document: &mut Document, file: usize, mut table: Spanned<DeTable<'_>>,
             return false;
         }
     };
-    let RawFile { include, node, vip, group, tracker, peers, proxy, frontend, backend, resolvers, userlist, hooks } =
-        raw;
+    let RawFile {
+        include,
+        node,
+        vip,
+        group,
+        tracker,
+        peers,
+        proxy,
+        frontend,
+        backend,
+        resolvers,
+        userlist,
+        hooks,
+        notify,
+    } = raw;
     if let Some(include) = include {
         check_include(file, &include, problems);
     }
@@ -138,6 +152,7 @@ fn append(document: &mut Document, file: usize, mut table: Spanned<DeTable<'_>>,
     document.backends.extend(items(file, backend));
     document.resolvers.extend(items(file, resolvers));
     document.userlists.extend(items(file, userlist));
+    document.notifiers.extend(items(file, notify));
     single("peers", &mut document.peers, items(file, peers), problems);
     single("proxy", &mut document.proxy, items(file, proxy), problems);
     single("hooks", &mut document.hooks, items(file, hooks), problems);

@@ -27,6 +27,8 @@ pub(super) const TRACKERS_MAX: usize = 64;
 pub(super) const FRONTENDS_MAX: usize = 1_000;
 /// Servers of all backends together.
 pub(super) const SERVERS_MAX: usize = 10_000;
+/// `[[notify]]`.
+pub(super) const NOTIFIERS_MAX: usize = 16;
 /// `[[resolvers]]`.
 pub(super) const RESOLVERS_MAX: usize = 64;
 /// Entries of a stick table where nothing else is written: about 10 MB.
@@ -67,6 +69,7 @@ const HAPROXY_MAX: Duration = Duration::from_secs(24 * 86_400);
 pub(super) const ADVERT_INTERVAL: DurationKey = DurationKey { default: ms(1_000), min: ms(10), max: ms(40_950) };
 pub(super) const PREEMPT_DELAY: DurationKey = DurationKey { default: ms(10_000), min: ms(0), max: HOUR };
 pub(super) const LINK_HOLD: DurationKey = DurationKey { default: ms(3_000), min: ms(0), max: MINUTE };
+pub(super) const NOTIFY_EVERY: DurationKey = DurationKey { default: ms(10_000), min: ms(0), max: HOUR };
 pub(super) const GRACE: DurationKey = DurationKey { default: ms(1_000), min: ms(0), max: MINUTE };
 pub(super) const HMAC_WINDOW: DurationKey = DurationKey { default: ms(5_000), min: ms(1_000), max: ms(300_000) };
 pub(super) const ANNOUNCE_DELAY: DurationKey = DurationKey { default: ms(5_000), min: ms(0), max: HOUR };

@@ -11,6 +11,7 @@ use std::time::Duration;
 mod access;
 mod backend;
 mod frontend;
+mod notifier;
 mod reads;
 mod resolvers;
 mod route;
@@ -19,6 +20,7 @@ mod vip;
 pub use access::*;
 pub use backend::*;
 pub use frontend::*;
+pub use notifier::*;
 pub use resolvers::*;
 pub use route::*;
 pub use vip::*;
@@ -52,6 +54,8 @@ pub struct Config {
     pub stats: Option<Stats>,
     /// How hooks run.
     pub hooks: HookSettings,
+    /// Who is told of transitions; names are unique.
+    pub notifiers: Vec<Notifier>,
     /// Digest of the text of all files: equal on two nodes when they read the same.
     pub digest: Digest,
 }

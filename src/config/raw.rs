@@ -17,6 +17,7 @@ use super::written::{At, DurationText, Some1, TextOr};
 mod access;
 mod backend;
 mod frontend;
+mod notifier;
 mod operation;
 mod resolvers;
 mod route;
@@ -26,6 +27,7 @@ mod vip;
 pub(super) use access::*;
 pub(super) use backend::*;
 pub(super) use frontend::*;
+pub(super) use notifier::*;
 pub(super) use operation::*;
 pub(super) use resolvers::*;
 pub(super) use route::*;
@@ -72,6 +74,8 @@ pub(super) struct RawFile {
     pub(super) userlist: Vec<At<RawUserlist>>,
     /// How notify programs run, and those that count for every VIP.
     pub(super) hooks: Option<At<RawHooks>>,
+    /// Who is told of transitions beside hooks.
+    pub(super) notify: Vec<At<RawNotify>>,
 }
 
 /// A host that runs vipkeeper.

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::addrs::device::{ArpConf, Device};
 use crate::addrs::routing::RoutingEntry;
+use crate::config::Notifier;
 use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
+use crate::notices::Notice;
 use crate::proxy::ProxyOp;
 use crate::proxy::attendance::Attend;
 use crate::track::LookSpec;
@@ -212,6 +214,13 @@ pub enum Effect {
     },
     /// Store the configuration texts read last as the last good ones (the node confirmed that they work).
     KeepConfig,
+    /// Tell these of a transition, in the order of such effects; kept until it was told.
+    Report {
+        /// The transition.
+        notice: Notice,
+        /// Whom; at least one.
+        to: Vec<Notifier>,
+    },
     /// Keep what operators want of servers for a later start: `IntentsRead` tells it then.
     KeepIntents {
         /// In place of what was kept before.

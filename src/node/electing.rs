@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::node::entitlement::{Facts, entitlement};
 use crate::node::groups::{self, Pull};
 use crate::node::outbox::Outbox;
-use crate::node::vip::{Host, Vip};
+use crate::node::vip::{Host, Manner, Vip};
 use crate::node::{INHERIT_WITHIN, Judge, Node, Phase, Socket};
 use crate::vrrp::router::Entitlement;
 
@@ -38,6 +38,7 @@ impl Node {
         let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
         let failed_since = self.proxying.health.failed_since();
         // What packets and peers did to one VIP of a group is done to the others before anything else.
+        groups::resign(&self.groups, &mut self.vips, now);
         groups::align(&mut self.groups, &mut self.vips, &host, Pull::Up, out);
         for ((vip, verdict), standing) in self.vips.iter_mut().filter(|v| v.touched).zip(verdicts).zip(&standings) {
             vip.entitle(&host, verdict, out);
@@ -94,9 +95,13 @@ impl Node {
         let (wall, hooks) = (self.wall.at(now), &self.loaded.config.hooks);
         let (peering, proxy, network) = (&self.peering, self.proxying.verdict(), &self.observation.network);
         let host = Host { now, wall, network, hooks, stopping, me: &self.me, peering, proxy };
+        let abstains = vip.released.as_ref().is_some_and(|released| released.manner == Manner::Abstains);
+        let released = abstains.then_some("released by an operator");
+        let in_maintenance = self.proxying.wishes.intents.maintenance.then_some("this node is in maintenance");
         let facts = Facts {
             leaving: if stopping { Some("vipkeeper stops") } else { vip.farewell.as_deref() },
-            released: vip.released.as_ref().map(|_| "released by an operator"),
+            released: in_maintenance.or(released),
+            last_in_line: vip.stands_by(),
             observed: seen,
             interface: &vip.interface,
             link,

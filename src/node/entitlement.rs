@@ -14,6 +14,8 @@ pub(super) struct Facts<'a> {
     pub(super) leaving: Option<&'a str>,
     /// An operator gave it up.
     pub(super) released: Option<&'a str>,
+    /// An operator handed it over: others go first, whatever their priority.
+    pub(super) last_in_line: bool,
     /// The network has been seen once.
     pub(super) observed: bool,
     pub(super) interface: &'a IfName,
@@ -50,6 +52,7 @@ pub(super) enum WithoutProxy {
 pub(super) fn entitlement(facts: &Facts<'_>) -> Entitlement {
     match reason_to_abstain(facts) {
         Some(why) => Entitlement::Abstain(why),
+        None if facts.last_in_line => Entitlement::Claim(Priority::MIN),
         None => {
             let sum = facts.weights.iter().map(|(_, weight)| *weight).fold(0_i32, i32::saturating_add);
             Entitlement::Claim(facts.base.weighted(sum))

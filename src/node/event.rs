@@ -362,7 +362,20 @@ pub enum Request {
         /// What.
         wish: Wish,
     },
-    /// Take part again after a release.
+    /// Hand a VIP (none: all that are here) to another node that is known to be fit, and stay behind it as the last in
+    /// line until `resume`.
+    Switchover {
+        /// Which VIP; none: all that are active here.
+        vip: Option<Name>,
+        /// To which node; none: the best one.
+        to: Option<Name>,
+    },
+    /// Give up all VIPs, also over restarts, or take part again.
+    Maintenance {
+        /// Whether it begins.
+        on: bool,
+    },
+    /// Take part again after a release or a switchover.
     Resume {
         /// Which VIP; none: all.
         vip: Option<Name>,
@@ -378,4 +391,6 @@ pub enum Signal {
     Interrupt,
     /// SIGHUP: reload.
     Hangup,
+    /// SIGUSR1, from a service manager that starts another one at once: leave everything as it is.
+    Replace,
 }

@@ -11,7 +11,8 @@ use crate::hooks::{self, HookState};
 use crate::node::hooking::Subject;
 use crate::node::outbox::Outbox;
 use crate::node::vip::{CONFLICT_QUIET, Host, Vip};
-use crate::units::Name;
+use crate::notices::Notice;
+use crate::units::{Name, Priority};
 use crate::vrrp::router::{Entitlement, Role};
 
 /// One group on this node.
@@ -99,6 +100,7 @@ pub(super) fn agree(groups: &[Group], vips: &[Vip], verdicts: &mut [Entitlement]
         let reason = own.or_else(|| absent.map(|name| (name, "this node takes no part in it".to_owned())));
         let verdict = match reason {
             Some((name, why)) => Entitlement::Abstain(format!("vip {name} of group {}: {why}", group.name())),
+            None if members.iter().any(|m| m.stands_by()) => Entitlement::Claim(Priority::MIN),
             None => {
                 let sum =
                     |m: &&Vip| m.judgement.weights.iter().map(|(_, weight)| *weight).fold(0_i32, i32::saturating_add);
@@ -114,16 +116,26 @@ pub(super) fn agree(groups: &[Group], vips: &[Vip], verdicts: &mut [Entitlement]
     }
 }
 
+/// Whoever held one VIP of a group held all, and leaves with all: the other resignations may have been lost.
+pub(super) fn resign(groups: &[Group], vips: &mut [Vip], now: Instant) {
+    for group in groups {
+        let members = group.members(vips);
+        let Some(at) = members.iter().filter_map(|m| m.router.resigned_at()).min() else { continue };
+        let leavers: Vec<IpAddr> = members.iter().filter_map(|m| m.router.resigner()).collect();
+        // A router has an address of its own in each family.
+        let another = |of: &IpAddr| leavers.iter().all(|l| l != of && l.is_ipv4() == of.is_ipv4());
+        let stays = |of: &IpAddr| !leavers.is_empty() && another(of);
+        for vip in vips.iter_mut().filter(|v| group.has(v)) {
+            if vip.router.defers_to(now).is_some_and(|(of, _)| !stays(&of)) {
+                vip.router.resigned_with_group(at);
+            }
+        }
+    }
+}
+
 /// Until when any of them defers to a live router.
-///
-/// Not to one that resigned from another: whoever held one VIP of the group held all, and leaves with all.
 fn deference(members: &[&Vip], now: Instant) -> Option<Instant> {
-    let resigned = members.iter().any(|m| m.router.has_heard_resignation());
-    let leavers: Vec<IpAddr> = members.iter().filter_map(|m| m.router.resigner()).collect();
-    // A router has an address of its own in each family.
-    let another = |of: &IpAddr| leavers.iter().all(|l| l != of && l.is_ipv4() == of.is_ipv4());
-    let stays = |of: &IpAddr| !resigned || (!leavers.is_empty() && another(of));
-    members.iter().filter_map(|m| m.router.defers_to(now)).filter(|(of, _)| stays(of)).map(|(_, until)| until).max()
+    members.iter().filter_map(|m| m.router.defers_until(now)).max()
 }
 
 /// Members that wait for a live router make the others wait, so that all can go when the last one may.
@@ -197,6 +209,11 @@ pub(super) fn tell(groups: &mut [Group], vips: &[Vip], host: &Host<'_>, out: &mu
         }
         if state.is_some() && (again || state != group.told) {
             group.told = state;
+            if let Some(state) = state {
+                let (kind, name) = ("GROUP".to_owned(), group.config.name.to_string());
+                let state = state.word().to_owned();
+                out.notice(Notice { at: host.wall, kind, name, state, priority: 0, why: String::new() });
+            }
             let runs = state.map(|state| hooks::plan_group(&group.config, host.hooks, state)).unwrap_or_default();
             out.hooks(Subject::Group(group.config.name.clone()), runs);
         }

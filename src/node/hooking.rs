@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::Notifier;
 use crate::hooks::{HookQueue, HookRun};
 use crate::node::Node;
 use crate::node::effect::{Effect, LogLevel};
@@ -63,8 +64,15 @@ impl Subject {
 }
 
 impl Node {
-    /// Queues what this turn planned, and starts what may start.
+    /// Queues what this turn planned, and starts what may start; notifiers are told of the same transitions.
     pub(super) fn settle_hooks(&mut self, out: &mut Outbox) {
+        for notice in out.take_notices() {
+            let wants = |notifier: &&Notifier| notice.is_for(notifier);
+            let to: Vec<Notifier> = self.loaded.config.notifiers.iter().filter(wants).cloned().collect();
+            if !to.is_empty() {
+                out.push(Effect::Report { notice, to });
+            }
+        }
         for (subject, runs) in out.take_hooks() {
             for dropped in self.hooking.push(subject.clone(), runs) {
                 self.count_hook(&subject, "hooks-dropped");

@@ -4,6 +4,7 @@
 //! from it: the verdict about the proxy, who may hold which VIP, what that means for routers, addresses and hooks.
 //! Nothing here reads a clock, a file or a socket.
 
+mod asking;
 mod change;
 mod devices;
 pub mod effect;
@@ -32,13 +33,14 @@ use std::time::{Duration, Instant};
 
 pub use effect::{Effect, Effects, LogLevel, LogLine};
 pub use event::Event;
+pub use proxying::binds;
 pub use status::Status;
 
 use crate::config::{Transport, VirtualAddress};
 use crate::node::change::Changes;
 use crate::node::devices::Below;
 use crate::node::entitlement::WithoutProxy;
-use crate::node::event::{Loaded, Request, RequestId, Signal};
+use crate::node::event::{Loaded, Signal};
 use crate::node::filtering::Filtering;
 use crate::node::groups::Group;
 use crate::node::hooking::Hooking;
@@ -48,7 +50,7 @@ use crate::node::peering::Peering;
 use crate::node::proxying::Proxying;
 use crate::node::settling::Settled;
 use crate::node::tracking::Tracking;
-use crate::node::vip::{Released, Vip};
+use crate::node::vip::Vip;
 use crate::node::wire::WallClock;
 use crate::peer::Incarnation;
 use crate::units::{Family, IfName, Name};
@@ -63,6 +65,8 @@ const INHERIT_WITHIN: Duration = Duration::from_secs(5);
 const WITHDRAW_WITHIN: Duration = Duration::from_secs(1);
 /// ... and everything, hooks and proxy included, this long. systemd kills after 90 s by default.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
+/// A service manager has started another vipkeeper by then, and it has adopted what this one left.
+const RESTART_TAKES: Duration = Duration::from_secs(1);
 
 /// When to send [`Event::Tick`], and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,7 +167,7 @@ impl Node {
     pub fn new(loaded: Loaded, me: Name, incarnation: Incarnation, now: Instant) -> (Self, Effects) {
         let mut ops = Ops::default();
         let mut out = Outbox::default();
-        let proxying = Proxying::new(&loaded, now, &mut ops, &mut out);
+        let proxying = Proxying::new(&loaded, &me, now, &mut ops, &mut out);
         let tracking = Tracking::new(&loaded.config, &me, now);
         let vips = loaded.config.vips.iter().filter_map(|v| Vip::new(v, &loaded.config, &me, now)).collect();
         let groups = groups::adopt(Vec::new(), &loaded.config);
@@ -289,7 +293,7 @@ impl Node {
                 self.proxy_news(now, news, out);
             }
             Event::Attended { op, outcome } => self.proxying.attended(now, op, outcome, &mut self.ops, out),
-            Event::ProbeLate { op, runnable: true } => self.proxying.probe_starved(op),
+            Event::ProbeLate { op, runnable: true } => self.proxying.probe_starved(now, op),
             Event::ProbeLate { runnable: false, .. } => {}
             Event::WorkerExited { pid } => self.proxying.worker_exited(now, pid),
             Event::Probed { op, result } => {
@@ -431,47 +435,6 @@ impl Node {
         }
     }
 
-    fn requested(&mut self, now: Instant, id: RequestId, request: Request, out: &mut Outbox) {
-        if self.phase != Phase::Running {
-            out.push(Effect::Reply { request: id, result: Err("vipkeeper is stopping".to_owned()) });
-            return;
-        }
-        let (name, released) = match request {
-            Request::Reload => {
-                if let Err(why) = self.changes.asked(id) {
-                    out.push(Effect::Reply { request: id, result: Err(why) });
-                }
-                return;
-            }
-            Request::Server { server, wish } => return self.wished(now, id, &server, wish, out),
-            Request::Release { vip, hold } => {
-                // Longer than the clock reaches is until resumed.
-                let until = now.checked_add(hold).filter(|_| !hold.is_zero());
-                (vip, Some(Released { until }))
-            }
-            Request::Resume { vip } => (vip, None),
-        };
-        let matching = self.vips.iter_mut().filter(|v| v.farewell.is_none());
-        let matching = matching.filter(|v| name.as_ref().is_none_or(|n| v.config.name == *n));
-        let mut names = Vec::new();
-        for vip in matching {
-            vip.released.clone_from(&released);
-            names.push(vip.config.name.to_string());
-        }
-        let result = match (names.is_empty(), &released) {
-            (true, _) => Err(match name {
-                Some(name) => format!("this node takes part in no VIP {name:?}", name = name.as_str()),
-                None => "this node takes part in no VIP".to_owned(),
-            }),
-            (false, None) => Ok(format!("taking part again: {}", names.join(", "))),
-            (false, Some(_)) => Ok(format!("released: {}", names.join(", "))),
-        };
-        if let Ok(message) = &result {
-            out.log(LogLevel::Info, None, format!("an operator asked: {message}"));
-        }
-        out.push(Effect::Reply { request: id, result });
-    }
-
     fn signalled(&mut self, now: Instant, signal: Signal, out: &mut Outbox) {
         use crate::config::OnStop;
         let proxy = match (signal, self.loaded.config.proxy.on_stop) {
@@ -481,8 +444,16 @@ impl Node {
                 }
                 return;
             }
-            (Signal::Terminate, OnStop::Keep) => ProxyOnExit::Keep,
-            (Signal::Terminate, OnStop::Stop) | (Signal::Interrupt, OnStop::Keep | OnStop::Stop) => ProxyOnExit::Stop,
+            (Signal::Replace, _) if self.phase == Phase::Running && self.outlasts_restart() => {
+                out.log(LogLevel::Info, None, "leaving everything as it is for another vipkeeper that starts at once");
+                self.phase = Phase::Exited;
+                out.push(Effect::Exit { code: 0 });
+                return;
+            }
+            (Signal::Terminate | Signal::Replace, OnStop::Keep) => ProxyOnExit::Keep,
+            (Signal::Terminate | Signal::Replace, OnStop::Stop) | (Signal::Interrupt, OnStop::Keep | OnStop::Stop) => {
+                ProxyOnExit::Stop
+            }
         };
         if matches!(self.phase, Phase::Stopping { .. }) {
             out.log(LogLevel::Warn, None, "a second signal: leaving at once");
@@ -493,6 +464,12 @@ impl Node {
         self.abandon_changes(out);
         self.tracking.stop();
         self.phase = Phase::Stopping { addresses_until: Some(now + WITHDRAW_WITHIN), until: now + STOP_WITHIN, proxy };
+    }
+
+    /// Whether a restart takes no longer than the others wait: else a VIP would be on two nodes.
+    fn outlasts_restart(&self) -> bool {
+        let active = self.vips.iter().filter(|vip| vip.router.role() == Role::Active);
+        active.map(|vip| vip.patience()).all(|patience| patience >= RESTART_TAKES)
     }
 
     /// First the addresses, then the proxy, then the hooks: nobody may be sent to a proxy that is gone.

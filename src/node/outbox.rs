@@ -4,6 +4,7 @@ use crate::hooks::HookRun;
 use crate::node::effect::{Effect, Effects, LogLevel, LogLine};
 use crate::node::event::OpId;
 use crate::node::hooking::Subject;
+use crate::notices::Notice;
 
 /// Collects effects: what goes onto the wire first, then resets of connections, which
 /// need their addresses, then addresses and routes, then everything that may take its time.
@@ -15,6 +16,7 @@ pub(super) struct Outbox {
     addresses: Effects,
     rest: Effects,
     hooks: Vec<(Subject, Vec<HookRun>)>,
+    notices: Vec<Notice>,
 }
 
 impl Outbox {
@@ -47,6 +49,7 @@ impl Outbox {
             | Effect::LoadConfig { .. }
             | Effect::KeepConfig
             | Effect::KeepIntents { .. }
+            | Effect::Report { .. }
             | Effect::Reply { .. }
             | Effect::Notify { .. }
             | Effect::Log(_)
@@ -63,6 +66,15 @@ impl Outbox {
     /// Hooks that a transition asks for: they run in this order, one at a time for each name.
     pub(super) fn hooks(&mut self, subject: Subject, runs: Vec<HookRun>) {
         self.hooks.push((subject, runs));
+    }
+
+    /// A transition that notifiers are told of.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    pub(super) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
     }
 
     pub(super) fn take_hooks(&mut self) -> Vec<(Subject, Vec<HookRun>)> {

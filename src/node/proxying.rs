@@ -4,26 +4,25 @@ mod attending;
 mod listening;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Engine, HealthConfig};
+use crate::config::{Config, Engine, HealthConfig};
 use crate::node::effect::{Effect, LogLevel};
 use crate::node::event::{Loaded, OpId};
 use crate::node::intents::Wishes;
 use crate::node::outbox::{Ops, Outbox};
 use crate::proxy::capabilities::Capabilities;
-use crate::proxy::health::{Health, Prober, Verdict};
+use crate::proxy::health::{Health, Prober, STARVED_MAX, Verdict};
 use crate::proxy::lifecycle::{Action, CONFIRM_POLL, Candidate, Lifecycle};
 use crate::proxy::reopening::Reopening;
 use crate::proxy::roster::Roster;
 use crate::proxy::{BindProbe, ProxyOutcome, Sample};
 use crate::render::{self, Rendered};
+use crate::units::Name;
 
 use listening::Listening;
-
-/// A proxy that waits for a processor may be silent for this long before its silence counts.
-const STARVED_MAX: Duration = Duration::from_secs(1);
 
 /// Dropped connections are told at most so often.
 const REFUSALS_EVERY: Duration = Duration::from_secs(60);
@@ -40,6 +39,7 @@ pub(super) enum ProxyNews {
 /// The proxy of this node.
 #[derive(Debug)]
 pub(super) struct Proxying {
+    me: Name,
     /// For as long as vipkeeper runs: a change of it is refused.
     engine: Engine,
     pub(super) lifecycle: Lifecycle,
@@ -60,8 +60,6 @@ pub(super) struct Proxying {
     pub(super) worker: Option<u32>,
     /// That worker ended although its master lives: a crash, or somebody else's reload. The next answer decides.
     suspect: Option<u32>,
-    /// That probe is late, while its worker waits for a processor, or while we did.
-    late: Option<OpId>,
     /// Since when probes were silent for want of a processor alone.
     starved_since: Option<Instant>,
     /// When dropped connections were told last.
@@ -71,10 +69,9 @@ pub(super) struct Proxying {
     pub(super) settled: bool,
 }
 
-/// What to run for a configuration: its text and the addresses that it binds.
-pub(super) fn candidate(loaded: &Loaded) -> Candidate {
-    let config = &loaded.config;
-    let binds: BTreeSet<BindProbe> = match config.proxy.engine {
+/// The addresses that the proxy of node `me` binds for a configuration.
+pub fn binds(config: &Config, me: &Name) -> BTreeSet<BindProbe> {
+    let mut binds: BTreeSet<BindProbe> = match config.proxy.engine {
         Engine::Haproxy => config
             .binds()
             // Of another network namespace: nobody here can look at it.
@@ -87,6 +84,17 @@ pub(super) fn candidate(loaded: &Loaded) -> Candidate {
             sockets.map(|address| BindProbe { address, transparent: false }).collect()
         }
     };
+    // Where the HAProxys of the nodes share their tables.
+    let shared = config.proxy.table_peers.filter(|_| config.proxy.engine == Engine::Haproxy);
+    let shared = shared.zip(config.node(me)).map(|(port, node)| SocketAddr::new(node.address, port));
+    binds.extend(shared.map(|address| BindProbe { address, transparent: false }));
+    binds
+}
+
+/// What node `me` is to run for a configuration: its text and the addresses that it binds.
+pub(super) fn candidate(loaded: &Loaded, me: &Name) -> Candidate {
+    let config = &loaded.config;
+    let binds = binds(config, me);
     let keeps_state = match config.proxy.engine {
         Engine::Haproxy => true,
         Engine::Nginx => false,
@@ -94,11 +102,21 @@ pub(super) fn candidate(loaded: &Loaded) -> Candidate {
     Candidate { rendered: Arc::clone(&loaded.rendered), binds, keeps_state }
 }
 
+/// Who was too late for a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// The proxy.
+    Theirs,
+    /// This vipkeeper.
+    Ours,
+}
+
 impl Proxying {
-    pub(super) fn new(loaded: &Loaded, now: Instant, ops: &mut Ops, out: &mut Outbox) -> Self {
+    pub(super) fn new(loaded: &Loaded, me: &Name, now: Instant, ops: &mut Ops, out: &mut Outbox) -> Self {
         let settings = loaded.config.proxy.health;
-        let (lifecycle, actions) = Lifecycle::new(candidate(loaded), loaded.config.proxy.restart, ops.next());
+        let (lifecycle, actions) = Lifecycle::new(candidate(loaded, me), loaded.config.proxy.restart, ops.next());
         let mut proxying = Self {
+            me: me.clone(),
             engine: loaded.config.proxy.engine,
             lifecycle,
             health: Health::new(settings, now),
@@ -113,7 +131,6 @@ impl Proxying {
             fresh: false,
             worker: None,
             suspect: None,
-            late: None,
             starved_since: None,
             refusals_told: None,
             ended: false,
@@ -145,7 +162,7 @@ impl Proxying {
     }
 
     pub(super) fn apply(&mut self, now: Instant, loaded: &Loaded, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
-        let actions = self.lifecycle.apply(candidate(loaded), ops.next());
+        let actions = self.lifecycle.apply(candidate(loaded, &self.me), ops.next());
         self.take(now, actions, out)
     }
 
@@ -225,12 +242,10 @@ impl Proxying {
 
     /// Judges a silent probe and what the lifecycle waits for.
     pub(super) fn tick(&mut self, now: Instant, ops: &mut Ops, out: &mut Outbox) -> Vec<ProxyNews> {
-        if let Some((op, overdue)) = self.prober.timed_out(now, self.interval()) {
-            if overdue >= self.settings.timeout {
-                // Who looks that late has not been running, and the answer may be here unread.
-                self.late.get_or_insert(op);
-            }
-            self.judge_silence(now, out);
+        if let Some(overdue) = self.prober.timed_out(now, self.interval()) {
+            // Who looks that late has not been running, and the answer may be here unread.
+            let late = if overdue >= self.settings.timeout { Late::Ours } else { Late::Theirs };
+            self.judge_silence(now, late, out);
         }
         let op = ops.next();
         let actions = self.lifecycle.tick(now, op, self.health.failed_since());
@@ -300,22 +315,26 @@ impl Proxying {
     }
 
     /// The worker of a probe that takes its time waits for a processor.
-    pub(super) fn probe_starved(&mut self, op: OpId) {
-        self.late = Some(op).filter(|op| self.prober.is_asking(*op));
-    }
-
+    ///
     /// A machine short of processors makes a sound proxy slow, and moving the VIP would help nobody; one that is stuck
     /// is found quickly. What is runnable for too long is stuck all the same, in a loop.
-    fn judge_silence(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn probe_starved(&mut self, now: Instant, op: OpId) {
+        if self.prober.is_asking(op) && self.suspect.is_none() {
+            let since = *self.starved_since.get_or_insert(now);
+            self.prober.wait_until(since + STARVED_MAX);
+        }
+    }
+
+    /// A verdict takes `fall` of them, one right after the other.
+    fn judge_silence(&mut self, now: Instant, late: Late, out: &mut Outbox) {
         let timeout = self.settings.timeout;
-        if self.late.take().is_some() && self.suspect.is_none() {
+        if late == Late::Ours && self.suspect.is_none() {
             let since = *self.starved_since.get_or_insert(now - timeout.min(STARVED_MAX));
             if now < since + STARVED_MAX {
                 self.prober.hurry(now);
                 return;
             }
         }
-        // The next question at once: a verdict takes `fall` of them.
         self.prober.hurry(now);
         self.judge_bad(now, &format!("the stats socket was silent for {} ms", timeout.as_millis()), out);
     }

@@ -17,7 +17,7 @@ use crate::node::{Node, Phase};
 use crate::proxy::attendance::OldWorker;
 use crate::proxy::capabilities::Capabilities;
 use crate::proxy::health::Verdict;
-use crate::units::{Digest, Family, Name, Vrid};
+use crate::units::{Digest, Family, Name, Priority, Vrid};
 use crate::vrrp::packet::Reject;
 use crate::vrrp::router::{Role, State};
 
@@ -61,6 +61,7 @@ impl Node {
                 Phase::Stopping { .. } | Phase::Exited => "stopping",
             }
             .to_owned(),
+            maintenance: self.proxying.wishes.intents.maintenance,
             config: ConfigStatus {
                 digest: self.loaded.config.digest.to_string(),
                 loaded_ms_ago: ms(now, self.loaded_at),
@@ -139,9 +140,10 @@ impl Node {
                 State::Active { .. } => vip.why.clone(),
             },
             holder: self.holder(now, vip),
-            priority: vip.router.priority().map(crate::units::Priority::get),
+            priority: vip.router.priority().map(Priority::get),
             base_priority: vip.base.get(),
-            weights: vip.judgement.weights.clone(),
+            weights: weights(vip),
+            operator: vip.released.as_ref().map(|released| released.manner.name().to_owned()),
             installed: installed.map(|a| a.to_string()).collect(),
             transitions: transitions.collect(),
             counters: vip.counters.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect(),
@@ -252,6 +254,15 @@ impl Node {
         self.ready |= ready;
         out.push(Effect::Notify { ready, status });
     }
+}
+
+/// What makes the priority what it is.
+fn weights(vip: &Vip) -> Vec<(String, i32)> {
+    let stands_by = vip.stands_by().then(|| {
+        let down = i32::from(Priority::MIN.get()).saturating_sub(i32::from(vip.base.get()));
+        ("an operator: others go first".to_owned(), down)
+    });
+    stands_by.map_or_else(|| vip.judgement.weights.clone(), |one| vec![one])
 }
 
 fn speakers(now: Instant, vip: &Vip) -> Vec<SpeakerStatus> {

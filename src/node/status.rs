@@ -19,6 +19,9 @@ pub struct Status {
     pub up_ms: u64,
     /// `starting`, `running` or `stopping`.
     pub phase: String,
+    /// An operator wants this node to hold no VIP.
+    #[serde(default)]
+    pub maintenance: bool,
     /// The configuration in force.
     pub config: ConfigStatus,
     /// The proxy.
@@ -160,6 +163,9 @@ pub struct VipStatus {
     pub base_priority: u8,
     /// What raises or lowers it, with its weight.
     pub weights: Vec<(String, i32)>,
+    /// What an operator wants of it: `released` (it is not held here) or `standby` (others go first).
+    #[serde(default)]
+    pub operator: Option<String>,
     /// Which of the addresses are on the interface.
     pub installed: Vec<String>,
     /// The last transitions, newest first.

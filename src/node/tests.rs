@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config::{self, Config, Source, Sources};
+use crate::node::vip::{Manner, Released};
 use crate::render::Rendered;
 use crate::units::{Digest, Priority};
 use crate::vrrp::router::Entitlement;
@@ -52,6 +53,25 @@ fn node() -> (Node, Instant) {
     (node, now)
 }
 
+#[test]
+fn the_port_of_shared_tables_is_tried_before_a_reload_too() {
+    let with = |text: &str| {
+        let text = ONE.replace("engine = \"haproxy\"", &format!("engine = \"haproxy\"\n{text}"));
+        let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text }] };
+        let (node, _) = node();
+        let loaded = Loaded { config: Arc::new(config::load(&sources).unwrap()), ..node.loaded };
+        let tried = |me: &str| {
+            let binds = proxying::candidate(&loaded, &Name::new(me).unwrap()).binds;
+            binds.into_iter().map(|bind| bind.address.to_string()).collect::<Vec<_>>()
+        };
+        (tried("lb1"), tried("lb2"))
+    };
+    assert_eq!(with("").0, ["10.0.0.100:80"]);
+    let (first, second) = with("peers = { port = 10000 }");
+    assert_eq!(first, ["10.0.0.11:10000", "10.0.0.100:80"]);
+    assert_eq!(second, ["10.0.0.12:10000", "10.0.0.100:80"]);
+}
+
 fn active(node: &mut Node, now: Instant) {
     let priority = Priority::new(254).unwrap();
     let _steps = node.vips[0].router.entitle(now, Entitlement::Claim(priority));
@@ -81,7 +101,7 @@ fn a_vip_that_is_active_and_should_not_be_is_noticed() {
     node.vips[0].farewell = Some("it has left".to_owned());
     assert_eq!(broken(&node, now), "a is active on lb1 although it was given up");
     node.vips[0].farewell = None;
-    node.vips[0].released = Some(Released { until: None });
+    node.vips[0].released = Some(Released { until: None, manner: Manner::Abstains });
     assert_eq!(broken(&node, now), "a is active on lb1 although it was given up");
     node.vips[0].released = None;
     node.phase = Phase::Stopping { addresses_until: None, until: now, proxy: ProxyOnExit::Keep };
@@ -92,7 +112,7 @@ fn a_vip_that_is_active_and_should_not_be_is_noticed() {
 fn a_backup_may_be_given_up_and_a_history_has_an_end() {
     let (mut node, now) = node();
     node.vips[0].farewell = Some("it has left".to_owned());
-    node.vips[0].released = Some(Released { until: None });
+    node.vips[0].released = Some(Released { until: None, manner: Manner::Abstains });
     let transition = || vip::Transition { from: Role::Backup, to: Role::Active, why: "because".to_owned(), at: now };
     node.vips[0].transitions.extend((0..16).map(|_| transition()));
     node.check_invariants(now).unwrap();

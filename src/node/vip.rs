@@ -10,6 +10,7 @@ mod placed;
 mod release;
 mod routing;
 mod strangers;
+mod switchover;
 mod telling;
 mod wire;
 
@@ -121,6 +122,26 @@ pub(super) struct Vip {
 #[derive(Debug, Clone)]
 pub(super) struct Released {
     pub(super) until: Option<Instant>,
+    pub(super) manner: Manner,
+}
+
+/// What is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// This node takes no part.
+    Abstains,
+    /// It takes part with the lowest priority: better than nobody.
+    StandsBy,
+}
+
+impl Manner {
+    /// What status calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Abstains => "released",
+            Self::StandsBy => "standby",
+        }
+    }
 }
 
 impl Vip {
@@ -238,6 +259,11 @@ impl Vip {
         self.released.take_if(|released| released.until.is_some_and(|until| now >= until));
     }
 
+    /// An operator wants it to be the last in line.
+    pub(super) fn stands_by(&self) -> bool {
+        self.released.as_ref().is_some_and(|released| released.manner == Manner::StandsBy)
+    }
+
     /// It is not known yet whether a predecessor's lease is resumed.
     pub(super) fn is_undecided(&self) -> bool {
         self.inheritance != Inheritance::Settled
@@ -249,7 +275,7 @@ impl Vip {
     }
 
     /// As long as nobody takes over without having heard us.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.config.advert_interval.duration() * u32::from(self.config.down_multiplier)
     }
 
@@ -304,7 +330,8 @@ impl Vip {
     /// What must hold after every turn.
     pub(super) fn check(&self, host: &Host<'_>) -> Result<(), String> {
         let name = &self.config.name;
-        if self.router.role() == Role::Active && (self.farewell.is_some() || self.released.is_some()) {
+        let given_up = self.released.as_ref().is_some_and(|released| released.manner == Manner::Abstains);
+        if self.router.role() == Role::Active && (self.farewell.is_some() || given_up) {
             return Err(format!("{name} is active on {} although it was given up", host.me));
         }
         if self.transitions.len() > TRANSITIONS_MAX {

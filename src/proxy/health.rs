@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use crate::config::HealthConfig;
 use crate::units::OpId;
 
+/// A worker that waits for a processor is slow rather than stuck; one that does so for longer is stuck in a loop.
+pub const STARVED_MAX: Duration = Duration::from_secs(1);
+
 /// Whether the proxy is fit to hold a VIP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -174,11 +177,18 @@ impl Prober {
         matches!(self.state, ProberState::Asking { op: ours, .. } if ours == op)
     }
 
-    /// The probe in flight, if it had no answer by its deadline, and how long ago that was.
-    pub fn timed_out(&mut self, now: Instant, interval: Duration) -> Option<(OpId, Duration)> {
+    /// Its answer is waited for until then: who has no processor answers late, and one that is asked anew later still.
+    pub fn wait_until(&mut self, until: Instant) {
+        if let ProberState::Asking { deadline, .. } = &mut self.state {
+            *deadline = until.max(*deadline);
+        }
+    }
+
+    /// How long ago the deadline of the probe in flight was, if it had no answer by then.
+    pub fn timed_out(&mut self, now: Instant, interval: Duration) -> Option<Duration> {
         match self.state {
             ProberState::Asking { op, deadline, .. } if now >= deadline => {
-                self.answered(now, op, interval).then(|| (op, now.saturating_duration_since(deadline)))
+                self.answered(now, op, interval).then(|| now.saturating_duration_since(deadline))
             }
             ProberState::Asking { .. } | ProberState::Idle | ProberState::Waiting { .. } => None,
         }

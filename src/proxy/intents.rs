@@ -1,4 +1,4 @@
-//! What operators want of servers beside what the file says: maintenance, drain, weights.
+//! What operators want beside what the file says: maintenance, drain and weights of servers, maintenance of the node.
 //!
 //! Kept until they take it back: HAProxy forgets it when it is started again. Pure: what to say to HAProxy and what to
 //! write down are data.
@@ -67,12 +67,16 @@ pub struct Intent {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Intents {
     servers: BTreeMap<String, Intent>,
+    /// The whole node is to hold no VIP.
+    pub maintenance: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Text {
     format: u32,
     servers: BTreeMap<String, Intent>,
+    #[serde(default)]
+    maintenance: bool,
 }
 
 impl Intents {
@@ -85,16 +89,16 @@ impl Intents {
         if text.format != FORMAT || text.servers.len() > INTENTS_MAX {
             return Err(format!("format {} with {} servers is not known", text.format, text.servers.len()));
         }
-        Ok(Self { servers: text.servers })
+        Ok(Self { servers: text.servers, maintenance: text.maintenance })
     }
 
     /// To be kept over a restart.
     pub fn text(&self) -> String {
-        let text = Text { format: FORMAT, servers: self.servers.clone() };
+        let text = Text { format: FORMAT, servers: self.servers.clone(), maintenance: self.maintenance };
         serde_json::to_string(&text).unwrap_or_default()
     }
 
-    /// Whether nothing is wanted.
+    /// Whether nothing is wanted of any server.
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty()
     }

@@ -81,6 +81,7 @@ impl Model {
             userlists,
             stats,
             hooks: _,
+            notifiers: _,
             digest: _,
         } = input.config;
         let stats_socket = input.stats_socket.to_str().ok_or_else(|| {

@@ -5,6 +5,8 @@
 //! POST /v1/reload                                  {"ok": true, "message": "..."}, once applied or refused
 //! POST /v1/release  {"vip": "www", "hold_ms": 0}   no vip: all; 0: until resume
 //! POST /v1/resume   {"vip": "www"}                 no vip: all
+//! POST /v1/switchover  {"vip": "www", "to": "lb2"} no vip: all that are here; no node: the best one
+//! POST /v1/maintenance {"on": true}
 //! POST /v1/server   {"server": "web/web1", "wish": {"state": "drain"}}    or {"weight": 10}, or {"weight": null}: that of the file
 //! ```
 //! It passes requests on to the driver and answers with what the node says; it decides nothing.
@@ -65,6 +67,21 @@ struct ReleaseBody {
 struct ServerBody {
     server: String,
     wish: Wish,
+}
+
+/// Body of a switchover.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SwitchoverBody {
+    vip: Option<String>,
+    to: Option<String>,
+}
+
+/// Body of a maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MaintenanceBody {
+    on: bool,
 }
 
 /// Body of a resume.

@@ -25,6 +25,7 @@ use super::journal::Recorder;
 use super::looks::Look;
 use super::netlink::AddressOp;
 use super::nftables::Filter;
+use super::notices::Report;
 use super::systemd::{self, Watchdog};
 use super::vrrp_socket::VrrpSocket;
 use super::workers::Probe;
@@ -68,6 +69,7 @@ pub(crate) struct Outlets {
     pub(crate) looks: mpsc::Sender<Look>,
     pub(crate) hooks: mpsc::Sender<(OpId, HookRun)>,
     pub(crate) files: mpsc::Sender<FileOp>,
+    pub(crate) notices: mpsc::Sender<Report>,
 }
 
 /// Where events come from. `Notify` holds at most one signal, so a burst of changes is one event.
@@ -85,6 +87,7 @@ struct Signals {
     terminate: Stream,
     interrupt: Stream,
     hangup: Stream,
+    replace: Stream,
 }
 
 impl Signals {
@@ -93,6 +96,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            replace: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -104,6 +108,8 @@ impl Signals {
                 Poll::Ready(Signal::Interrupt)
             } else if self.hangup.poll_recv(context).is_ready() {
                 Poll::Ready(Signal::Hangup)
+            } else if self.replace.poll_recv(context).is_ready() {
+                Poll::Ready(Signal::Replace)
             } else {
                 Poll::Pending
             }
@@ -222,6 +228,19 @@ impl Driver {
             ready = readable => ready?,
         }
         Ok(())
+    }
+
+    fn reply(&mut self, request: RequestId, result: Result<String, String>) {
+        if let Some(reply) = self.replies.remove(&request) {
+            // A client that went away needs no answer.
+            drop(reply.send(result));
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        if self.outlets.notices.try_send(report).is_err() {
+            tracing::warn!("a notice is lost: too many wait to be written down");
+        }
     }
 
     /// Status is answered at once: between two turns the node is at rest.
@@ -368,13 +387,9 @@ impl Driver {
                 }
                 Effect::LoadConfig { op } => self.file_op(FileOp::Load(op)),
                 Effect::KeepConfig => self.file_op(FileOp::Keep),
+                Effect::Report { notice, to } => self.report(Report { notice, to }),
                 Effect::KeepIntents { text } => self.file_op(FileOp::KeepIntents(text)),
-                Effect::Reply { request, result } => {
-                    if let Some(reply) = self.replies.remove(&request) {
-                        // A client that went away needs no answer.
-                        drop(reply.send(result));
-                    }
-                }
+                Effect::Reply { request, result } => self.reply(request, result),
                 Effect::Notify { ready, status } => {
                     if ready {
                         systemd::ready();

@@ -29,16 +29,20 @@ pub mod files;
 
 pub mod control;
 
+pub mod inspect;
+
 pub mod systemd;
 
 pub mod logging;
 
 mod driver;
 mod journal;
+mod notices;
 mod program;
 mod runtime_dir;
 mod start;
 mod sys;
+mod tls;
 mod workers;
 
 use std::path::{Path, PathBuf};

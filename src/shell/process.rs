@@ -12,7 +12,7 @@ mod group;
 mod master;
 mod nginx;
 mod patching;
-mod preflight;
+pub(super) mod preflight;
 mod server_state;
 
 use std::os::fd::OwnedFd;

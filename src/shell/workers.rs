@@ -15,12 +15,13 @@ use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
 use super::runtime_dir::RuntimeDir;
-use super::{Setup, hook_runner, looks, netlink, nftables, nginx_socket, sock_diag, stats_socket};
+use super::{Setup, hook_runner, looks, netlink, nftables, nginx_socket, notices, sock_diag, stats_socket};
 use crate::addrs::filter::Table;
 use crate::config::{Engine, Sources};
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
 use crate::proxy::Sample;
+use crate::proxy::health::STARVED_MAX;
 use crate::units::Name;
 
 /// Outcomes on their way to the driver. Full: the workers wait, and nothing is lost.
@@ -31,6 +32,9 @@ const ADDRESS_OPS: usize = 16_384;
 
 /// Hooks that wait behind the 64 that run. Full: the hook fails.
 const HOOKS: usize = 256;
+
+/// Notices that wait to be written down. Full: one is lost, and the log says so.
+const NOTICES: usize = 256;
 
 /// Looks of trackers that wait behind the 64 that are under way. Full: the look fails.
 const LOOKS: usize = 256;
@@ -109,6 +113,9 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     let (hooks, ops) = mpsc::channel(HOOKS);
     queues.spawn(hook_runner::run(me.as_str().to_owned(), ops, events.clone()));
 
+    let (notices, ops) = mpsc::channel(NOTICES);
+    queues.spawn(notices::run(setup.state_dir.clone(), me.as_str().to_owned(), ops));
+
     let (looks, ops) = mpsc::channel(LOOKS);
     queues.spawn(looks::run(me.as_str().to_owned(), ops, events.clone()));
 
@@ -145,7 +152,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     Ok((
         Workers { queues, control },
         Inlets { events: inlet, calls: inlet_calls, network_changed, config_touched },
-        Outlets { addresses, filter, observe, proxy, attend, worker, probes, looks, hooks, files },
+        Outlets { addresses, filter, observe, proxy, attend, worker, probes, looks, hooks, files, notices },
     ))
 }
 
@@ -198,16 +205,18 @@ pub(crate) struct Probe {
     pub(crate) worker: Option<u32>,
 }
 
-/// Asks the private socket, one probe at a time.
+/// Asks the private socket, one probe at a time. A worker that waits for a processor is waited for.
 async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, events: mpsc::Sender<Event>) {
     while let Some(Probe { op, timeout, listeners, worker }) = ops.recv().await {
+        let patience = timeout.max(STARVED_MAX);
         let mut probing = pin!(async {
             match engine {
-                Engine::Haproxy => stats_socket::probe(&socket, timeout).await,
-                Engine::Nginx => nginx_socket::probe(&socket, timeout).await,
+                Engine::Haproxy => stats_socket::probe(&socket, patience).await,
+                Engine::Nginx => nginx_socket::probe(&socket, patience).await,
             }
         });
-        let result = match tokio::time::timeout(timeout * 2 / 3, &mut probing).await {
+        let soon = timeout * 2 / 3;
+        let result = match tokio::time::timeout(soon, &mut probing).await {
             Ok(result) => result,
             Err(_) => {
                 let runnable = worker.is_some_and(|worker| match engine {
@@ -217,7 +226,9 @@ async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, 
                 if events.send(Event::ProbeLate { op, runnable }).await.is_err() {
                     return;
                 }
-                probing.await
+                let until = if runnable { patience } else { timeout };
+                let rest = tokio::time::timeout(until.saturating_sub(soon), probing).await;
+                rest.unwrap_or_else(|_| Err(format!("the socket {} did not answer within {until:?}", socket.display())))
             }
         };
         let result = if listeners { with_listeners(result).await } else { result };

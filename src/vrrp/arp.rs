@@ -23,6 +23,20 @@ pub struct Claimed {
     pub mac: [u8; 6],
 }
 
+/// The question who has `ip`, from a host that claims nothing itself (RFC 5227 section 2.1.1), as a whole Ethernet frame.
+#[must_use]
+pub fn probe(mac: [u8; 6], ip: Ipv4Addr) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(42);
+    frame.extend_from_slice(&[0xff; 6]);
+    frame.extend_from_slice(&mac);
+    frame.extend_from_slice(&[0x08, 0x06]); // EtherType ARP
+    frame.extend_from_slice(&[0, 1, 0x08, 0, 6, 4, 0, 1]); // Ethernet, IPv4, lengths, request
+    frame.extend_from_slice(&mac);
+    frame.extend_from_slice(&[0; 10]); // no sender's address, no target's hardware address
+    frame.extend_from_slice(&ip.octets());
+    frame
+}
+
 /// What a whole Ethernet frame claims; none: nothing, or it is broken.
 pub fn claimed(frame: &[u8]) -> Option<Claimed> {
     let (ethernet, payload) = frame.split_first_chunk::<ETHERNET>()?;

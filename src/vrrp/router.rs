@@ -4,11 +4,13 @@
 //! The machine never speaks without being entitled: whether it may is decided by the node and told by
 //! [`Router::entitle`].
 
+mod heard;
 mod timing;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+pub use heard::Heard;
 pub use timing::{Company, DownTimer, Rival, RouterConfig, Wait};
 
 use crate::config::Preempt;
@@ -22,21 +24,6 @@ pub enum Entitlement {
     Claim(Priority),
     /// It does not, whatever the preempt mode.
     Abstain(String),
-}
-
-/// The router last heard as active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard {
-    /// Its address.
-    pub source: IpAddr,
-    /// What it claimed.
-    pub claim: Claim,
-    /// Its interval.
-    pub interval: Centis,
-    /// When its last advert arrived.
-    pub at: Instant,
-    /// When it last gave a sign of life: that advert, or somebody vouched for it later.
-    pub alive_at: Instant,
 }
 
 /// RFC 9568 section 6.4: Initialize, Backup, Active.
@@ -237,10 +224,20 @@ impl Router {
 
     /// A backup whose active router has resigned.
     pub fn has_heard_resignation(&self) -> bool {
+        self.resigned_at().is_some()
+    }
+
+    /// A backup whose active router has resigned: when.
+    pub fn resigned_at(&self) -> Option<Instant> {
         match self.state {
-            State::Backup { timer, .. } => timer.wait == Wait::Skew,
-            State::Initialize { .. } | State::Active { .. } => false,
+            State::Backup { timer, .. } => (timer.wait == Wait::Skew).then_some(timer.from),
+            State::Initialize { .. } | State::Active { .. } => None,
         }
+    }
+
+    /// The active router resigned at `at` from another VIP of its group: it leaves this one too, and its word was lost.
+    pub fn resigned_with_group(&mut self, at: Instant) {
+        self.wait_for_skew(at);
     }
 
     /// The link came up: it may not carry frames yet, so silence means nothing before `until`.
@@ -491,6 +488,10 @@ impl Router {
         if self.heard.is_some_and(|h| h.source != source) {
             return;
         }
+        self.wait_for_skew(at);
+    }
+
+    fn wait_for_skew(&mut self, at: Instant) {
         if let State::Backup { timer, .. } = &mut self.state
             && timer.wait == Wait::Down
         {
@@ -507,7 +508,10 @@ impl Router {
     fn defer_or_ignore(&mut self, now: Instant, heard: Heard) {
         let preempts = self.preempts(now, heard.claim);
         let State::Backup { timer, .. } = &mut self.state else { return };
-        self.heard = Some(heard);
+        // Of two that are active for a moment the stronger one stays: the other one's word is its last (`part`).
+        if !self.heard.is_some_and(|last| last.outlives(&heard)) {
+            self.heard = Some(heard);
+        }
         if !preempts {
             // A v3 backup adopts the interval of the active router (RFC 9568 section 6.4.2).
             *timer = DownTimer { from: heard.at, interval: heard.interval, wait: Wait::Down };

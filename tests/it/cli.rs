@@ -58,20 +58,31 @@ fn help_shows_commands_options_and_exit_statuses() {
             Usage: vipkeeper [OPTIONS] <COMMAND>
 
             Commands:
-              run      Run the node: proxy, VRRP, VIPs (normally started by the service manager)
-              check    Check the configuration and say what was understood; changes nothing
-              render   Print the proxy's configuration as this node would run it
-              diff     Show what a change of the configuration would do, and at what cost; changes nothing
-              status   Show who holds each VIP and why, the health of the proxy and the last reload
-              reload   Read the configuration again, wait for the outcome and print it
-              release  Give up a VIP (or all) and stay out of its election
-              resume   Take part again after a release
-              server   Put a server into maintenance, drain it or change its weight, until it is taken back
-              replay   Tell a journal of `run --journal` again: what was decided, when and why; changes nothing
-              schema   Print a JSON Schema of the configuration, for editors
-              keygen   Write a new key for the nodes to talk to each other with; copy it to every node
-              demo     Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs root)
-              help     Print this message or the help of the given subcommand(s)
+              run          Run the node: proxy, VRRP, VIPs (normally started by the service manager)
+              check        Check the configuration and say what was understood; changes nothing
+              render       Print the proxy's configuration as this node would run it
+              diff         Show what a change of the configuration would do, and at what cost; changes nothing
+              doctor       Find what keeps the pair from working, and say how to mend it; changes nothing
+              status       Show who holds each VIP and why, the health of the proxy and the last reload
+              explain      Say why a VIP is where it is, what would move it, and what happens if something dies
+              simulate     Play out what would happen: all single faults, or a script of yours; touches nothing
+              reload       Read the configuration again, wait for the outcome and print it
+              release      Give up a VIP (or all) and stay out of its election
+              switchover   Hand a VIP (or all that are here) to another node without breaking it, and stay
+                           behind that one
+              maintenance  Hold no VIP while somebody works on this host, also over restarts
+              resume       Take part again after a release or a switchover
+              server       Put a server into maintenance, drain it or change its weight, until it is taken back
+              replay       Tell a journal of `run --journal` again: what was decided, when and why; changes
+                           nothing
+              schema       Print a JSON Schema of the configuration, for editors
+              import       Turn configurations of keepalived into one of vipkeeper, with a report
+              keygen       Write a new key for the nodes to talk to each other with; copy it to every node
+              completions  Print a completion script for a shell
+              manual       Write the manual pages into a directory
+              demo         Show a failover on this machine: two virtual hosts, a client, a killed proxy (needs
+                           root)
+              help         Print this message or the help of the given subcommand(s)
 
             Options:
               -h, --help     Print help (see more with '--help')
@@ -99,7 +110,8 @@ fn help_shows_commands_options_and_exit_statuses() {
 #[test]
 fn help_of_every_command_fits_a_terminal() {
     for command in [
-        "run", "check", "render", "diff", "status", "reload", "release", "resume", "replay", "keygen", "schema", "demo",
+        "run", "check", "render", "diff", "status", "reload", "release", "resume", "replay", "import", "keygen",
+        "schema", "demo",
     ] {
         let ended = run(&[command, "--help"]);
         assert_eq!(ended.status, 0, "{command}");

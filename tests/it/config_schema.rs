@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use vipkeeper::config::{Colour, json_schema, load};
+use vipkeeper::config::{Colour, Config, Notifier, Tracker, VipConfig, json_schema, load};
 
 use crate::config::{PAIR, example_paths, loaded, one, pair_with};
 
@@ -135,7 +135,12 @@ fn every_example_follows_the_schema() {
 }
 
 /// Lines of a VIP with a table that lacks one key.
-const NESTED: [(&str, &str); 13] = [
+const NESTED: [(&str, &str); 15] = [
+    ("notify", "more: [[notify]]\nname = \"n\"\nfifo = \"/run/fifo\" MORE\n"),
+    (
+        "notify.email",
+        "more: [[notify]]\nname = \"n\"\nemail = { to = [\"a@b\"], server = \"m\", from = \"a@b\" MORE }\n",
+    ),
     ("vip.addresses", "excluded = []\naddresses = [{ address = \"10.1.1.2/24\" MORE }]"),
     ("vip.excluded", "excluded = [{ address = \"10.1.1.1/24\" MORE }]"),
     ("vip.track", "track = [{ backend = \"web\" MORE }]"),
@@ -170,6 +175,10 @@ fn pair_and(lines: &str) -> String {
     pair_with("vrid = 51", &format!("vrid = 51\n{lines}"))
 }
 
+fn around(config: &Config) -> (Vec<VipConfig>, Vec<Tracker>, Vec<Notifier>) {
+    (config.vips.clone(), config.trackers.clone(), config.notifiers.clone())
+}
+
 #[test]
 fn writing_every_default_changes_nothing() {
     let plain = load(&one(PAIR)).unwrap();
@@ -182,7 +191,7 @@ fn writing_every_default_changes_nothing() {
                 loaded(&one(&text.replace("{ MORE", &first).replace("] MORE", &line).replace(" MORE", more)))
             };
             let (before, after) = (with(""), with(&format!(", {key} = {default}")));
-            assert_eq!((before.vips, before.trackers), (after.vips, after.trackers), "{table}.{key}");
+            assert_eq!(around(&before), around(&after), "{table}.{key}");
             assert_eq!((before.backends, before.resolvers), (after.backends, after.resolvers), "{table}.{key}");
             continue;
         }

@@ -28,9 +28,12 @@ mod config_reports_frontends;
 mod config_reports_vrrp;
 mod config_schema;
 mod diff;
+mod docs;
+mod doctor;
 mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;
+mod import;
 mod namespace;
 mod nginx_process;
 mod nginx_render;
@@ -58,6 +61,7 @@ mod shell_nftables;
 mod shell_routing;
 mod shell_sock_diag;
 mod shell_vrrp_socket;
+mod simulate;
 mod tidy;
 
 /// Says loudly that a test did not run; written past the test harness, which would swallow it.

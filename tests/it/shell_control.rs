@@ -23,6 +23,7 @@ fn status() -> Status {
         pid: 7,
         up_ms: 1,
         phase: "running".to_owned(),
+        maintenance: false,
         config: ConfigStatus { digest: String::new(), loaded_ms_ago: 0, last_reload: None },
         proxy: ProxyStatus {
             engine: "haproxy".to_owned(),

@@ -65,32 +65,43 @@ fn report(rule: &str, findings: &[String]) {
 
 /// Which modules of the crate each module may name. `units` is everybody's.
 fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
-    let table: [(&str, &[&str]); 13] = [
+    let table: [(&str, &[&str]); 17] = [
         ("units", &[]),
         ("config", &[]),
+        ("import", &["config"]),
         ("render", &["config"]),
         ("vrrp", &["config"]),
         ("proxy", &["config", "render"]),
         ("addrs", &["config"]),
         ("hooks", &["config"]),
+        ("notices", &["config"]),
         ("track", &["config", "proxy"]),
         ("peer", &["config", "vrrp"]),
-        ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer"]),
+        ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "notices", "track", "peer"]),
         ("journal", &["node", "peer"]),
-        ("shell", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer", "node", "journal"]),
-        ("cli", &["config", "render", "proxy", "peer", "node", "journal", "shell"]),
+        ("rehearsal", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer", "node", "journal"]),
+        ("doctor", &["config", "node"]),
+        (
+            "shell",
+            &[
+                "config", "render", "vrrp", "proxy", "addrs", "hooks", "notices", "track", "peer", "node", "journal",
+                "doctor",
+            ],
+        ),
+        ("cli", &["config", "import", "render", "proxy", "peer", "node", "journal", "rehearsal", "doctor", "shell"]),
     ];
     BTreeMap::from(table)
 }
 
 /// Parts of the shell that only a running node may use, not the command line.
-const NODE_ONLY: [&str; 12] = [
+const NODE_ONLY: [&str; 13] = [
     "driver",
     "hello_socket",
     "hook_runner",
     "looks",
     "netlink",
     "nftables",
+    "notices",
     "program",
     "process",
     "stats_socket",
@@ -100,8 +111,23 @@ const NODE_ONLY: [&str; 12] = [
 ];
 
 /// Modules without IO, time and chance.
-const PURE: [&str; 11] =
-    ["units", "config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer", "node", "journal"];
+const PURE: [&str; 15] = [
+    "units",
+    "config",
+    "import",
+    "render",
+    "vrrp",
+    "proxy",
+    "addrs",
+    "hooks",
+    "notices",
+    "track",
+    "peer",
+    "node",
+    "journal",
+    "rehearsal",
+    "doctor",
+];
 
 /// What a pure module must not name.
 const IMPURE: [&str; 26] = [

@@ -21,7 +21,7 @@ use crate::lab::{
 const PORT: u16 = 5112;
 
 /// Adverts every second, as by default: whatever is faster than three seconds is due to hellos.
-fn keyed() -> Spec {
+pub fn keyed() -> Spec {
     let vip = VipSpec { more: String::new(), ..www() };
     Spec { vips: vec![vip], tail: format!("[peers]\nkey_file = \"peers.key\"\nport = {PORT}\n"), ..Spec::default() }
 }
@@ -40,7 +40,7 @@ fn peer_state(lab: &Lab, node: &str) -> String {
 }
 
 /// Both run, know each other, and lb1 holds the VIP.
-fn acquainted(test: &str, spec: &Spec, programs: &[&str]) -> Option<Lab> {
+pub fn acquainted(test: &str, spec: &Spec, programs: &[&str]) -> Option<Lab> {
     let mut lab = Lab::with(test, spec, programs)?;
     keygen(&lab);
     lab.start(LB1);

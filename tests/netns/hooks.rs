@@ -1,7 +1,8 @@
 //! Programs that are told about transitions, in keepalived's words.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -62,4 +63,28 @@ fn hook_that_hangs_delays_nothing_and_is_killed() {
     let children = lab.inside(LB1, "ps").args(["-eo", "args"]).output().unwrap();
     let children = String::from_utf8_lossy(&children.stdout).into_owned();
     assert!(!children.lines().any(|l| l == "sleep 600"), "{children}");
+}
+
+/// The last word is told while vipkeeper ends.
+#[test]
+fn a_named_pipe_is_told_of_transitions_in_keepalived_s_words() {
+    let spec = Spec::default();
+    let Some(mut lab) = Lab::new("notified", &spec) else { return };
+    let path = lab.dir().join("pipe");
+    lab.write(&format!("{}[[notify]]\nname = \"pipe\"\nfifo = \"{}\"\n", spec.toml(), path.display()));
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
+    // Who holds both ends never reads an end of file, and this reader never waits.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut pipe = fs::File::options().read(true).write(true).custom_flags(flags).open(&path).unwrap();
+    lab.start(LB1);
+    lab.eventually("lb1 holds the VIP", |lab| lab.state(LB1, "www") == "active");
+    lab.signal(LB1, Signal::TERM);
+    assert!(lab.ended(LB1).success());
+    let mut told = vec![0; 4096];
+    let length = pipe.read(&mut told).unwrap();
+    let told = String::from_utf8(told[..length].to_vec()).unwrap();
+    let lines: Vec<&str> = told.lines().collect();
+    let of = |state: &str| format!("INSTANCE \"www\" {state} 254");
+    assert_eq!(lines[..2], [of("BACKUP"), of("MASTER")]);
+    assert_eq!(lines.last().copied(), Some(&*of("STOP")));
 }

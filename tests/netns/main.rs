@@ -16,7 +16,9 @@
 mod lab;
 
 mod accept;
+mod asking;
 mod conflict;
+mod doctor;
 mod failover;
 mod faults;
 mod handover;

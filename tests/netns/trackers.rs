@@ -1,11 +1,13 @@
 //! Trackers on the real kernel: programs, sockets, pings, files, and servers that the proxy loses.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use vipkeeper::cli::demo::backends::Backend;
+use vipkeeper::cli::demo::net;
 use vipkeeper::node::status::TrackerStatus;
 use vipkeeper::shell::clock::now;
 
@@ -165,6 +167,34 @@ fn a_share_of_servers_that_one_host_loses_moves_the_vip() {
     let share = "1 of 2 servers of backend web up, less than 100 %".to_owned();
     assert_eq!((vip.priority, vip.weights), (Some(234), vec![(share, -20)]));
     lab.ip(LB1, &["route", "del", "unreachable", "10.78.0.101/32"]);
+    lab.settled(&spec);
+}
+
+/// Connections of the client that say nothing.
+fn hold(lab: &Lab, count: usize) -> Vec<TcpStream> {
+    let namespace = lab.namespace(CLIENT);
+    let connecting = std::thread::spawn(move || {
+        net::enter(&namespace).unwrap();
+        let address = SocketAddr::from((WWW, 80));
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(2)).unwrap();
+        (0..count).map(connect).collect()
+    });
+    connecting.join().unwrap()
+}
+
+#[test]
+fn a_proxy_that_is_nearly_full_gives_the_vip_away() {
+    let spec = Spec { proxy: "maxconn = 20".to_owned(), ..spec("saturation = 80", "") };
+    let Some(mut lab) = Lab::new("tracked_saturation", &spec) else { return };
+    serve(&mut lab, &spec);
+    let few = hold(&lab, 10);
+    always("half of them is not too many", Duration::from_secs(1), || lab.holders(WWW) == [LB1]);
+    let more = hold(&lab, 8);
+    lab.eventually("the VIP moves", |lab| lab.holders(WWW) == [LB2]);
+    let moved = lab.vip(LB1, "www").unwrap().transitions.into_iter().find(|t| t.from == "active").unwrap();
+    assert!(moved.why == "tracker t failed: 80 % or more of the proxy's 20 connections are in use", "{}", moved.why);
+    // They were reset with the VIP, so there is room again.
+    drop((few, more));
     lab.settled(&spec);
 }
 

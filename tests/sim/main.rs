@@ -18,6 +18,7 @@
     reason = "a test: it may fail loudly, and prints what it did"
 )]
 
+mod asking;
 mod attending;
 mod belongings;
 mod elections;

@@ -45,6 +45,22 @@ fn a_proxy_that_waits_for_a_processor_keeps_the_vip_for_a_second() {
     assert_eq!(world.holders(0), [1]);
 }
 
+/// Each turn of the proxy is long in coming and short. Asked anew again and again it would answer nobody.
+#[test]
+fn a_proxy_that_gets_a_processor_now_and_then_keeps_the_vip() {
+    let mut world = settled(standard());
+    for _ in 0..20 {
+        world.hosts[0].starving = true;
+        world.run(ms(700)).unwrap();
+        world.hosts[0].starving = false;
+        world.run(ms(25)).unwrap();
+    }
+    assert_eq!(told(&world, "vip0:"), 0, "{}", world.trace.unwrap());
+    world.hosts[0].starving = true;
+    world.run(secs(2)).unwrap();
+    assert_eq!(world.holders(0), [1]);
+}
+
 #[test]
 fn a_vipkeeper_that_hung_does_not_take_its_own_lateness_for_a_silent_proxy() {
     let mut world = settled(standard());

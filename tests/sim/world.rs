@@ -13,6 +13,7 @@ use vipkeeper::config::{Checksum, Config};
 use vipkeeper::journal::story::{Line, Stamp, What};
 use vipkeeper::node::event::{Datagram, HookOutcome, Loaded, OpId, Received, Request, RequestId, Signal};
 use vipkeeper::node::{Effect, Event, Node};
+use vipkeeper::notices::Notice;
 use vipkeeper::peer::Incarnation;
 use vipkeeper::peer::message::BYTES_MAX;
 use vipkeeper::proxy::attendance::Attend;
@@ -154,6 +155,8 @@ pub struct World {
     /// Requests, with the host and its incarnation.
     pub asked: Vec<(u64, usize, u64)>,
     pub hooks_run: Vec<(usize, String)>,
+    /// Transitions that notifiers were told of.
+    pub reported: Vec<(usize, Notice)>,
     /// What the service manager of a host was told last: it is ready, and a line of state.
     pub notified: BTreeMap<usize, (bool, String)>,
     /// Hellos with sender and receiver, if they are recorded.
@@ -210,6 +213,7 @@ impl World {
             announcements_at_once: 0,
             asked: Vec::new(),
             hooks_run: Vec::new(),
+            reported: Vec::new(),
             notified: BTreeMap::new(),
             tape: None,
             edit: |_, _| {},
@@ -596,6 +600,12 @@ impl World {
                 let told = Event::Attended { op, outcome };
                 self.push(Duration::from_micros(40), host, Item::Deliver(incarnation, told));
             }
+            // It answers once it has a processor.
+            Item::Probe(incarnation, op) if self.hosts[host].starving && self.hosts[host].is_serving() => {
+                if incarnation == current {
+                    self.push(ms(20), host, Item::Probe(incarnation, op));
+                }
+            }
             Item::Probe(incarnation, op) => {
                 if let Some(result) = self.hosts[host].probe() {
                     self.answer(host, incarnation, Event::Probed { op, result });
@@ -764,6 +774,10 @@ impl World {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
                 }
                 Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Log(_) => {}
+                Effect::Report { notice, to } => {
+                    assert!(to.iter().all(|notifier| notice.is_for(notifier)) && !to.is_empty());
+                    self.reported.push((host, notice));
+                }
                 Effect::KeepIntents { text } => self.hosts[host].kept = Some(text),
                 Effect::Notify { ready, status } => {
                     let said = self.notified.entry(host).or_default();

@@ -10,6 +10,7 @@ mod groups;
 mod hooks;
 mod interfaces;
 mod nodes;
+mod notifier;
 mod peers;
 mod routes;
 mod track;
@@ -78,6 +79,7 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
     if engine == Engine::Nginx {
         nginx::check(&mut cx, document, &vips.good);
     }
+    let notifiers = notifier::check(&mut cx, &document.notifiers);
     let hooks = hooks::settings(&mut cx, document.hooks.as_ref());
     let (frontends, stats) = frontends.finish()?;
     Some(Config {
@@ -93,6 +95,7 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
         userlists: userlists?,
         stats,
         hooks: hooks?,
+        notifiers: notifiers?,
         digest,
     })
 }

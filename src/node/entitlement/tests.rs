@@ -11,6 +11,7 @@ fn each_reason_to_abstain_is_told_most_fundamental_first() {
     let failed = Verdict::Failed { why: "signal 9".into() };
     let weights = [("backend web is DOWN".to_owned(), -20)];
     let fit = || Facts {
+        last_in_line: false,
         leaving: None,
         released: None,
         observed: true,

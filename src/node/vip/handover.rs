@@ -79,7 +79,7 @@ enum UnlessTaken {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Leaving {
+pub(in crate::node) enum Leaving {
     /// To this peer, which wants it.
     Offered(Name),
     /// This peer is active already.
@@ -222,7 +222,7 @@ impl Vip {
     }
 
     /// The peer that holds the VIP as far as this node knows: by its adverts, else by its hellos.
-    fn holder<'a>(&self, host: &Host<'a>) -> Option<&'a Name> {
+    pub(super) fn holder<'a>(&self, host: &Host<'a>) -> Option<&'a Name> {
         let heard = self.router.heard(host.now);
         if let Some(name) = heard.and_then(|h| host.peering.node_of(h.source)) {
             return Some(name);
@@ -467,7 +467,7 @@ impl Vip {
         }
     }
 
-    fn leave(&mut self, host: &Host<'_>, leaving: Leaving, why: &str, out: &mut Outbox) {
+    pub(super) fn leave(&mut self, host: &Host<'_>, leaving: Leaving, why: &str, out: &mut Outbox) {
         self.handover.leaving = Some(leaving);
         let steps = self.router.relinquish(host.now, why);
         self.take(host, steps, out);

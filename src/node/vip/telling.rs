@@ -5,6 +5,7 @@ use crate::node::effect::LogLevel;
 use crate::node::hooking::Subject;
 use crate::node::outbox::Outbox;
 use crate::node::vip::{Host, Vip};
+use crate::notices::Notice;
 use crate::vrrp::router::{Role, State};
 
 impl Vip {
@@ -70,6 +71,19 @@ impl Vip {
         self.told = Some(state);
         let priority = self.router.priority().unwrap_or(self.base);
         let runs = hooks::plan(&self.config, host.hooks, state, priority.get());
+        let why = match (state, self.router.state()) {
+            (HookState::Fault, State::Initialize { why }) => why.clone(),
+            (HookState::Stop, _) => "vipkeeper stops".to_owned(),
+            (HookState::Fault | HookState::Master | HookState::Backup, _) => self.why.clone(),
+        };
+        out.notice(Notice {
+            at: host.wall,
+            kind: "INSTANCE".to_owned(),
+            name: self.config.name.to_string(),
+            state: state.word().to_owned(),
+            priority: priority.get(),
+            why,
+        });
         out.hooks(Subject::Vip(self.config.name.clone()), runs);
     }
 }

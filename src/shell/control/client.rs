@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Answer, ReleaseBody, ResumeBody, ServerBody, socket_path};
+use super::{Answer, MaintenanceBody, ReleaseBody, ResumeBody, ServerBody, SwitchoverBody, socket_path};
 use crate::node::Status;
 use crate::proxy::intents::Wish;
 
@@ -67,6 +67,7 @@ impl Client {
     /// # Errors
     /// When the HTTP client cannot be set up.
     pub fn new(runtime_dir: &Path) -> Result<Self, ClientError> {
+        crate::shell::tls::choose_provider();
         let path = socket_path(runtime_dir);
         let http = reqwest::Client::builder()
             .unix_socket(path.as_path())
@@ -120,6 +121,31 @@ impl Client {
     /// The node's reason when it refused.
     pub async fn resume(&self, vip: Option<&str>) -> Result<String, ClientError> {
         self.post("resume", &ResumeBody { vip: vip.map(str::to_owned) }).await
+    }
+
+    /// Hands a VIP (none: all that are here) over to a node (none: the best one), and stays behind the others.
+    ///
+    /// # Errors
+    /// The node's reason when it refused.
+    pub async fn switch_over(&self, vip: Option<&str>, to: Option<&str>) -> Result<String, ClientError> {
+        let body = SwitchoverBody { vip: vip.map(str::to_owned), to: to.map(str::to_owned) };
+        self.post("switchover", &body).await
+    }
+
+    /// Gives up all VIPs, also over restarts.
+    ///
+    /// # Errors
+    /// The node's reason when it refused.
+    pub async fn begin_maintenance(&self) -> Result<String, ClientError> {
+        self.post("maintenance", &MaintenanceBody { on: true }).await
+    }
+
+    /// Takes part again.
+    ///
+    /// # Errors
+    /// The node's reason when it refused.
+    pub async fn end_maintenance(&self) -> Result<String, ClientError> {
+        self.post("maintenance", &MaintenanceBody { on: false }).await
     }
 
     /// Asks for another state or weight of a server, `backend/server`.

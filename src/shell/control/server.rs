@@ -24,7 +24,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use super::{Answer, Call, ReleaseBody, ResumeBody, ServerBody, socket_path};
+use super::{Answer, Call, MaintenanceBody, ReleaseBody, ResumeBody, ServerBody, SwitchoverBody, socket_path};
 use crate::node::event::Request;
 use crate::proxy::intents::Wish;
 use crate::units::Name;
@@ -187,9 +187,12 @@ async fn answer(request: hyper::Request<Incoming>, calls: &mpsc::Sender<Call>) -
     let (parts, body) = request.into_parts();
     let allowed = match parts.uri.path() {
         "/v1/status" => Method::GET,
-        "/v1/reload" | "/v1/release" | "/v1/resume" | "/v1/server" => Method::POST,
+        "/v1/reload" | "/v1/release" | "/v1/resume" | "/v1/switchover" | "/v1/maintenance" | "/v1/server" => {
+            Method::POST
+        }
         other => {
-            let paths = "GET /v1/status, POST /v1/reload, POST /v1/release, POST /v1/resume, POST /v1/server";
+            let paths = "GET /v1/status, POST /v1/reload, POST /v1/release, POST /v1/resume, POST /v1/switchover, \
+                         POST /v1/maintenance, POST /v1/server";
             return refuse(StatusCode::NOT_FOUND, format!("there is no {other}; there are {paths}"));
         }
     };
@@ -227,6 +230,16 @@ fn parse(path: &str, body: &[u8]) -> Result<Request, String> {
         "/v1/resume" => {
             let body: ResumeBody = parse_body(body, r#"{"vip": "www"}"#)?;
             Ok(Request::Resume { vip: parse_vip(body.vip)? })
+        }
+        "/v1/switchover" => {
+            let body: SwitchoverBody = parse_body(body, r#"{"vip": "www", "to": "lb2"}"#)?;
+            let to = body.to.map(|name| Name::new(&name)).transpose().map_err(|e| format!("to: {e}"))?;
+            Ok(Request::Switchover { vip: parse_vip(body.vip)?, to })
+        }
+        "/v1/maintenance" => {
+            let body: MaintenanceBody =
+                serde_json::from_slice(body).map_err(|e| format!("the body is not like {{\"on\": true}}: {e}"))?;
+            Ok(Request::Maintenance { on: body.on })
         }
         "/v1/server" => {
             let example = r#"{"server": "web/web1", "wish": {"state": "drain"}}"#;

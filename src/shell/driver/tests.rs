@@ -56,6 +56,7 @@ fn bench() -> Bench {
         looks: mpsc::channel(1).0,
         hooks: mpsc::channel(1).0,
         files: mpsc::channel(1).0,
+        notices: mpsc::channel(1).0,
     };
     let driver = Driver::new(node, None, inlets, outlets).unwrap();
     Bench { driver, events, calls, addresses: far_addresses, probes: far_probes }

@@ -51,6 +51,7 @@ fn is_good(status: StatusCode) -> bool {
 }
 
 fn build() -> Result<Client, String> {
+    crate::shell::tls::choose_provider();
     let lookups = Lookups { slots: Arc::new(Semaphore::new(LOOKUPS_MAX)) };
     Client::builder()
         .no_proxy()

@@ -29,14 +29,14 @@ const LISTEN: &str = "0A";
 
 /// Tries every address and returns a line for each that cannot be bound. `ours` is the running master: what its own
 /// processes listen on counts as free, since a reload hands it over.
-pub(super) fn try_all(probes: &[BindProbe], ours: Option<u32>, engine: Engine) -> Vec<Refusal> {
+pub(in crate::shell) fn try_all(probes: &[BindProbe], ours: Option<u32>, engine: Engine) -> Vec<Refusal> {
     probes.iter().filter_map(|probe| refusal(probe, ours, engine)).collect()
 }
 
 /// Why an address cannot be bound.
-pub(super) struct Refusal {
+pub(in crate::shell) struct Refusal {
     /// In words for the operator.
-    pub(super) line: String,
+    pub(in crate::shell) line: String,
     /// Taken, but by nobody who can be seen: often a process that has just been killed, whose sockets the kernel is
     /// still closing. Worth another try.
     pub(super) orphaned: bool,

@@ -261,3 +261,44 @@ fn a_resignation_and_a_router_alone_are_not_doubted() {
     assert!(!alone.stood_still(t + ms(9_000), ms(5_000)));
     assert!(!active(config(), t).stood_still(t + ms(9_000), ms(5_000)));
 }
+
+#[test]
+fn the_last_word_of_a_loser_does_not_hide_the_winner_from_a_backup() {
+    let t = t0();
+    let source = |router: &Router, at| router.heard(at).map(|heard| heard.source);
+    // first, second, pause between them, who is known to be active then
+    let table = [
+        ((HIGH, claim(254)), (LOW, claim(253)), ms(999), HIGH),
+        ((HIGH, claim(254)), (LOW, claim(253)), ms(1_000), LOW),
+        ((HIGH, claim(253)), (LOW, claim(254)), ms(1), LOW),
+        ((HIGH, claim(200)), (LOW, claim(200)), ms(1), HIGH),
+        ((LOW, claim(200)), (HIGH, claim(200)), ms(1), HIGH),
+        ((HIGH, claim(254)), (HIGH, claim(120)), ms(1), HIGH),
+        ((HIGH, Claim::Resign), (LOW, claim(120)), ms(1), LOW),
+    ];
+    for (first, second, pause, expect) in table {
+        let mut router = backup(config(), t);
+        hear(&mut router, t, first.0, first.1);
+        hear(&mut router, t + pause, second.0, second.1);
+        assert_eq!(source(&router, t + pause), Some(expect), "{first:?} {second:?} {pause:?}");
+        assert_eq!(router.deadline(), Some(t + pause + down()), "either way somebody is active");
+    }
+    let mut router = backup(config(), t);
+    hear(&mut router, t, HIGH, claim(254));
+    hear(&mut router, t + ms(1), HIGH, claim(120));
+    assert_eq!(router.heard(t + ms(1)).map(|heard| heard.claim), Some(claim(120)), "its own word always counts");
+}
+
+#[test]
+fn a_resignation_that_another_vip_of_the_group_heard_counts_from_then() {
+    let t = t0();
+    let mut router = backup(config(), t);
+    hear(&mut router, t, HIGH, claim(200));
+    router.resigned_with_group(t + ms(10));
+    assert_eq!((router.resigned_at(), router.resigner()), (Some(t + ms(10)), Some(HIGH)));
+    assert_eq!((router.defers_until(t + ms(10)), router.heard(t + ms(10))), (None, None));
+    router.resigned_with_group(t + ms(20));
+    assert_eq!(router.resigned_at(), Some(t + ms(10)), "once");
+    hear(&mut router, t + ms(30), HIGH, claim(200));
+    assert_eq!(router.resigned_at(), None, "it is here after all");
+}
