@@ -136,7 +136,7 @@ fn every_example_follows_the_schema() {
 
 /// Lines of a VIP with a table that lacks one key.
 const NESTED: [(&str, &str); 15] = [
-    ("notify", "more: [[notify]]\nname = \"n\"\nfifo = \"/run/fifo\" MORE\n"),
+    ("notify", "more: [[notify]]\nname = \"n\"\nfifo = \"/run/fifo\"\nstates = [\"master\"] MORE\n"),
     (
         "notify.email",
         "more: [[notify]]\nname = \"n\"\nemail = { to = [\"a@b\"], server = \"m\", from = \"a@b\" MORE }\n",

@@ -136,7 +136,7 @@ fn pairs_with_keepalived_over_ipv6_by_unicast() {
         toml = with;
     }
     lab.write(&toml);
-    let lines = format!("version 3\nunicast_src_ip {}\nunicast_peer {{\n{}\n}}", six(12), six(11));
+    let lines = format!("version 3\nunicast_ttl 255\nunicast_src_ip {}\nunicast_peer {{\n{}\n}}", six(12), six(11));
     pairs_in(lab, &speech, &lines);
 }
 
