@@ -228,7 +228,7 @@ pub struct SimulateArgs {
     /// More steps from a file, one a line
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// As if there were a key of [peers], so that nodes know each other
+    /// As if there were a key for the peers, so that nodes know each other
     #[arg(long)]
     pub peers: bool,
     /// As JSON

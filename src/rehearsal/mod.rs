@@ -1,7 +1,7 @@
 //! What would happen: the nodes of a configuration as they are, in a world that is made up.
 //!
 //! Whole nodes and real bytes on a virtual clock. The world answers as a healthy Linux and HAProxy do, in typical times
-//! (the constants of [`world`]), until the script breaks something. It decides nothing, and must never touch the host.
+//! (the constants of `world`), until the script breaks something. It decides nothing, and must never touch the host.
 
 mod acting;
 mod clients;
