@@ -22,6 +22,15 @@ fn watches_proxy(words: &str) -> bool {
     proxy && looks.iter().chain(&more).any(|look| words.contains(look))
 }
 
+/// Whether a line of such a block looks at nothing but whether a proxy runs.
+fn is_watch(kind: &str, directive: &Directive) -> bool {
+    match directive.keyword() {
+        "script" => watches_proxy(&command(directive)),
+        "process" => kind.ends_with("process") && watches_proxy(&format!("pidof {}", directive.word(1))),
+        _ => false,
+    }
+}
+
 /// Reads one of the blocks.
 pub(super) fn read(block: &Directive, all: &mut Gathered, report: &mut Report) {
     let kind = block.keyword();
@@ -34,13 +43,11 @@ pub(super) fn read(block: &Directive, all: &mut Gathered, report: &mut Report) {
     };
     let mut has_user = kind != "vrrp_script";
     let mut keys = Vec::new();
+    let watches = block.inside().iter().any(|inner| is_watch(kind, inner));
     for directive in block.inside() {
         let value = directive.word(1);
         let (fate, note) = match directive.keyword() {
-            "script" | "process"
-                if watches_proxy(&command(directive))
-                    || (kind.ends_with("process") && watches_proxy(&format!("pidof {value}"))) =>
-            {
+            "script" | "process" if is_watch(kind, directive) => {
                 script.keys = None;
                 has_user = true;
                 all.nginx |= command(directive).contains("nginx");
@@ -63,11 +70,18 @@ pub(super) fn read(block: &Directive, all: &mut Gathered, report: &mut Report) {
                 keys.push(format!("script = [\"/usr/bin/pgrep\", \"-x\", {}]", super::write::quoted(value)));
                 (Fate::Approximated, "tracker.script with pgrep, which looks every interval".to_owned())
             }
+            "interval" | "timeout" | "rise" | "fall" if watches => {
+                (Fate::Approximated, "not needed: `health` of [proxy] says how often it is asked".to_owned())
+            }
             "interval" | "timeout" | "rise" | "fall" => pace(directive, &mut keys),
             "weight" => {
                 script.weight = value.parse().unwrap_or(0);
                 script.reverse = directive.words.iter().any(|word| word == "reverse");
-                (Fate::Mapped, "weight of the vip's track".to_owned())
+                if watches {
+                    (Fate::Approximated, "not needed: without a fit proxy the node gives the VIP up".to_owned())
+                } else {
+                    (Fate::Mapped, "weight of the vip's track".to_owned())
+                }
             }
             "user" => {
                 has_user = true;
