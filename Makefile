@@ -99,11 +99,11 @@ mutants: cargo-present
 
 # A static binary first, so that the same file is in all of them; it writes its own manual pages and completions.
 package: cargo-present
-	$(call install_missing,cc:build-essential)
+	$(call install_missing,cc:build-essential musl-gcc:musl-tools)
 	@command -v cargo-deb >/dev/null || { echo "make: installing cargo-deb"; $(CARGO) install --locked --version 3.8.0 cargo-deb; }
 	@command -v cargo-generate-rpm >/dev/null || { echo "make: installing cargo-generate-rpm"; $(CARGO) install --locked --version 0.21.1 cargo-generate-rpm; }
 	@rustc --print target-libdir --target $(TRIPLE) | xargs test -d || { echo "make: adding the target $(TRIPLE)"; rustup target add $(TRIPLE); }
-	$(CARGO) build --release --locked --target $(TRIPLE)
+	CC_$(subst -,_,$(TRIPLE))=musl-gcc $(CARGO) build --release --locked --target $(TRIPLE)
 	@rm -rf target/package; mkdir -p target/package/completions
 	@binary=target/$(TRIPLE)/release/vipkeeper; \
 	"$$binary" manual target/package/man; \

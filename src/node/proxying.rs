@@ -60,6 +60,8 @@ pub(super) struct Proxying {
     pub(super) worker: Option<u32>,
     /// That worker ended although its master lives: a crash, or somebody else's reload. The next answer decides.
     suspect: Option<u32>,
+    /// The probe that was in flight when it ended.
+    broken_off: Option<OpId>,
     /// Since when probes were silent for want of a processor alone.
     starved_since: Option<Instant>,
     /// When dropped connections were told last.
@@ -131,6 +133,7 @@ impl Proxying {
             fresh: false,
             worker: None,
             suspect: None,
+            broken_off: None,
             starved_since: None,
             refusals_told: None,
             ended: false,
@@ -198,6 +201,7 @@ impl Proxying {
         self.prober.hurry(now);
         if !self.lifecycle.is_replacing_worker() {
             self.suspect = Some(pid);
+            self.broken_off = self.prober.asking();
         }
     }
 
@@ -232,6 +236,11 @@ impl Proxying {
                 self.suspect = None;
                 self.starved_since = None;
                 self.answered_well(now, sample, ops, out)
+            }
+            // It was asked of the one that ended, and says nothing of those that are there.
+            Err(_) if self.broken_off.take() == Some(op) => {
+                self.prober.hurry(now);
+                news
             }
             Err(why) => {
                 self.judge_bad(now, &why, out);

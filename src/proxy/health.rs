@@ -172,6 +172,14 @@ impl Prober {
         }
     }
 
+    /// The probe in flight.
+    pub fn asking(&self) -> Option<OpId> {
+        match self.state {
+            ProberState::Asking { op, .. } => Some(op),
+            ProberState::Idle | ProberState::Waiting { .. } => None,
+        }
+    }
+
     /// Whether that is the probe in flight.
     pub fn is_asking(&self, op: OpId) -> bool {
         matches!(self.state, ProberState::Asking { op: ours, .. } if ours == op)
