@@ -38,6 +38,8 @@ mod namespace;
 mod nginx_process;
 mod nginx_render;
 mod nginx_rules;
+mod page;
+mod page_fixture;
 mod proxy_fixture;
 mod proxy_master;
 mod proxy_process;

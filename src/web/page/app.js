@@ -100,6 +100,11 @@ function update(node, want) {
   tickOne(node);
 }
 
+/** Even the same value would be a change of the document. */
+function hide(id, hidden) {
+  if ($(id).hidden !== hidden) $(id).hidden = hidden;
+}
+
 const $ = (id) => document.getElementById(id);
 const set = (id, ...children) => fill($(id), h("x", {}, ...children).children);
 
@@ -236,7 +241,7 @@ function problems() {
   }
   const reload = status.config.last_reload;
   if (reload && !reload.ok) {
-    const first = reload.message.trim().split("\n")[0];
+    const first = reload.message.trim().split("\n")[0].replace(/^error: /, "");
     add("look", "The last reload was refused, nothing changed", first, { past: reload.ms_ago, hint: "vipkeeper check" });
   }
   wishes(add);
@@ -286,7 +291,7 @@ function peerProblems(add) {
   }
   for (const peer of status.peers) {
     const late = status.up_ms > HEARD_BY_MS;
-    if (peer.state === "silent") add("look", `${peer.name} is silent`, "nothing of it was heard", { since: peer.heard_ms_ago });
+    if (peer.state === "silent") add("look", `${peer.name} is silent`, "none of its hellos arrives", { since: peer.heard_ms_ago });
     if (peer.state === "unknown" && late) add("look", `${peer.name} was never heard`, "", { hint: "vipkeeper doctor" });
     if (peer.state === "proving" && late) add("look", `${peer.name} has not proved yet to be no recording`);
     if (peer.same_config === false) add("look", `${peer.name} runs another configuration`, "", { hint: "vipkeeper diff" });
@@ -319,10 +324,18 @@ function calm() {
   const who = held.map(([holder, vips]) => {
     return `${holder} holds ${held.length === 1 && vips.length > NAMES_MAX ? `all ${count(vips.length)} VIPs` : names(vips)}`;
   });
-  const ready = status.peers.filter((p) => p.state === "fresh" && p.vips.length > 0 && p.vips.every((v) => v.fit)).map((p) => p.name);
-  const spare = ready.length > 0 ? ` ${list(ready)} could take over.` : "";
+  const spare = held.length > 0 ? spares(new Set(held.map(([holder]) => holder))) : "";
   if (who.length > NAMES_MAX) return `Each of ${count(status.vips.length)} VIPs has a holder.${spare}`;
-  return who.length === 0 ? `${status.node} takes part in no VIP.` : `${capital(list(who))}.${spare}`;
+  return who.length === 0 ? `${status.node} takes part in no VIP.` : `${list(who)}.${spare}`;
+}
+
+/** Who could take over from those. */
+function spares(holders) {
+  const fit = status.peers.filter((p) => p.state === "fresh" && p.vips.length > 0 && p.vips.every((v) => v.fit)).map((p) => p.name);
+  if (status.proxy.healthy && status.vips.every((v) => v.state !== "fault")) fit.push(status.node);
+  const idle = fit.filter((node) => !holders.has(node)).sort();
+  if (idle.length > 0) return ` ${names(idle)} ${idle.length === 1 ? "stands" : "stand"} ready.`;
+  return fit.length > 1 ? " Each could take over." : "";
 }
 
 function judge() {
@@ -332,12 +345,12 @@ function judge() {
   const [wrong, look] = [of("wrong"), of("look")];
   const parts = [
     wrong > 0 && `${plural(wrong, "thing is", "things are")} wrong`,
-    look > 0 && `${plural(look, "thing needs", "things need")} a look`,
+    look > 0 && (wrong > 0 ? `${count(look)} more ${look === 1 ? "needs" : "need"} a look` : `${plural(look, "thing needs", "things need")} a look`),
   ].filter(Boolean);
   const held = status.vips.length > 0 && status.vips.every((v) => holderOf(v) !== null);
-  const sums = parts.length > 0 ? `${capital(list(parts))}. ${held ? "Every VIP has a holder." : ""}`.trim() : "";
+  const sums = parts.length > 0 ? `${parts.join(", ")}. ${held ? "Every VIP has a holder." : ""}`.trim() : "";
   const lead = level === "well" || level === "wish" ? calm() : sums;
-  return { level, head: level === "well" ? "All is well." : `${capital(all[0].head)}.`, lead, all };
+  return { level, head: level === "well" ? "All is well." : `${all[0].head}.`, lead, all };
 }
 
 // ---------------------------------------------------------------- view: top
@@ -362,8 +375,8 @@ function showTop() {
   const stale = isStale();
   set("node", status.node);
   set("about", `vipkeeper ${status.version}, up `, since(status.up_ms, true), status.phase === "running" ? "" : `, ${status.phase}`);
-  const title = stale ? `No word from ${status.node}.` : head;
-  const after = stale ? `What follows is what it said last. Before that: ${head}` : lead;
+  const title = stale ? `No word from ${status.node} since ${clock(link.since)}.` : head;
+  const after = stale ? `What follows is what it said last: ${head}` : lead;
   set("verdict", h("h1", {}, title), h("p", { class: "lead" }, after));
   set("problems", all.length > 0 && problemList(all));
   root.dataset.level = stale ? "lost" : level;
@@ -373,11 +386,11 @@ function showTop() {
 
 function problemList(all) {
   const rows = all.slice(0, PROBLEMS_MAX).map((p) =>
-    h("li", { class: p.level }, mark(p.level), h("div", {},
+    h("li", { class: p.level }, mark(p.level), h("div", { class: "text" },
       h("span", { class: "head" }, p.head), p.why && [": ", h("span", { class: "why" }, p.why)],
-      typeof p.since === "number" && h("span", { class: "soft" }, " for ", since(p.since, true)),
-      typeof p.past === "number" && h("span", { class: "soft" }, " ", since(p.past), " ago"),
-      p.hint && [" ", h("code", { class: "hint" }, p.hint)])));
+      p.hint && [" ", h("code", { class: "hint" }, p.hint)]),
+      typeof p.since === "number" && h("span", { class: "age" }, "for ", since(p.since, true)),
+      typeof p.past === "number" && h("span", { class: "age" }, since(p.past), " ago")));
   const more = all.length - rows.length;
   return h("ul", { class: "problems" }, rows, more > 0 && h("li", {}, `and ${count(more)} more`));
 }
@@ -448,28 +461,38 @@ function cell(node, vip) {
     ? { state: vip.state, priority: vip.priority, fit: vip.state !== "fault", why: vip.why }
     : node.peer ? saysOf(node.peer, vip) : vip.holder?.node === node.name ? { state: "active", priority: vip.holder.priority, fit: true, why: "" } : null;
   const old = node.peer && node.peer.state !== "fresh";
-  if (!shown) return h("li", { key: node.name, class: "cell none" }, name(node), h("span", { class: "soft" }, "says nothing"));
+  if (!shown) return h("li", { key: node.name, class: "cell none" }, whose(node), h("span", { class: "soft" }, "says nothing"));
   const { state, priority, fit } = shown;
   const notes = [];
   if (old) notes.push("that was its last word");
   else if (node.here) notes.push(["for ", since(vip.for_ms, true)]);
   else if (state === "backup" && fit) notes.push("could take it");
+  if (state === "active" && !old) notes.push("clients arrive here");
   if (!fit && !node.here) notes.push(h("span", { class: "why" }, shown.why || "not fit"));
   const standing = priority === null ? h("span", { class: "soft" }, "abstains") : h("span", { class: "priority" }, h("span", { class: "unseen" }, ", priority "), priority);
   return h("li", { key: node.name, class: `cell ${state}${old ? " old" : ""}${fit ? "" : " unfit"}` },
-    name(node), h("span", { class: "top" }, h("strong", {}, state), standing), notes.map((n) => h("span", { class: "note" }, n)));
+    whose(node), h("span", { class: "top" }, h("strong", {}, state), standing), notes.map((n) => h("span", { class: "note" }, n)));
 }
 
-const name = (node) => h("span", { class: "whose" }, node.name, h("span", { class: "unseen" }, ": "));
+/** A holder that is no node of the configuration. */
+function stranger(vip) {
+  const holder = holderOf(vip);
+  return holder?.foreign && h("li", { class: "cell active foreign" },
+    h("span", { class: "whose mono" }, holder.address), h("span", { class: "top" }, h("strong", {}, "active"), h("span", { class: "priority" }, h("span", { class: "unseen" }, ", priority "), holder.priority)),
+    h("span", { class: "note" }, "no node of the configuration"));
+}
+
+const whose = (node) => h("span", { class: "whose" }, node.name, h("span", { class: "unseen" }, ": "));
 
 function sentence(vip) {
   const holder = holderOf(vip);
-  if (holder === null) return [h("strong", {}, "Nobody"), ` holds it, as far as ${status.node} knows. `, h("span", { class: "why" }, vip.why)];
+  if (holder === null) return [h("strong", {}, "Nobody"), ` holds it, as far as ${status.node} knows. ${mine(vip)}, for `, since(vip.for_ms, true), ": ", h("span", { class: "why" }, vip.why)];
   const who = h("strong", {}, holder.foreign ? `${holder.address}, no node of ours,` : holder.name);
   if (holder.here) return [who, " holds it, for ", since(vip.for_ms, true), ": ", h("span", { class: "why" }, vip.why)];
-  const mine = vip.state === "fault" ? `${status.node} cannot` : `${status.node} is ${vip.state}`;
-  return [who, ` holds it. ${mine}, for `, since(vip.for_ms, true), ": ", h("span", { class: "why" }, vip.why)];
+  return [who, ` holds it. ${mine(vip)}, for `, since(vip.for_ms, true), ": ", h("span", { class: "why" }, vip.why)];
 }
+
+const mine = (vip) => (vip.state === "fault" ? `${status.node} cannot` : `${status.node} is ${vip.state}`);
 
 function vipRow(vip, all) {
   const level = levelOf(vip);
@@ -483,7 +506,7 @@ function vipRow(vip, all) {
       h("p", { class: "mono" }, some.map((a, i) => [i > 0 && " ", h("span", { class: "nobreak" }, a)]), more > 0 && ` and ${count(more)} more`),
       h("p", {}, sentence(vip)),
       wish && h("p", { class: "fact wish" }, mark("wish", false), h("span", {}, wish))),
-    h("ul", { class: "cells" }, all.map((node) => cell(node, vip))),
+    h("ul", { class: "cells" }, all.map((node) => cell(node, vip)), stranger(vip)),
     troublesOf(vip).length > 0 && h("ul", { class: "troubles" }, troublesOf(vip).map((t) => h("li", {}, mark("look"), h("span", {}, t)))),
     h("details", { open, on: { toggle: toggled(vip.name) } },
       h("summary", {}, priorityWords(vip), h("span", { class: "unseen" }, `: details of ${vip.name}`)), open && details(vip)));
@@ -500,17 +523,20 @@ function toggled(vip) {
 }
 
 function priorityWords(vip) {
-  if (vip.priority === null) return "Abstains";
-  const parts = vip.weights.length;
-  return `Priority ${vip.priority}${parts > 0 ? ` from ${plural(parts + 1, "part")}` : ""}`;
+  if (vip.priority === null) return `Abstains (base priority ${vip.base_priority})`;
+  const sum = vip.weights.slice(0, NAMES_MAX).map(([, weight]) => ` ${signed(weight)}`).join("");
+  const more = vip.weights.length > NAMES_MAX ? " …" : "";
+  return `Priority ${vip.priority}${sum ? ` = ${vip.base_priority}${sum}${more}` : ""}`;
 }
+
+const signed = (weight) => `${weight < 0 ? "−" : "+"} ${count(Math.abs(weight))}`;
 
 /** The priority as a sum on paper. */
 function ledger(vip) {
   const rows = [[count(vip.base_priority), "base, from the configuration"]];
-  for (const [what, weight] of vip.weights) rows.push([`${weight < 0 ? "−" : "+"} ${count(Math.abs(weight))}`, what]);
+  for (const [what, weight] of vip.weights) rows.push([signed(weight), what]);
   const sum = vip.weights.reduce((total, [, weight]) => total + weight, vip.base_priority);
-  const total = vip.priority === null ? ["none", "abstains: no sum counts"]
+  const total = vip.priority === null ? ["none", "it abstains"]
     : [String(vip.priority), vip.priority === sum ? "priority" : `priority: held at ${vip.priority}`];
   const row = ([n, what], last) => h("tr", { class: last ? "total" : "" }, h("td", {}, n), h("th", { scope: "row" }, what));
   return h("table", { class: "ledger" }, h("caption", { class: "unseen" }, `Priority of ${vip.name}`),
@@ -520,7 +546,8 @@ function ledger(vip) {
 function details(vip) {
   const addresses = vip.addresses.slice(0, CHIPS_MAX).map((a) => {
     const on = vip.installed.includes(a);
-    return h("li", { class: on ? "on" : "" }, h("span", { class: "mono" }, a), h("span", { class: "soft" }, on ? " on the interface" : " not here"));
+    const odd = on !== (vip.state === "active");
+    return h("li", {}, odd && [mark("look"), " "], h("span", { class: "mono" }, a), h("span", { class: "soft" }, on ? " on the interface" : " not here"));
   });
   const rest = vip.addresses.length - addresses.length;
   const part = (title, items) => items.length > 0 && h("div", {}, h("h4", {}, title), h("ul", { class: "plain" }, items.map((i) => h("li", {}, i))));
@@ -537,7 +564,7 @@ function details(vip) {
 
 function matching() {
   const filter = status.vips.length >= FILTER_FROM;
-  $("filter").hidden = !filter;
+  hide("filter", !filter);
   if (!filter) return status.vips;
   const find = $("find").value.trim().toLowerCase();
   const which = $("which").value;
@@ -606,7 +633,7 @@ function showProxy() {
 
 function showTrackers() {
   const { trackers } = status;
-  $("trackers-section").hidden = trackers.length === 0;
+  hide("trackers-section", trackers.length === 0);
   const level = { good: "well", failed: "wrong" };
   set("trackers", h("ul", { class: "trackers" }, trackers.map((t) => h("li", { key: t.name },
     mark(level[t.verdict] ?? "wish", false),
@@ -630,7 +657,7 @@ function showConfig() {
 
 function showDropped() {
   const all = Object.entries(status.dropped).filter(([, counts]) => Object.keys(counts).length > 0);
-  $("dropped-section").hidden = all.length === 0;
+  hide("dropped-section", all.length === 0);
   set("dropped", h("dl", {}, all.map(([where, counts]) => row(where, reasons(counts)))));
 }
 
@@ -642,7 +669,7 @@ function story() {
   const { proxy, config } = status;
   if (config.last_reload) {
     const { ok, message, ms_ago } = config.last_reload;
-    entries.push({ what: ok ? "Configuration applied" : "Reload refused", to: ok ? "fine" : "fault", why: message.trim().split("\n")[0], ms_ago });
+    entries.push({ what: ok ? "Configuration applied" : "Reload refused", to: ok ? "fine" : "fault", why: message.trim().split("\n")[0].replace(/^error: /, ""), ms_ago });
   }
   if (proxy.for_ms < status.up_ms) {
     entries.push({ what: `${program(proxy.engine)} ${proxy.healthy ? "became healthy" : "failed"}`, to: proxy.healthy ? "fine" : "fault", why: proxy.why, ms_ago: proxy.for_ms });
@@ -688,7 +715,7 @@ function draw() {
   drawnAt = Date.now();
   showLink();
   if (status === null) return;
-  $("body").hidden = false;
+  hide("body", false);
   for (const show of [showTop, showBoard, showProxy, showTrackers, showConfig, showDropped, showLog]) show();
 }
 
