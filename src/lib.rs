@@ -27,6 +27,8 @@ pub mod peer;
 
 pub mod node;
 
+pub mod web;
+
 pub mod journal;
 
 pub mod rehearsal;

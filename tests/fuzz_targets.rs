@@ -533,6 +533,7 @@ impl World {
             stopping: flags & 32 != 0,
             connections: 0,
             connections_max: 100,
+            accepted: None,
             uptime_secs: u64::from(bytes.byte()),
             refused: 0,
             frontends: if flags & 64 == 0 { vec![("www".to_owned(), status.to_owned())] } else { Vec::new() },

@@ -131,13 +131,31 @@ pub struct RunArgs {
     /// How to log
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text, env = "VIPKEEPER_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// Real-time priority (SCHED_RR) of the thread that speaks VRRP, 1-99; 0 leaves scheduling alone [default: 10 where
-    /// permitted; a real-time policy that vipkeeper was started with is kept]
-    #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(u8).range(0..=99))]
-    pub realtime: Option<u8>,
+    /// Real-time priority (SCHED_RR) of the thread that speaks VRRP, 1-99; "deadline": SCHED_DEADLINE, for which no
+    /// other real-time thread can be in the way; 0 leaves scheduling alone [default: "deadline" where adverts follow one
+    /// another within 100 ms, else 10, as far as permitted; a real-time policy that vipkeeper was started with is kept]
+    #[arg(long, value_name = "PRIORITY", value_parser = realtime)]
+    pub realtime: Option<Realtime>,
     /// Record every event, for `replay`; an earlier FILE is kept as FILE.1, and recording ends at 256 MiB
     #[arg(long, value_name = "FILE", env = "VIPKEEPER_JOURNAL")]
     pub journal: Option<PathBuf>,
+}
+
+/// Scheduling of the thread that speaks VRRP, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Realtime {
+    /// `deadline`
+    Deadline,
+    /// 0-99
+    Priority(u8),
+}
+
+fn realtime(text: &str) -> Result<Realtime, String> {
+    match text.parse() {
+        Ok(priority @ 0..=99) => Ok(Realtime::Priority(priority)),
+        Err(_) if text == "deadline" => Ok(Realtime::Deadline),
+        Ok(_) | Err(_) => Err("write a priority from 1 to 99, 0, or \"deadline\"".to_owned()),
+    }
 }
 
 /// How much to log.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tracing::Level;
 
-use crate::cli::args::{LogFormat, LogLevel, Place, RunArgs};
+use crate::cli::args::{self, LogFormat, LogLevel, Place, RunArgs};
 use crate::shell::{self, Realtime, Setup, logging};
 
 /// Sets up the log, runs the node and turns its end into an exit status (see [`shell`]).
@@ -17,8 +17,9 @@ pub fn run(place: &Place, args: &RunArgs) -> ExitCode {
         state_dir: place.state().to_owned(),
         realtime: match args.realtime {
             None => Realtime::Default,
-            Some(0) => Realtime::Off,
-            Some(priority) => Realtime::Priority(priority),
+            Some(args::Realtime::Deadline) => Realtime::Deadline,
+            Some(args::Realtime::Priority(0)) => Realtime::Off,
+            Some(args::Realtime::Priority(priority)) => Realtime::Priority(priority),
         },
         journal: args.journal.clone(),
     };

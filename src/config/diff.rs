@@ -70,6 +70,7 @@ pub fn differences(old: &Config, new: &Config, me: &Name) -> Vec<Difference> {
         userlists: _,
         stats: _,
         hooks,
+        http,
         notifiers,
         digest: _,
     } = new;
@@ -89,6 +90,7 @@ pub fn differences(old: &Config, new: &Config, me: &Name) -> Vec<Difference> {
     found.extend(at_once(old.trackers == *trackers, "trackers change"));
     found.extend(at_once(old.peers == *peers, "what nodes say to each other changes"));
     found.extend(at_once(old.hooks == *hooks, "settings of hooks change"));
+    found.extend(at_once(old.http == *http, "where HTTP is answered changes"));
     found.extend(at_once(old.notifiers == *notifiers, "who is told of transitions changes"));
     found.extend(of_proxy(&old.proxy, proxy));
     found

@@ -9,7 +9,7 @@ use toml::de::{DeTable, Deserializer};
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::problem::{Place, Problem, Problems};
 use super::raw::{
-    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawNode, RawNotify, RawPeers, RawProxy, RawResolvers,
+    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawHttp, RawNode, RawNotify, RawPeers, RawProxy, RawResolvers,
     RawTracker, RawUserlist, RawVip,
 };
 use super::written::At;
@@ -48,6 +48,7 @@ pub(super) struct Document {
     pub(super) resolvers: Vec<Item<RawResolvers>>,
     pub(super) userlists: Vec<Item<RawUserlist>>,
     pub(super) hooks: Option<Item<RawHooks>>,
+    pub(super) http: Option<Item<RawHttp>>,
     pub(super) notifiers: Vec<Item<RawNotify>>,
     pub(super) damaged: shape::Damaged,
 }
@@ -139,6 +140,7 @@ fn append(document: &mut Document, file: usize, mut table: Spanned<DeTable<'_>>,
         resolvers,
         userlist,
         hooks,
+        http,
         notify,
     } = raw;
     if let Some(include) = include {
@@ -156,6 +158,7 @@ fn append(document: &mut Document, file: usize, mut table: Spanned<DeTable<'_>>,
     single("peers", &mut document.peers, items(file, peers), problems);
     single("proxy", &mut document.proxy, items(file, proxy), problems);
     single("hooks", &mut document.hooks, items(file, hooks), problems);
+    single("http", &mut document.http, items(file, http), problems);
     true
 }
 

@@ -109,5 +109,10 @@ pub(super) const PEERS_KEY_FILE: &str = "/etc/vipkeeper/peers.key";
 /// `port` of `[peers]`: above the well-known ones, and below those that the kernel hands out.
 pub(super) const PEERS_PORT: u16 = 5112;
 
+/// `listen` of `[http]`, with [`HTTP_PORT`].
+pub(super) const HTTP_LISTEN: &str = "127.0.0.1:9112";
+/// Its port.
+pub(super) const HTTP_PORT: u16 = 9112;
+
 /// How hashes of crypt(5) begin that HAProxy's C library knows.
 pub(super) const PASSWORD_HASHES: [&str; 7] = ["$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$"];

@@ -11,6 +11,7 @@ use std::time::Duration;
 mod access;
 mod backend;
 mod frontend;
+mod http;
 mod notifier;
 mod reads;
 mod resolvers;
@@ -20,6 +21,7 @@ mod vip;
 pub use access::*;
 pub use backend::*;
 pub use frontend::*;
+pub use http::*;
 pub use notifier::*;
 pub use resolvers::*;
 pub use route::*;
@@ -54,6 +56,8 @@ pub struct Config {
     pub stats: Option<Stats>,
     /// How hooks run.
     pub hooks: HookSettings,
+    /// The endpoint that answers HTTP; none: there is only the control socket.
+    pub http: Option<HttpConfig>,
     /// Who is told of transitions; names are unique.
     pub notifiers: Vec<Notifier>,
     /// Digest of the text of all files: equal on two nodes when they read the same.

@@ -17,6 +17,7 @@ use super::written::{At, DurationText, Some1, TextOr};
 mod access;
 mod backend;
 mod frontend;
+mod http;
 mod notifier;
 mod operation;
 mod resolvers;
@@ -27,6 +28,7 @@ mod vip;
 pub(super) use access::*;
 pub(super) use backend::*;
 pub(super) use frontend::*;
+pub(super) use http::*;
 pub(super) use notifier::*;
 pub(super) use operation::*;
 pub(super) use resolvers::*;
@@ -74,6 +76,8 @@ pub(super) struct RawFile {
     pub(super) userlist: Vec<At<RawUserlist>>,
     /// How notify programs run, and those that count for every VIP.
     pub(super) hooks: Option<At<RawHooks>>,
+    /// The endpoint that answers HTTP.
+    pub(super) http: Option<At<RawHttp>>,
     /// Who is told of transitions beside hooks.
     pub(super) notify: Vec<At<RawNotify>>,
 }

@@ -213,6 +213,10 @@ impl Node {
         }
         self.tracking.configure(&self.loaded.config, &self.me, now);
         self.peering.configure(now, &self.loaded, out);
+        let endpoint = self.loaded.config.endpoint(&self.me);
+        if endpoint != before.config.endpoint(&self.me) {
+            out.push(Effect::Serve { endpoint });
+        }
         self.adopt_vips(now, out);
         self.choose_sources(now);
         // The addresses of the host are to be looked at with the new VIPs in mind.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::addrs::device::{ArpConf, Device};
 use crate::addrs::routing::RoutingEntry;
-use crate::config::Notifier;
+use crate::config::{Endpoint, Notifier};
 use crate::hooks::HookRun;
 use crate::node::event::{OpId, RequestId};
 use crate::notices::Notice;
@@ -220,6 +220,11 @@ pub enum Effect {
         notice: Notice,
         /// Whom; at least one.
         to: Vec<Notifier>,
+    },
+    /// Answer HTTP there, and nowhere else; none: nowhere but at the control socket.
+    Serve {
+        /// Where, and who may change something.
+        endpoint: Option<Endpoint>,
     },
     /// Keep what operators want of servers for a later start: `IntentsRead` tells it then.
     KeepIntents {

@@ -171,7 +171,7 @@ pub enum Event {
         /// Its process id.
         pid: u32,
     },
-    /// A probe was not answered yet after most of its time.
+    /// A probe was not answered yet after most of its time; told again while its worker is seen to get no processor.
     ProbeLate {
         /// The operation.
         op: OpId,

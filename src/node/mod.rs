@@ -173,6 +173,9 @@ impl Node {
         let groups = groups::adopt(Vec::new(), &loaded.config);
         let mut peering = Peering::new(me.clone(), incarnation);
         peering.configure(now, &loaded, &mut out);
+        if let Some(endpoint) = loaded.config.endpoint(&me) {
+            out.push(Effect::Serve { endpoint: Some(endpoint) });
+        }
         let mut node = Self {
             me,
             peering,

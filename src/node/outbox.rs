@@ -50,6 +50,7 @@ impl Outbox {
             | Effect::KeepConfig
             | Effect::KeepIntents { .. }
             | Effect::Report { .. }
+            | Effect::Serve { .. }
             | Effect::Reply { .. }
             | Effect::Notify { .. }
             | Effect::Log(_)

@@ -14,7 +14,7 @@ use crate::node::event::{Loaded, OpId};
 use crate::node::intents::Wishes;
 use crate::node::outbox::{Ops, Outbox};
 use crate::proxy::capabilities::Capabilities;
-use crate::proxy::health::{Health, Prober, STARVED_MAX, Verdict};
+use crate::proxy::health::{HUNGRY_MAX, Health, Prober, STARVED_MAX, Verdict};
 use crate::proxy::lifecycle::{Action, CONFIRM_POLL, Candidate, Lifecycle};
 use crate::proxy::reopening::Reopening;
 use crate::proxy::roster::Roster;
@@ -64,6 +64,8 @@ pub(super) struct Proxying {
     broken_off: Option<OpId>,
     /// Since when probes were silent for want of a processor alone.
     starved_since: Option<Instant>,
+    /// The probe whose worker was seen without a processor.
+    starving_probe: Option<OpId>,
     /// When dropped connections were told last.
     refusals_told: Option<Instant>,
     ended: bool,
@@ -135,6 +137,7 @@ impl Proxying {
             suspect: None,
             broken_off: None,
             starved_since: None,
+            starving_probe: None,
             refusals_told: None,
             ended: false,
             settled: false,
@@ -326,11 +329,14 @@ impl Proxying {
     /// The worker of a probe that takes its time waits for a processor.
     ///
     /// A machine short of processors makes a sound proxy slow, and moving the VIP would help nobody; one that is stuck
-    /// is found quickly. What is runnable for too long is stuck all the same, in a loop.
+    /// is found quickly. What is runnable for too long is stuck all the same, in a loop; the shell tells again for as
+    /// long as it sees that it gets no processor.
     pub(super) fn probe_starved(&mut self, now: Instant, op: OpId) {
         if self.prober.is_asking(op) && self.suspect.is_none() {
+            let told_before = self.starving_probe.replace(op) == Some(op);
             let since = *self.starved_since.get_or_insert(now);
-            self.prober.wait_until(since + STARVED_MAX);
+            let patience = if told_before { now + STARVED_MAX } else { since + STARVED_MAX };
+            self.prober.wait_until(patience.min(since + HUNGRY_MAX));
         }
     }
 

@@ -105,6 +105,7 @@ impl Node {
             version: sample.map(|s| s.version_text.clone()),
             generation: sample.and_then(|s| s.generation).map(|g| g.to_string()),
             connections: sample.map(|s| (s.connections, s.connections_max)),
+            accepted: sample.and_then(|s| s.accepted),
             frontends: sample.map(|s| s.frontends.clone()).unwrap_or_default(),
             backends: sample
                 .map(|s| s.backends.iter().map(|b| (b.name.clone(), b.status.clone())).collect())

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything that `vipkeeper status` shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Name of this node.
     pub node: String,
@@ -40,7 +41,7 @@ pub struct Status {
 }
 
 /// The configuration in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigStatus {
     /// Digest of the files; equal on nodes that read the same.
     pub digest: String,
@@ -51,7 +52,7 @@ pub struct ConfigStatus {
 }
 
 /// One attempt to apply a changed configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadStatus {
     /// It is in force.
     pub ok: bool,
@@ -64,7 +65,7 @@ pub struct ReloadStatus {
 }
 
 /// The proxy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyStatus {
     /// Which program: `haproxy` or `nginx`.
     #[serde(default)]
@@ -87,6 +88,9 @@ pub struct ProxyStatus {
     pub generation: Option<String>,
     /// Current and maximal connections.
     pub connections: Option<(u64, u64)>,
+    /// Connections accepted since the worker started.
+    #[serde(default)]
+    pub accepted: Option<u64>,
     /// Frontends with their state.
     pub frontends: Vec<(String, String)>,
     /// Backends with their state.
@@ -111,7 +115,7 @@ pub struct ProxyStatus {
 }
 
 /// What an operator wants of a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerIntentStatus {
     /// `backend/server`
     pub server: String,
@@ -124,7 +128,7 @@ pub struct ServerIntentStatus {
 }
 
 /// A worker that was replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OldWorkerStatus {
     /// Its process id.
     pub pid: u32,
@@ -139,7 +143,7 @@ pub struct OldWorkerStatus {
 }
 
 /// One VIP as this node sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VipStatus {
     /// Name.
     pub name: String,
@@ -195,7 +199,7 @@ pub struct VipStatus {
 }
 
 /// One tracker as this node sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrackerStatus {
     /// Name.
     pub name: String,
@@ -212,7 +216,7 @@ pub struct TrackerStatus {
 }
 
 /// A router that belongs to no node of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpeakerStatus {
     /// Its address.
     pub address: String,
@@ -225,7 +229,7 @@ pub struct SpeakerStatus {
 }
 
 /// A router whose adverts are refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedStatus {
     /// Its address.
     pub address: String,
@@ -236,7 +240,7 @@ pub struct RefusedStatus {
 }
 
 /// A host that claimed an address by ARP or neighbour discovery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DuplicateStatus {
     /// The address of the VIP.
     pub address: String,
@@ -247,7 +251,7 @@ pub struct DuplicateStatus {
 }
 
 /// Another node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerStatus {
     /// Its name.
     pub name: String,
@@ -267,7 +271,7 @@ pub struct PeerStatus {
 }
 
 /// A VIP as another node sees itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerVipStatus {
     /// Name.
     pub name: String,
@@ -282,7 +286,7 @@ pub struct PeerVipStatus {
 }
 
 /// Who holds a VIP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// Name of the node, if its address is one of the configuration's.
     pub node: Option<String>,
@@ -293,7 +297,7 @@ pub struct Holder {
 }
 
 /// A change of state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TransitionStatus {
     /// Before.
     pub from: String,

@@ -7,8 +7,15 @@ use std::time::{Duration, Instant};
 use crate::config::HealthConfig;
 use crate::units::OpId;
 
-/// A worker that waits for a processor is slow rather than stuck; one that does so for longer is stuck in a loop.
+/// A worker that waits for a processor is slow rather than stuck; one that does so for longer is stuck in a loop, unless
+/// it is seen not to get a processor: then it is waited for this long again.
 pub const STARVED_MAX: Duration = Duration::from_secs(1);
+
+/// But never longer than this: whatever keeps a proxy from its work for so long, its clients are better off elsewhere.
+pub const HUNGRY_MAX: Duration = Duration::from_secs(5);
+
+/// A runnable worker that got less than one part in so many of a processor's time waits for one, and is in no loop.
+pub const HUNGRY_SHARE: u32 = 4;
 
 /// Whether the proxy is fit to hold a VIP.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Backend, Config, Server, ServerTemplate};
@@ -20,7 +21,7 @@ pub const TEXT_BYTES_MAX: usize = 1 << 20;
 const FORMAT: u32 = 1;
 
 /// The state of a server, in HAProxy's words (`set server ... state`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdminState {
     /// It takes part.
@@ -43,7 +44,7 @@ impl AdminState {
 }
 
 /// What an operator asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Wish {
     /// Another state.

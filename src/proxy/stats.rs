@@ -34,6 +34,9 @@ pub struct Sample {
     pub connections: u64,
     /// Connection limit.
     pub connections_max: u64,
+    /// Connections accepted since it started, those of its own sockets included; none: it does not say.
+    #[serde(default)]
+    pub accepted: Option<u64>,
     /// Seconds since it started.
     pub uptime_secs: u64,
     /// Connections that were accepted and dropped at once for want of room, since the start; nginx's only: HAProxy
@@ -106,6 +109,7 @@ impl Sample {
             stopping: number(info.stopping).ok_or(StatsError::Info("Stopping"))? != 0,
             connections: number(info.connections).ok_or(StatsError::Info("CurrConns"))?,
             connections_max: number(info.connections_max).ok_or(StatsError::Info("Maxconn"))?,
+            accepted: number(info.accepted),
             uptime_secs: number(info.uptime).ok_or(StatsError::Info("Uptime_sec"))?,
             refused: 0,
             frontends,
@@ -125,6 +129,7 @@ struct Info<'a> {
     stopping: Option<&'a str>,
     connections: Option<&'a str>,
     connections_max: Option<&'a str>,
+    accepted: Option<&'a str>,
     uptime: Option<&'a str>,
 }
 
@@ -139,6 +144,7 @@ impl<'a> Info<'a> {
                 "Stopping" => &mut info.stopping,
                 "CurrConns" => &mut info.connections,
                 "Maxconn" => &mut info.connections_max,
+                "CumConns" => &mut info.accepted,
                 "Uptime_sec" => &mut info.uptime,
                 _ => continue,
             };

@@ -316,6 +316,7 @@ impl Host {
             stopping: false,
             connections: if saturated { maxconn } else { 0 },
             connections_max: maxconn,
+            accepted: None,
             uptime_secs: 1,
             refused: 0,
             frontends: config.frontends.iter().map(|f| (f.name.to_string(), "OPEN".to_owned())).collect(),

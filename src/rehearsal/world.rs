@@ -367,6 +367,7 @@ impl World {
             | Effect::CloseInterface { .. }
             | Effect::KeepConfig
             | Effect::Report { .. }
+            | Effect::Serve { .. }
             | Effect::Reply { .. }
             | Effect::Notify { .. }
             | Effect::Log(_) => return,
@@ -472,6 +473,7 @@ impl World {
             | Effect::KeepConfig
             | Effect::KeepIntents { .. }
             | Effect::Report { .. }
+            | Effect::Serve { .. }
             | Effect::Reply { .. }
             | Effect::Notify { .. }
             | Effect::Log(_)

@@ -81,6 +81,7 @@ impl Model {
             userlists,
             stats,
             hooks: _,
+            http: _,
             notifiers: _,
             digest: _,
         } = input.config;

@@ -16,7 +16,6 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 pub use client::{Client, ClientError};
@@ -24,7 +23,6 @@ pub use server::Server;
 
 use crate::node::Status;
 use crate::node::event::Request;
-use crate::proxy::intents::Wish;
 
 /// Name of the socket in the runtime directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -42,51 +40,4 @@ pub enum Call {
     Status(oneshot::Sender<Box<Status>>),
     /// A request to the node, answered by its `Effect::Reply`.
     Request(Request, oneshot::Sender<Result<String, String>>),
-}
-
-/// The answer to everything but status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// It was done.
-    pub ok: bool,
-    /// What was done, or the whole reason why not.
-    pub message: String,
-}
-
-/// Body of a release.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ReleaseBody {
-    vip: Option<String>,
-    hold_ms: u64,
-}
-
-/// Body of a wish about a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServerBody {
-    server: String,
-    wish: Wish,
-}
-
-/// Body of a switchover.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct SwitchoverBody {
-    vip: Option<String>,
-    to: Option<String>,
-}
-
-/// Body of a maintenance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MaintenanceBody {
-    on: bool,
-}
-
-/// Body of a resume.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ResumeBody {
-    vip: Option<String>,
 }

@@ -29,6 +29,7 @@ use super::notices::Report;
 use super::systemd::{self, Watchdog};
 use super::vrrp_socket::VrrpSocket;
 use super::workers::Probe;
+use crate::config::Endpoint;
 use crate::hooks::HookRun;
 use crate::node::event::{HookOutcome, OpId, RequestId, Signal};
 use crate::node::{Effect, Effects, Event, LogLevel, LogLine, Node};
@@ -70,6 +71,7 @@ pub(crate) struct Outlets {
     pub(crate) hooks: mpsc::Sender<(OpId, HookRun)>,
     pub(crate) files: mpsc::Sender<FileOp>,
     pub(crate) notices: mpsc::Sender<Report>,
+    pub(crate) endpoint: watch::Sender<Option<Endpoint>>,
 }
 
 /// Where events come from. `Notify` holds at most one signal, so a burst of changes is one event.
@@ -389,6 +391,9 @@ impl Driver {
                 Effect::KeepConfig => self.file_op(FileOp::Keep),
                 Effect::Report { notice, to } => self.report(Report { notice, to }),
                 Effect::KeepIntents { text } => self.file_op(FileOp::KeepIntents(text)),
+                Effect::Serve { endpoint } => {
+                    self.outlets.endpoint.send_replace(endpoint);
+                }
                 Effect::Reply { request, result } => self.reply(request, result),
                 Effect::Notify { ready, status } => {
                     if ready {

@@ -28,6 +28,7 @@ pub mod stats_socket;
 pub mod files;
 
 pub mod control;
+pub mod endpoint;
 
 pub mod inspect;
 
@@ -36,6 +37,7 @@ pub mod systemd;
 pub mod logging;
 
 mod driver;
+mod http;
 mod journal;
 mod notices;
 mod program;
@@ -88,8 +90,11 @@ pub struct Setup {
 /// Scheduling of the thread that speaks VRRP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Realtime {
-    /// Real-time where permitted, at a modest priority; a real-time policy that somebody else chose is kept.
+    /// Real-time where permitted: by deadline where adverts follow one another within a tenth of a second, else at a
+    /// modest priority. A real-time policy that somebody else chose is kept.
     Default,
+    /// `SCHED_DEADLINE`; where that is not permitted, as by default.
+    Deadline,
     /// Left alone.
     Off,
     /// `SCHED_RR` at this priority, 1-99.
@@ -141,7 +146,8 @@ async fn drive(setup: &Setup, started: start::Started) -> anyhow::Result<u8> {
     let start = clock::now();
     let incarnation = files::key_file::incarnation().context("the kernel gives no random number")?;
     let mut journal = setup.journal.as_deref().and_then(|path| record(path, start, (&me, incarnation), &loaded));
-    schedule(setup.realtime);
+    let routers = loaded.config.vips.iter().filter(|vip| vip.priorities.contains_key(&me));
+    schedule(setup.realtime, routers.map(|vip| vip.advert_interval.duration()).min());
     let (mut node, mut effects) = Node::new(loaded, me, incarnation, start);
     if let Some(report) = broken {
         let event = crate::node::Event::StartedWithLastGood { report };
@@ -180,16 +186,30 @@ fn give_back(inherited: Option<sys::Policy>) {
     }
 }
 
-/// The thread that speaks VRRP, and the memory that it needs.
-fn schedule(realtime: Realtime) {
+/// The kernel may keep real-time threads waiting for 50 ms (sched(7)): longer intervals than this outlast that by far.
+const DEADLINE_UP_TO: Duration = Duration::from_millis(100);
+
+/// The thread that speaks VRRP, and the memory that it needs. `interval`: the shortest one of its adverts.
+fn schedule(realtime: Realtime, interval: Option<Duration>) {
     let wish = match realtime {
         Realtime::Off => None,
-        Realtime::Default => Some(None),
+        Realtime::Default | Realtime::Deadline => Some(None),
         Realtime::Priority(priority) => Some(Some(priority)),
     };
-    match wish.map(sys::schedule_real_time) {
+    let hurried = interval.is_some_and(|interval| interval <= DEADLINE_UP_TO) && sys::Policy::inherited().is_none();
+    let by_deadline = realtime == Realtime::Deadline || (realtime == Realtime::Default && hurried);
+    let scheduling = match by_deadline.then(sys::schedule_deadline) {
+        Some(Ok(())) => Some(sys::Scheduling::Deadline),
+        Some(Err(error)) => {
+            tracing::debug!(%error, "not under SCHED_DEADLINE");
+            wish.map(sys::schedule_real_time)
+        }
+        None => wish.map(sys::schedule_real_time),
+    };
+    match scheduling {
         None => tracing::debug!("scheduling is left alone"),
         Some(sys::Scheduling::RealTime) => tracing::debug!("running under SCHED_RR"),
+        Some(sys::Scheduling::Deadline) => tracing::debug!("running under SCHED_DEADLINE"),
         Some(sys::Scheduling::Kept(policy)) => {
             tracing::debug!(priority = policy.priority, "running under the real-time policy chosen by others");
         }

@@ -14,6 +14,7 @@ mod nginx;
 mod patching;
 pub(super) mod preflight;
 mod server_state;
+mod starving;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -571,24 +572,7 @@ impl Worker {
 }
 
 pub(crate) use group::uptime_secs;
-
-/// Whether a thread of a process has a processor or waits for one. Not, if it is stopped, asleep or gone.
-///
-/// Reads `/proc` without a thread of its own: that never waits for a disk.
-pub(crate) fn is_runnable(pid: u32) -> bool {
-    const THREADS_MAX: usize = 1024;
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
-    tasks.flatten().take(THREADS_MAX).any(|task| {
-        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        // The state follows the name, which stands in parentheses and may hold any text (proc_pid_stat(5)).
-        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
-    })
-}
-
-/// The same of any worker with the same master: each of nginx's workers may have the question.
-pub(crate) fn is_sibling_runnable(worker: u32) -> bool {
-    group::siblings(worker).into_iter().any(is_runnable)
-}
+pub(crate) use starving::{cpu_time, is_runnable, waits_for_processor};
 
 /// Runs disk work where it cannot delay an advert, and gives up on a disk that hangs.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {

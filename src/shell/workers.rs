@@ -1,11 +1,11 @@
 //! The worker tasks, each of which owns one kernel resource, and the queues between them and the driver.
 
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -15,13 +15,13 @@ use super::files::watch::Watcher;
 use super::files::{Files, Reading, Target};
 use super::process::{self, ProxyPaths};
 use super::runtime_dir::RuntimeDir;
-use super::{Setup, hook_runner, looks, netlink, nftables, nginx_socket, notices, sock_diag, stats_socket};
+use super::{Setup, endpoint, hook_runner, looks, netlink, nftables, nginx_socket, notices, sock_diag, stats_socket};
 use crate::addrs::filter::Table;
 use crate::config::{Engine, Sources};
 use crate::node::Event;
 use crate::node::event::{Loaded, OpId};
 use crate::proxy::Sample;
-use crate::proxy::health::STARVED_MAX;
+use crate::proxy::health::{HUNGRY_MAX, HUNGRY_SHARE, STARVED_MAX};
 use crate::units::Name;
 
 /// Outcomes on their way to the driver. Full: the workers wait, and nothing is lost.
@@ -59,6 +59,9 @@ const KEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Until the first look: halfway between those at the proxy's log, so that one idle thread serves both.
 const KEEP_FIRST_AFTER: Duration = Duration::from_millis(2500);
+
+/// From one look at a worker without a processor to the next; well below [`STARVED_MAX`], for which a look counts.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(400);
 
 /// Name of the stats socket in the runtime directory.
 const STATS_SOCKET: &str = "stats.sock";
@@ -145,6 +148,8 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
 
     let (calls, inlet_calls) = mpsc::channel(CALLS);
     let server = Server::bind(&setup.runtime_dir).map_err(|e| anyhow!(e))?;
+    let (endpoint, wanted) = watch::channel(None);
+    endpoint::start(wanted, calls.clone()).context("cannot start the thread for HTTP")?;
     // Ends with the runtime, so that the lock is held to the last.
     tokio::spawn(keep(runtime_dir, server.look()));
     let control = tokio::spawn(server.run(calls)).abort_handle();
@@ -152,7 +157,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     Ok((
         Workers { queues, control },
         Inlets { events: inlet, calls: inlet_calls, network_changed, config_touched },
-        Outlets { addresses, filter, observe, proxy, attend, worker, probes, looks, hooks, files, notices },
+        Outlets { addresses, filter, observe, proxy, attend, worker, probes, looks, hooks, files, notices, endpoint },
     ))
 }
 
@@ -207,33 +212,61 @@ pub(crate) struct Probe {
 
 /// Asks the private socket, one probe at a time. A worker that waits for a processor is waited for.
 async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, events: mpsc::Sender<Event>) {
-    while let Some(Probe { op, timeout, listeners, worker }) = ops.recv().await {
-        let patience = timeout.max(STARVED_MAX);
+    while let Some(probe) = ops.recv().await {
+        let longest = probe.timeout.max(HUNGRY_MAX);
         let mut probing = pin!(async {
             match engine {
-                Engine::Haproxy => stats_socket::probe(&socket, patience).await,
-                Engine::Nginx => nginx_socket::probe(&socket, patience).await,
+                Engine::Haproxy => stats_socket::probe(&socket, longest).await,
+                Engine::Nginx => nginx_socket::probe(&socket, longest).await,
             }
         });
-        let soon = timeout * 2 / 3;
+        let soon = probe.timeout * 2 / 3;
         let result = match tokio::time::timeout(soon, &mut probing).await {
             Ok(result) => result,
-            Err(_) => {
-                let runnable = worker.is_some_and(|worker| match engine {
-                    Engine::Haproxy => process::is_runnable(worker),
-                    Engine::Nginx => process::is_sibling_runnable(worker),
-                });
-                if events.send(Event::ProbeLate { op, runnable }).await.is_err() {
-                    return;
-                }
-                let until = if runnable { patience } else { timeout };
-                let rest = tokio::time::timeout(until.saturating_sub(soon), probing).await;
-                rest.unwrap_or_else(|_| Err(format!("the socket {} did not answer within {until:?}", socket.display())))
-            }
+            Err(_) => wait_for_late(engine, probe, probing, &events)
+                .await
+                .map_err(|waited| format!("the socket {} did not answer within {waited:?}", socket.display()))
+                .and_then(|result| result),
         };
-        let result = if listeners { with_listeners(result).await } else { result };
-        if events.send(Event::Probed { op, result }).await.is_err() {
+        let result = if probe.listeners { with_listeners(result).await } else { result };
+        if events.send(Event::Probed { op: probe.op, result }).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Waits for an answer that is late: to the end of the timeout, or for as long as the worker gets no processor. How long
+/// it waited, if in vain.
+async fn wait_for_late<T>(
+    engine: Engine,
+    Probe { op, timeout, worker, listeners: _ }: Probe,
+    mut probing: Pin<&mut impl Future<Output = T>>,
+    events: &mpsc::Sender<Event>,
+) -> Result<T, Duration> {
+    // When nobody hears it any more, the end of the queue ends the worker.
+    let tell = async |runnable| drop(events.send(Event::ProbeLate { op, runnable }).await);
+    let looked = timeout * 2 / 3;
+    let before = worker.and_then(|worker| process::cpu_time(engine, worker));
+    let runnable = worker.is_some_and(|worker| process::waits_for_processor(engine, worker));
+    tell(runnable).await;
+    let (mut waited, mut until) = (looked, if runnable { timeout.max(STARVED_MAX) } else { timeout });
+    loop {
+        let pause = LOOK_AGAIN_AFTER.min(until.saturating_sub(waited));
+        if let Ok(result) = tokio::time::timeout(pause, &mut probing).await {
+            return Ok(result);
+        }
+        waited += pause;
+        let is_hungry = || {
+            let worker = worker.filter(|worker| process::waits_for_processor(engine, *worker))?;
+            let used = process::cpu_time(engine, worker)?.saturating_sub(before?);
+            (used < (waited - looked) / HUNGRY_SHARE).then_some(())
+        };
+        if runnable && waited < HUNGRY_MAX && is_hungry().is_some() {
+            tell(true).await;
+            until = (waited + STARVED_MAX).min(HUNGRY_MAX);
+        }
+        if waited >= until {
+            return Err(waited);
         }
     }
 }

@@ -227,6 +227,7 @@ fn sample(status: &str, servers_up: u32, queued: u64) -> crate::proxy::Sample {
         stopping: false,
         connections: 90,
         connections_max: 100,
+        accepted: None,
         uptime_secs: 1,
         refused: 0,
         frontends: Vec::new(),

@@ -50,7 +50,7 @@ fn the_schema_has_a_title_and_a_version() {
 }
 
 /// Tables of which there is one.
-const SINGLE: [&str; 3] = ["proxy", "hooks", "peers"];
+const SINGLE: [&str; 4] = ["proxy", "hooks", "http", "peers"];
 
 /// Keys whose value is a list of tables.
 const LISTS: [&str; 11] =

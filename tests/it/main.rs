@@ -30,6 +30,7 @@ mod config_schema;
 mod diff;
 mod docs;
 mod doctor;
+mod endpoint;
 mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;

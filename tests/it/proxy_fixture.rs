@@ -78,6 +78,7 @@ pub(crate) fn config() -> Config {
         userlists: Vec::new(),
         stats: None,
         hooks: HookSettings { user: None, group: None, timeout: Duration::from_secs(30) },
+        http: None,
         notifiers: Vec::new(),
         digest: Digest(1),
     }

@@ -96,6 +96,7 @@ impl World {
             stopping: false,
             connections: 0,
             connections_max: 100,
+            accepted: None,
             uptime_secs: 9,
             refused: 0,
             frontends: vec![("www".to_owned(), "OPEN".to_owned())],

@@ -16,7 +16,7 @@ use vipkeeper::units::Name;
 
 use crate::namespace::on_thread;
 
-fn status() -> Status {
+pub(crate) fn status() -> Status {
     Status {
         node: "lb1".to_owned(),
         version: "0".to_owned(),
@@ -36,6 +36,7 @@ fn status() -> Status {
             version: None,
             generation: None,
             connections: None,
+            accepted: None,
             frontends: Vec::new(),
             backends: Vec::new(),
             starts: 0,
@@ -143,7 +144,7 @@ fn wrong_requests_are_answered_with_help() {
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
             assert!(answer.contains(text), "{answer}");
         };
-        check(b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), "404", "GET /v1/status").await;
+        check(b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), "404", "/api/v1/status").await;
         check(b"GET /v1/reload HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), "405", "/v1/reload takes POST, not GET").await;
         check(post("/v1/status", ""), "405", "/v1/status takes GET, not POST").await;
         check(post("/v1/release", "{"), "400", "the body is not like").await;

@@ -65,7 +65,7 @@ fn report(rule: &str, findings: &[String]) {
 
 /// Which modules of the crate each module may name. `units` is everybody's.
 fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
-    let table: [(&str, &[&str]); 17] = [
+    let table: [(&str, &[&str]); 18] = [
         ("units", &[]),
         ("config", &[]),
         ("import", &["config"]),
@@ -78,6 +78,7 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("track", &["config", "proxy"]),
         ("peer", &["config", "vrrp"]),
         ("node", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "notices", "track", "peer"]),
+        ("web", &["node", "proxy"]),
         ("journal", &["node", "peer"]),
         ("rehearsal", &["config", "render", "vrrp", "proxy", "addrs", "hooks", "track", "peer", "node", "journal"]),
         ("doctor", &["config", "node"]),
@@ -85,7 +86,7 @@ fn permitted() -> BTreeMap<&'static str, &'static [&'static str]> {
             "shell",
             &[
                 "config", "render", "vrrp", "proxy", "addrs", "hooks", "notices", "track", "peer", "node", "journal",
-                "doctor",
+                "doctor", "web",
             ],
         ),
         ("cli", &["config", "import", "render", "proxy", "peer", "node", "journal", "rehearsal", "doctor", "shell"]),
@@ -111,9 +112,10 @@ const NODE_ONLY: [&str; 13] = [
 ];
 
 /// Modules without IO, time and chance.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "units",
     "config",
+    "web",
     "import",
     "render",
     "vrrp",

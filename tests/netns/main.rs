@@ -19,6 +19,7 @@ mod accept;
 mod asking;
 mod conflict;
 mod doctor;
+mod endpoint;
 mod failover;
 mod faults;
 mod handover;

@@ -127,6 +127,8 @@ pub struct Host {
     pub said: BTreeMap<u32, Vec<String>>,
     /// The proxy waits for a processor and answers nobody.
     pub starving: bool,
+    /// And it is seen to get none at all, rather than to be in a loop.
+    pub hungry: bool,
     /// Dumps take this much longer.
     pub slow_dumps: Duration,
     /// Checks by the proxy's binary take this much longer.
@@ -198,6 +200,7 @@ impl Host {
             kept: None,
             said: BTreeMap::new(),
             starving: false,
+            hungry: false,
             slow_dumps: Duration::ZERO,
             slow_checks: Duration::ZERO,
             has_own_address: true,
@@ -330,6 +333,7 @@ impl Host {
                 stopping: false,
                 connections: 0,
                 connections_max: 100,
+                accepted: None,
                 uptime_secs: 1,
                 refused: 0,
                 frontends: vec![("www".to_owned(), if self.is_paused() { "PAUSED" } else { "OPEN" }.to_owned())],

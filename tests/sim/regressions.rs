@@ -61,6 +61,22 @@ fn a_proxy_that_gets_a_processor_now_and_then_keeps_the_vip() {
     assert_eq!(world.holders(0), [1]);
 }
 
+/// Nobody can tell what a proxy would do that nobody lets run; moving the VIP helps only if it is alone in that.
+#[test]
+fn a_proxy_that_gets_no_processor_at_all_keeps_the_vip_for_five_seconds() {
+    let mut world = settled(standard());
+    (world.hosts[0].starving, world.hosts[0].hungry) = (true, true);
+    world.run(ms(4_900)).unwrap();
+    assert_eq!(told(&world, "vip0:"), 0, "{}", world.trace.unwrap());
+    world.hosts[0].starving = false;
+    world.run(secs(3)).unwrap();
+    assert_eq!(told(&world, "vip0:"), 0, "{}", world.trace.unwrap());
+    // And not for longer.
+    world.hosts[0].starving = true;
+    world.run(ms(5_600)).unwrap();
+    assert_eq!(world.holders(0), [1]);
+}
+
 #[test]
 fn a_vipkeeper_that_hung_does_not_take_its_own_lateness_for_a_silent_proxy() {
     let mut world = settled(standard());

@@ -234,6 +234,7 @@ pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
         userlists: Vec::new(),
         stats: None,
         hooks: HookSettings { user: None, group: None, timeout: ms(3_000) },
+        http: None,
         notifiers: Vec::new(),
         digest: Digest(version),
     };

@@ -773,7 +773,7 @@ impl World {
                 Effect::OpenInterface { interface, .. } => {
                     self.answer(host, incarnation, Event::InterfaceOpened { interface, result: Ok(()) });
                 }
-                Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Log(_) => {}
+                Effect::CloseInterface { .. } | Effect::KeepConfig | Effect::Serve { .. } | Effect::Log(_) => {}
                 Effect::Report { notice, to } => {
                     assert!(to.iter().all(|notifier| notice.is_for(notifier)) && !to.is_empty());
                     self.reported.push((host, notice));
@@ -858,6 +858,13 @@ impl World {
                     if frozen || starving {
                         let late = Event::ProbeLate { op, runnable: starving };
                         self.push(timeout * 2 / 3, host, Item::Deliver(incarnation, late));
+                        // The shell looks again for as long as the worker gets no processor.
+                        let looks = if self.hosts[host].hungry { 1..=12 } else { 1..=0 };
+                        for look in looks {
+                            let late = Event::ProbeLate { op, runnable: true };
+                            let after = timeout * 2 / 3 + ms(400) * look;
+                            self.push(after, host, Item::Deliver(incarnation, late));
+                        }
                     }
                     let delay = Duration::from_micros(self.rng.between(200, 3_000));
                     self.push(delay, host, Item::Probe(incarnation, op));

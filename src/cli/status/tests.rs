@@ -67,6 +67,7 @@ fn fine() -> Status {
             version: Some("2.6.12".to_owned()),
             generation: Some("0011223344556677".to_owned()),
             connections: Some((3, 8000)),
+            accepted: Some(12_345),
             frontends: vec![("www".to_owned(), "OPEN".to_owned())],
             backends: vec![("web".to_owned(), "UP".to_owned())],
             starts: 1,

@@ -8,6 +8,7 @@ mod adverts;
 mod election;
 mod groups;
 mod hooks;
+mod http;
 mod interfaces;
 mod nodes;
 mod notifier;
@@ -80,6 +81,7 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
         nginx::check(&mut cx, document, &vips.good);
     }
     let notifiers = notifier::check(&mut cx, &document.notifiers);
+    let http = http::check(&mut cx, document.http.as_ref());
     let hooks = hooks::settings(&mut cx, document.hooks.as_ref());
     let (frontends, stats) = frontends.finish()?;
     Some(Config {
@@ -95,6 +97,7 @@ pub(super) fn check(document: &Document, sources: &Sources, digest: Digest, prob
         userlists: userlists?,
         stats,
         hooks: hooks?,
+        http: http?,
         notifiers: notifiers?,
         digest,
     })

@@ -40,7 +40,7 @@ pub fn parse(answer: &str) -> Result<Sample, StatusError> {
         identity.lines().find_map(|line| line.strip_prefix(prefix)).map(str::trim).ok_or(StatusError::Field(name))
     };
     let version_text = field("version ", "version")?;
-    let (active, refused) = counters(status)?;
+    let Counters { active, accepted, refused } = counters(status)?;
     Ok(Sample {
         pid: field("pid ", "pid")?.parse().map_err(|_| StatusError::Field("pid"))?,
         version: version(version_text).ok_or(StatusError::Field("version"))?,
@@ -51,6 +51,7 @@ pub fn parse(answer: &str) -> Result<Sample, StatusError> {
         // Without this one.
         connections: active.saturating_sub(1),
         connections_max: field("limit ", "limit")?.parse().map_err(|_| StatusError::Field("limit"))?,
+        accepted: Some(accepted),
         uptime_secs: 0,
         refused,
         frontends: Vec::new(),
@@ -82,7 +83,15 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(100).collect()
 }
 
-/// Connections now, and those that were accepted and dropped at once for want of room.
+/// What `stub_status` counts.
+struct Counters {
+    active: u64,
+    accepted: u64,
+    /// Accepted and dropped at once for want of room.
+    refused: u64,
+}
+
+/// Reads them.
 ///
 /// ```text
 /// Active connections: 1
@@ -90,14 +99,16 @@ fn first_line(text: &str) -> String {
 ///  1 1 2
 /// Reading: 0 Writing: 1 Waiting: 0
 /// ```
-fn counters(status: &str) -> Result<(u64, u64), StatusError> {
+fn counters(status: &str) -> Result<Counters, StatusError> {
     let mut lines = status.lines();
     let active = lines.next().and_then(|line| line.strip_prefix("Active connections:"));
     let active =
         active.and_then(|n| n.trim().parse().ok()).ok_or(StatusError::Field("number of active connections"))?;
     let mut counts = lines.nth(1).unwrap_or_default().split_whitespace().map(str::parse::<u64>);
     match (counts.next(), counts.next()) {
-        (Some(Ok(accepted)), Some(Ok(handled))) => Ok((active, accepted.saturating_sub(handled))),
+        (Some(Ok(accepted)), Some(Ok(handled))) => {
+            Ok(Counters { active, accepted, refused: accepted.saturating_sub(handled) })
+        }
         _ => Err(StatusError::Field("count of accepted and handled connections")),
     }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Answer, MaintenanceBody, ReleaseBody, ResumeBody, ServerBody, SwitchoverBody, socket_path};
+use super::socket_path;
 use crate::node::Status;
 use crate::proxy::intents::Wish;
+use crate::web::{Answer, MaintenanceBody, ReleaseBody, ResumeBody, ServerBody, SwitchoverBody};
 
 /// A running vipkeeper accepts at once.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);

@@ -57,6 +57,7 @@ fn bench() -> Bench {
         hooks: mpsc::channel(1).0,
         files: mpsc::channel(1).0,
         notices: mpsc::channel(1).0,
+        endpoint: watch::channel(None).0,
     };
     let driver = Driver::new(node, None, inlets, outlets).unwrap();
     Bench { driver, events, calls, addresses: far_addresses, probes: far_probes }

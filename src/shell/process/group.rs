@@ -39,7 +39,7 @@ pub(super) fn siblings(pid: u32) -> Vec<u32> {
 }
 
 /// Clock ticks of a second in `/proc` (`USER_HZ`, part of the interface of the kernel to programs).
-const TICKS_PER_SEC: u64 = 100;
+pub(super) const TICKS_PER_SEC: u64 = 100;
 
 /// What `/proc/<pid>/stat` says of a process.
 pub(super) struct Stat {

@@ -155,7 +155,7 @@ pub(super) fn end_orphans(paths: &ProxyPaths) -> Vec<OwnedFd> {
         let Ok(pidfd) = pidfd_open(process, PidfdFlags::empty()) else { continue };
         let Some(stat) = Stat::of(pid).filter(|stat| !stat.ended) else { continue };
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if !arguments.starts_with(b"nginx: worker process") {
+        if !arguments.starts_with(b"nginx: worker process") && !was_just_forked(pid, stat.group, &arguments) {
             continue;
         }
         // While a member of the group lives, its number is given to nobody else; a leader that lives is another's.
@@ -170,6 +170,12 @@ pub(super) fn end_orphans(paths: &ProxyPaths) -> Vec<OwnedFd> {
         }
     }
     ended
+}
+
+/// A worker has its master's title until it gives itself its own; a master leads its group.
+fn was_just_forked(pid: u32, group: u32, arguments: &[u8]) -> bool {
+    let leaderless = || Stat::of(group).is_none_or(|leader| leader.ended);
+    arguments.starts_with(b"nginx: master process") && pid != group && leaderless()
 }
 
 /// Whether a process of the recorded number lives.

@@ -45,6 +45,7 @@ pub(super) fn sample(generation: u64, minor: u32) -> Sample {
         stopping: false,
         connections: 0,
         connections_max: 1,
+        accepted: None,
         uptime_secs: 1,
         refused: 0,
         frontends: Vec::new(),

@@ -3,6 +3,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use tokio::net::UnixStream;
+
 use super::*;
 
 fn on_runtime(test: impl AsyncFnOnce()) {

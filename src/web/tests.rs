@@ -1,0 +1,351 @@
+//! What is said, and to whom.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+
+use super::*;
+use crate::node::event::Request;
+use crate::node::status::{ConfigStatus, Holder, PeerStatus, PeerVipStatus, ProxyStatus, ReloadStatus, VipStatus};
+
+fn status() -> Status {
+    let proxy = ProxyStatus {
+        engine: "haproxy".to_owned(),
+        healthy: true,
+        why: "answers and every frontend is open".to_owned(),
+        for_ms: 61_005,
+        doing: "serving".to_owned(),
+        master_pid: Some(10),
+        worker_pid: Some(11),
+        version: Some("2.6.12".to_owned()),
+        generation: None,
+        connections: Some((7, 1000)),
+        accepted: Some(4321),
+        frontends: vec![("www".to_owned(), "OPEN".to_owned())],
+        backends: vec![("web".to_owned(), "UP".to_owned()), ("spare".to_owned(), "DOWN".to_owned())],
+        starts: 2,
+        installed_version: None,
+        features: Vec::new(),
+        old_workers: Vec::new(),
+        old_workers_more: 1,
+        intents: Vec::new(),
+    };
+    let vip = VipStatus {
+        name: "www".to_owned(),
+        vrid: 51,
+        interface: "eth0".to_owned(),
+        addresses: vec!["192.0.2.10/24".to_owned()],
+        state: "active".to_owned(),
+        for_ms: 1_500,
+        why: "the best priority".to_owned(),
+        holder: Some(Holder { node: Some("lb1".to_owned()), address: "192.0.2.1".to_owned(), priority: 90 }),
+        priority: Some(90),
+        base_priority: 100,
+        weights: vec![("a \"quoted\\name\"".to_owned(), -10)],
+        operator: None,
+        installed: vec!["192.0.2.10/24".to_owned()],
+        transitions: Vec::new(),
+        counters: BTreeMap::from([
+            ("adverts-sent".to_owned(), 12),
+            ("rivals-heard".to_owned(), 1),
+            ("transitions".to_owned(), 2),
+        ]),
+        dropped: BTreeMap::from([("hop-limit".to_owned(), 3)]),
+        group: None,
+        routing: Vec::new(),
+        speakers: Vec::new(),
+        duplicates: Vec::new(),
+        refused: Vec::new(),
+        troubles: vec!["look at this".to_owned()],
+    };
+    let peer = PeerStatus {
+        name: "lb2".to_owned(),
+        address: "192.0.2.2".to_owned(),
+        heard_ms_ago: Some(250),
+        state: "fresh".to_owned(),
+        same_config: Some(false),
+        vips: vec![PeerVipStatus {
+            name: "www".to_owned(),
+            state: "backup".to_owned(),
+            priority: None,
+            fit: false,
+            why: "its proxy".to_owned(),
+        }],
+        dropped: BTreeMap::new(),
+    };
+    Status {
+        node: "lb1".to_owned(),
+        version: "0.1.0".to_owned(),
+        pid: 1,
+        up_ms: 3_600_000,
+        phase: "running".to_owned(),
+        maintenance: false,
+        config: ConfigStatus {
+            digest: "00ff".to_owned(),
+            loaded_ms_ago: 2_000,
+            last_reload: Some(ReloadStatus { ok: false, message: "refused".to_owned(), ms_ago: 10, took_ms: 352 }),
+        },
+        proxy,
+        vips: vec![vip],
+        dropped: BTreeMap::from([("eth0".to_owned(), BTreeMap::from([("unknown-vrid".to_owned(), 5)]))]),
+        trackers: Vec::new(),
+        peers: vec![peer],
+        peers_note: None,
+    }
+}
+
+#[test]
+fn a_status_becomes_the_text_that_prometheus_reads() {
+    expect![[r##"
+        # HELP vipkeeper_build_info Which vipkeeper this is.
+        # TYPE vipkeeper_build_info gauge
+        vipkeeper_build_info{version="0.1.0",node="lb1"} 1
+        # HELP vipkeeper_uptime_seconds Since this vipkeeper started.
+        # TYPE vipkeeper_uptime_seconds gauge
+        vipkeeper_uptime_seconds 3600.000
+        # HELP vipkeeper_ready Whether this node could hold a VIP.
+        # TYPE vipkeeper_ready gauge
+        vipkeeper_ready 1
+        # HELP vipkeeper_maintenance Whether an operator wants this node to hold no VIP.
+        # TYPE vipkeeper_maintenance gauge
+        vipkeeper_maintenance 0
+        # HELP vipkeeper_config_info Digest of the configuration in force; equal on nodes that read the same.
+        # TYPE vipkeeper_config_info gauge
+        vipkeeper_config_info{digest="00ff"} 1
+        # HELP vipkeeper_config_age_seconds Since the configuration was put in force.
+        # TYPE vipkeeper_config_age_seconds gauge
+        vipkeeper_config_age_seconds 2.000
+        # HELP vipkeeper_config_last_reload_successful Whether the last change of the files is in force.
+        # TYPE vipkeeper_config_last_reload_successful gauge
+        vipkeeper_config_last_reload_successful 0
+        # HELP vipkeeper_config_last_reload_duration_seconds How long the last change of the files took.
+        # TYPE vipkeeper_config_last_reload_duration_seconds gauge
+        vipkeeper_config_last_reload_duration_seconds 0.352
+        # HELP vipkeeper_proxy_info Which proxy runs.
+        # TYPE vipkeeper_proxy_info gauge
+        vipkeeper_proxy_info{engine="haproxy",version="2.6.12"} 1
+        # HELP vipkeeper_proxy_healthy Whether the proxy counts as fit to hold a VIP.
+        # TYPE vipkeeper_proxy_healthy gauge
+        vipkeeper_proxy_healthy 1
+        # HELP vipkeeper_proxy_verdict_age_seconds Since the proxy counts as healthy, or as not.
+        # TYPE vipkeeper_proxy_verdict_age_seconds gauge
+        vipkeeper_proxy_verdict_age_seconds 61.005
+        # HELP vipkeeper_proxy_starts_total Starts of the proxy by this vipkeeper.
+        # TYPE vipkeeper_proxy_starts_total counter
+        vipkeeper_proxy_starts_total 2
+        # HELP vipkeeper_proxy_connections Connections of the worker that serves.
+        # TYPE vipkeeper_proxy_connections gauge
+        vipkeeper_proxy_connections 7
+        # HELP vipkeeper_proxy_connections_limit Its limit.
+        # TYPE vipkeeper_proxy_connections_limit gauge
+        vipkeeper_proxy_connections_limit 1000
+        # HELP vipkeeper_proxy_connections_total Connections that the worker accepted since its start.
+        # TYPE vipkeeper_proxy_connections_total counter
+        vipkeeper_proxy_connections_total 4321
+        # HELP vipkeeper_proxy_old_workers Replaced workers that finish their connections.
+        # TYPE vipkeeper_proxy_old_workers gauge
+        vipkeeper_proxy_old_workers 1
+        # HELP vipkeeper_frontend_open Whether the frontend takes connections.
+        # TYPE vipkeeper_frontend_open gauge
+        vipkeeper_frontend_open{frontend="www"} 1
+        # HELP vipkeeper_backend_up Whether the backend has a server that is up.
+        # TYPE vipkeeper_backend_up gauge
+        vipkeeper_backend_up{backend="web"} 1
+        vipkeeper_backend_up{backend="spare"} 0
+        # HELP vipkeeper_vip_state 1 for the state that this node is in (RFC 9568).
+        # TYPE vipkeeper_vip_state gauge
+        vipkeeper_vip_state{vip="www",vrid="51",interface="eth0",state="active"} 1
+        vipkeeper_vip_state{vip="www",vrid="51",interface="eth0",state="backup"} 0
+        vipkeeper_vip_state{vip="www",vrid="51",interface="eth0",state="fault"} 0
+        # HELP vipkeeper_vip_state_age_seconds Since the VIP is in its state on this node.
+        # TYPE vipkeeper_vip_state_age_seconds gauge
+        vipkeeper_vip_state_age_seconds{vip="www"} 1.500
+        # HELP vipkeeper_vip_priority Priority now; absent while the node abstains.
+        # TYPE vipkeeper_vip_priority gauge
+        vipkeeper_vip_priority{vip="www"} 90
+        # HELP vipkeeper_vip_base_priority Priority of the configuration.
+        # TYPE vipkeeper_vip_base_priority gauge
+        vipkeeper_vip_base_priority{vip="www"} 100
+        # HELP vipkeeper_vip_weight What raises or lowers the priority now.
+        # TYPE vipkeeper_vip_weight gauge
+        vipkeeper_vip_weight{vip="www",reason="a \"quoted\\name\""} -10
+        # HELP vipkeeper_vip_holder_info Who holds the VIP as far as this node knows.
+        # TYPE vipkeeper_vip_holder_info gauge
+        vipkeeper_vip_holder_info{vip="www",holder="lb1"} 1
+        # HELP vipkeeper_vip_standing_aside Whether an operator wants the VIP on another node.
+        # TYPE vipkeeper_vip_standing_aside gauge
+        vipkeeper_vip_standing_aside{vip="www"} 0
+        # HELP vipkeeper_vip_addresses Addresses of the VIP.
+        # TYPE vipkeeper_vip_addresses gauge
+        vipkeeper_vip_addresses{vip="www"} 1
+        # HELP vipkeeper_vip_addresses_installed How many of them are on the interface.
+        # TYPE vipkeeper_vip_addresses_installed gauge
+        vipkeeper_vip_addresses_installed{vip="www"} 1
+        # HELP vipkeeper_vip_troubles What a human should look at; `vipkeeper status` has the words.
+        # TYPE vipkeeper_vip_troubles gauge
+        vipkeeper_vip_troubles{vip="www"} 1
+        # HELP vipkeeper_vip_foreign_speakers Routers of nobody's that speak for the VRID.
+        # TYPE vipkeeper_vip_foreign_speakers gauge
+        vipkeeper_vip_foreign_speakers{vip="www"} 0
+        # HELP vipkeeper_vip_duplicate_addresses Hosts that claimed an address of the VIP.
+        # TYPE vipkeeper_vip_duplicate_addresses gauge
+        vipkeeper_vip_duplicate_addresses{vip="www"} 0
+        # HELP vipkeeper_vip_transitions_total Changes of state.
+        # TYPE vipkeeper_vip_transitions_total counter
+        vipkeeper_vip_transitions_total{vip="www"} 2
+        # HELP vipkeeper_vip_adverts_sent_total Adverts sent.
+        # TYPE vipkeeper_vip_adverts_sent_total counter
+        vipkeeper_vip_adverts_sent_total{vip="www"} 12
+        # HELP vipkeeper_vip_adverts_received_total Adverts received and accepted.
+        # TYPE vipkeeper_vip_adverts_received_total counter
+        vipkeeper_vip_adverts_received_total{vip="www"} 0
+        # HELP vipkeeper_vip_events_total What else happened to the VIP, by kind.
+        # TYPE vipkeeper_vip_events_total counter
+        vipkeeper_vip_events_total{vip="www",event="rivals-heard"} 1
+        # HELP vipkeeper_vip_packets_dropped_total Packets for the VRID that were dropped.
+        # TYPE vipkeeper_vip_packets_dropped_total counter
+        vipkeeper_vip_packets_dropped_total{vip="www",reason="hop-limit"} 3
+        # HELP vipkeeper_packets_dropped_total Packets that were dropped before they could be attributed to a VIP; of interface `hellos`: hellos.
+        # TYPE vipkeeper_packets_dropped_total counter
+        vipkeeper_packets_dropped_total{interface="eth0",reason="unknown-vrid"} 5
+        # HELP vipkeeper_peer_fresh Whether the other node is heard beside VRRP.
+        # TYPE vipkeeper_peer_fresh gauge
+        vipkeeper_peer_fresh{peer="lb2"} 1
+        # HELP vipkeeper_peer_heard_age_seconds Since its last hello that counted.
+        # TYPE vipkeeper_peer_heard_age_seconds gauge
+        vipkeeper_peer_heard_age_seconds{peer="lb2"} 0.250
+        # HELP vipkeeper_peer_config_matches Whether it has the same configuration in force.
+        # TYPE vipkeeper_peer_config_matches gauge
+        vipkeeper_peer_config_matches{peer="lb2"} 0
+        # HELP vipkeeper_peer_vip_fit Whether it could serve the VIP, as it said last.
+        # TYPE vipkeeper_peer_vip_fit gauge
+        vipkeeper_peer_vip_fit{peer="lb2",vip="www"} 0
+        # HELP vipkeeper_peer_vip_state 1 for the state that it is in, as it said last.
+        # TYPE vipkeeper_peer_vip_state gauge
+        vipkeeper_peer_vip_state{peer="lb2",vip="www",state="active"} 0
+        vipkeeper_peer_vip_state{peer="lb2",vip="www",state="backup"} 1
+        vipkeeper_peer_vip_state{peer="lb2",vip="www",state="fault"} 0
+    "##]].assert_eq(&metrics(&status()));
+}
+
+#[test]
+fn a_family_is_described_once_and_its_series_stand_together() {
+    let mut status = status();
+    let other = VipStatus { name: "db".to_owned(), ..status.vips[0].clone() };
+    status.vips.push(other);
+    let text = metrics(&status);
+    let mut seen = std::collections::BTreeSet::new();
+    let mut last = String::new();
+    for line in text.lines() {
+        let name = match line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")) {
+            Some(rest) => rest.split(' ').next().unwrap(),
+            None => line.split(['{', ' ']).next().unwrap(),
+        };
+        if name != last {
+            assert!(seen.insert(name.to_owned()), "{name} again");
+            assert!(line.starts_with("# HELP "), "{line}");
+        }
+        last = name.to_owned();
+    }
+}
+
+#[test]
+fn readiness_has_a_reason_when_it_is_missing() {
+    assert_eq!(readiness(&status()), Ok(()));
+    let starting = Status { phase: "starting".to_owned(), ..status() };
+    assert_eq!(readiness(&starting), Err("vipkeeper is starting".to_owned()));
+    let aside = Status { maintenance: true, ..status() };
+    assert_eq!(readiness(&aside), Err("in maintenance".to_owned()));
+    let mut down = status();
+    (down.proxy.healthy, down.proxy.why) = (false, "signal 9".to_owned());
+    assert_eq!(readiness(&down), Err("the proxy: signal 9".to_owned()));
+}
+
+#[test]
+fn time_and_adverts_alone_are_no_news() {
+    let before = status();
+    let mut after = before.clone();
+    after.up_ms += 1;
+    after.proxy.accepted = Some(5000);
+    after.vips[0].for_ms += 1;
+    after.vips[0].counters.insert("adverts-sent".to_owned(), 13);
+    after.peers[0].heard_ms_ago = Some(0);
+    assert_eq!(fingerprint(&before), fingerprint(&after));
+    after.vips[0].state = "backup".to_owned();
+    assert_ne!(fingerprint(&before), fingerprint(&after));
+    let more = Status { proxy: ProxyStatus { connections: Some((8, 1000)), ..before.proxy.clone() }, ..before.clone() };
+    assert_ne!(fingerprint(&before), fingerprint(&more));
+}
+
+#[test]
+fn hosts_are_addresses_and_known_names() {
+    let known = ["lb1".to_owned(), "vip.example.com".to_owned()];
+    for good in
+        ["127.0.0.1", "127.0.0.1:9112", "[::1]", "[::1]:9112", "localhost:9112", "LB1:9112", "vip.example.com."]
+    {
+        assert!(is_host(good, &known), "{good}");
+    }
+    for bad in ["", "evil.example", "lb1.evil.example", "127.0.0.1.evil.example:9112", "localhost.evil:1"] {
+        assert!(!is_host(bad, &known), "{bad}");
+    }
+}
+
+#[test]
+fn a_token_is_whole_and_long_enough() {
+    let token = "0123456789abcdef\n";
+    assert!(is_permitted(Some("Bearer 0123456789abcdef"), token));
+    assert!(is_permitted(Some("bearer  0123456789abcdef "), token));
+    for bad in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Bearer 0123456789abcdeF"), Some("Basic 0123456789abcdef")] {
+        assert!(!is_permitted(bad, token), "{bad:?}");
+    }
+    assert!(!is_permitted(Some("Bearer short"), "short"));
+    assert!(!is_permitted(Some("Bearer "), ""));
+}
+
+#[test]
+fn paths_mean_the_same_with_and_without_api() {
+    assert_eq!(Path::of("/api/v1/status"), Some(Path::Status));
+    assert_eq!(Path::of("/v1/status"), Some(Path::Status));
+    assert_eq!(Path::of("/v1/release"), Some(Path::Act(Act::Release)));
+    assert_eq!(Path::of("/api/v1/vips/www"), Some(Path::Vip("www".to_owned())));
+    assert!(matches!(Path::of("/"), Some(Path::Asset(asset)) if asset.media_type.starts_with("text/html")));
+    for nothing in ["", "/v2/status", "/api/status", "/v1/", "/v1/release/", "/metrics/", "/app.js.map"] {
+        assert_eq!(Path::of(nothing), None, "{nothing}");
+    }
+    assert_eq!((Path::Act(Act::Reload).method(), Path::Metrics.method()), ("POST", "GET"));
+}
+
+#[test]
+fn bodies_are_read_and_wrong_ones_come_with_an_example() {
+    assert_eq!(parse(Act::Reload, b"whatever"), Ok(Request::Reload));
+    assert_eq!(parse(Act::Maintenance, br#"{"on": true}"#), Ok(Request::Maintenance { on: true }));
+    assert_eq!(parse(Act::Resume, b" "), Ok(Request::Resume { vip: None }));
+    for (act, body) in [
+        (Act::Maintenance, &b""[..]),
+        (Act::Release, br#"{"vips": "www"}"#),
+        (Act::Switchover, br#"{"to": "a b"}"#),
+        (Act::Server, br#"{"server": "web/web1", "wish": {"weight": 257}}"#),
+    ] {
+        assert!(parse(act, body).is_err(), "{act:?}");
+    }
+}
+
+#[test]
+fn the_description_has_every_path_and_every_reference_leads_somewhere() {
+    let description = openapi();
+    let paths = description["paths"].as_object().unwrap();
+    for (name, _) in Act::ALL {
+        assert!(paths.contains_key(&format!("/api/v1/{name}")), "{name}");
+    }
+    for path in paths.keys() {
+        assert!(Path::of(&path.replace("{name}", "www")).is_some(), "{path}");
+    }
+    let text = description.to_string();
+    for (at, _) in text.match_indices("\"$ref\":\"#") {
+        let pointer = text[at..].split('"').nth(3).unwrap().trim_start_matches('#');
+        assert!(description.pointer(pointer).is_some(), "{pointer}");
+    }
+    assert!(text.matches("$ref").count() > 10);
+    assert!(description.pointer("/components/schemas/Status/properties/vips").is_some());
+}
