@@ -22,10 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use vipkeeper::node::Status;
 use vipkeeper::shell::clock::now;
+use vipkeeper::web;
 
-/// What every answer of the endpoint says of itself.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// An event comes at least as often.
 const EVENT_EVERY: Duration = Duration::from_secs(2);
 /// A browser that takes longer hangs.
@@ -102,20 +100,14 @@ fn answer(path: &str, status: watch::Receiver<Option<Value>>, start: Instant) ->
     let said = status.borrow().clone();
     let (media_type, body): (_, Body) = match (path, said) {
         (_, None) => ("text/plain", Full::from("gone").boxed_unsync()),
-        ("/", Some(_)) => {
-            ("text/html; charset=utf-8", Full::from(include_str!("../../src/web/page/index.html")).boxed_unsync())
-        }
-        ("/app.css", Some(_)) => {
-            ("text/css; charset=utf-8", Full::from(include_str!("../../src/web/page/app.css")).boxed_unsync())
-        }
-        ("/app.js", Some(_)) => {
-            ("text/javascript; charset=utf-8", Full::from(include_str!("../../src/web/page/app.js")).boxed_unsync())
-        }
-        ("/api/v1/status", Some(json)) => {
-            ("application/json", Full::from(aged(json, start.elapsed()).to_string()).boxed_unsync())
+        ("/api/v1/status", Some(said)) => {
+            ("application/json", Full::from(aged(said, start.elapsed()).to_string()).boxed_unsync())
         }
         ("/api/v1/events", Some(_)) => ("text/event-stream", events(status.clone(), start)),
-        (_, Some(_)) => ("text/plain", Full::from("there is no such thing").boxed_unsync()),
+        (path, Some(_)) => match web::asset(path) {
+            Some(asset) => (asset.media_type, Full::from(asset.text).boxed_unsync()),
+            None => ("text/plain", Full::from("there is no such thing").boxed_unsync()),
+        },
     };
     let known = media_type != "text/plain";
     let mut response = Response::new(body);
@@ -126,7 +118,7 @@ fn answer(path: &str, status: watch::Receiver<Option<Value>>, start: Instant) ->
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(web::POLICY));
     response
 }
 

@@ -17,6 +17,9 @@ const FILTER_FROM = 9;
 const OPEN_UP_TO = 3;
 const VIPS_STEP = 40;
 const LOG_STEP = 25;
+const STORY_MAX = 500;
+/** The same change of several VIPs within this time is one. */
+const TOGETHER_MS = 1_000;
 const PROBLEMS_MAX = 12;
 const CHIPS_MAX = 40;
 const ADDRESSES_MAX = 3;
@@ -679,13 +682,15 @@ function story() {
   entries.sort((a, b) => a.ms_ago - b.ms_ago);
   const merged = [];
   for (const entry of entries) {
-    const last = merged.at(-1);
-    const alike = entry.vips && last?.vips && last.from === entry.from && last.to === entry.to && last.why === entry.why;
-    if (alike && entry.ms_ago - last.ms_ago < 1_000) last.vips.push(...entry.vips);
+    const twin = merged.findLast((m) => entry.ms_ago - m.ms_ago < TOGETHER_MS && alike(m, entry));
+    if (twin) twin.vips.push(...entry.vips);
     else merged.push(entry);
+    if (merged.length > STORY_MAX) break;
   }
   return merged;
 }
+
+const alike = (a, b) => a.vips && b.vips && a.from === b.from && a.to === b.to && a.why === b.why;
 
 function showLog() {
   const all = story();
