@@ -35,10 +35,13 @@ mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;
 mod import;
+mod monitoring;
 mod namespace;
 mod nginx_process;
 mod nginx_render;
 mod nginx_rules;
+mod page;
+mod page_fixture;
 mod proxy_fixture;
 mod proxy_master;
 mod proxy_process;
