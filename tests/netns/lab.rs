@@ -30,8 +30,8 @@ pub const LB1_BACK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 78, 0, 11));
 pub const LB2_BACK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 78, 0, 12));
 pub const WWW: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
 pub const MAIL: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 101);
-const WEB1: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 101);
-const WEB2: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 102);
+pub const WEB1: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 101);
+pub const WEB2: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 102);
 
 /// Longer than anything here takes on a busy machine.
 pub const SOON: Duration = Duration::from_secs(12);

@@ -25,6 +25,7 @@ mod faults;
 mod handover;
 mod hooks;
 mod interop;
+mod migrating;
 mod nginx;
 mod packets;
 mod release;
