@@ -291,6 +291,33 @@ fn only_what_changed_is_drawn_again() {
     });
 }
 
+/// What is shown, without what ages.
+const SHOWN: &str = "(() => { const body = document.body.cloneNode(true);
+    for (const e of body.querySelectorAll('time, .when .mono, #link')) e.remove(); return body.innerHTML; })()";
+
+#[test]
+fn a_page_that_was_open_shows_what_a_fresh_one_does() {
+    in_browser("a_page_that_was_open_shows_what_a_fresh_one_does", |mut page| async move {
+        let (mut turned, mut fewer, mut none) = (calm(), calm(), calm());
+        turned.vips.reverse();
+        fewer.vips.remove(0);
+        fewer.peers.clear();
+        none.vips.clear();
+        none.trackers.clear();
+        let site = Site::new(&calm()).await;
+        page.open(&site).await;
+        for (n, mut status) in [night(), turned, night(), fewer, calm(), none, calm()].into_iter().enumerate() {
+            // A mark by which to see that it is drawn.
+            status.config.digest = format!("digest-{n}");
+            site.says(&status);
+            page.until(&format!("document.getElementById('config').textContent.includes('digest-{n}')")).await;
+            let kept = page.text(SHOWN).await;
+            page.open(&site).await;
+            assert_eq!(kept, page.text(SHOWN).await);
+        }
+    });
+}
+
 #[test]
 fn a_lost_connection_is_seen_and_mended() {
     in_browser("a_lost_connection_is_seen_and_mended", |mut page| async move {
