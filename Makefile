@@ -23,7 +23,7 @@ RUNNER := CARGO_TARGET_$(shell echo '$(HOST)' | tr 'a-z-' 'A-Z_')_RUNNER
 
 # program:package
 DEMO_NEEDS := cc:build-essential haproxy:haproxy ip:iproute2
-TEST_NEEDS := $(DEMO_NEEDS) nginx:nginx /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream keepalived:keepalived /usr/lib/frr/vrrpd:frr nft:nftables
+TEST_NEEDS := $(DEMO_NEEDS) nginx:nginx /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream keepalived:keepalived /usr/lib/frr/vrrpd:frr nft:nftables openssl:openssl curl:curl chromium:chromium promtool:prometheus
 
 SOAK_SEEDS ?= 100000
 SOAK_FIRST ?= 0

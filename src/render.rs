@@ -16,6 +16,7 @@ mod routes;
 mod rules;
 mod tls;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,8 +67,17 @@ pub struct RenderInput<'a> {
     pub files_dir: &'a Path,
     /// A template of the user's in place of the compiled-in one.
     pub template: Option<&'a str>,
-    /// Digest of what the files hold that the proxy reads by itself; another one is another generation.
-    pub reads: Option<Digest>,
+    /// What the files hold that the proxy reads by itself; something else is another generation.
+    pub reads: Option<&'a Reads>,
+}
+
+/// What the files hold that the proxy reads by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reads {
+    /// Of all together.
+    pub digest: Digest,
+    /// Of each, by its path.
+    pub files: BTreeMap<PathBuf, Digest>,
 }
 
 /// A proxy configuration, ready to be written.
@@ -83,6 +93,8 @@ pub struct Rendered {
     pub sources: Arc<Sources>,
     /// What the text refers to: must be there before anybody reads the text.
     pub files: Vec<AuxFile>,
+    /// Digests of the files that the proxy reads by itself, by path.
+    pub reads: BTreeMap<PathBuf, Digest>,
 }
 
 /// A file that the text refers to, such as a map. It is called by what it holds, so that the file of a running proxy
@@ -106,7 +118,7 @@ impl Rendered {
     ) -> Self {
         let dir = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
         let origins = trace(&text, config, dir);
-        Self { text, generation, origins, sources, files }
+        Self { text, generation, origins, sources, files, reads: BTreeMap::new() }
     }
 }
 
@@ -141,7 +153,7 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
 
     let unfilled = with_generation(&tera, engine, &mut context, Digest(0))?;
     let generation = match input.reads {
-        Some(reads) => digest(&format!("{unfilled}{reads}")),
+        Some(reads) => digest(&format!("{unfilled}{}", reads.digest)),
         None => digest(&unfilled),
     };
     let text = with_generation(&tera, engine, &mut context, generation)?;
@@ -164,7 +176,8 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
         return Err(RenderError(format!("the files beside the text have {size} bytes, more than {TEXT_BYTES_MAX}")));
     }
     let origins = trace(&text, input.config, input.files_dir);
-    Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources), files })
+    let reads = input.reads.map(|reads| reads.files.clone()).unwrap_or_default();
+    Ok(Rendered { text, generation, origins, sources: Arc::clone(input.sources), files, reads })
 }
 
 fn with_generation(

@@ -10,7 +10,7 @@ use crate::node::outbox::{Ops, Outbox};
 use crate::node::proxying::ProxyNews;
 use crate::node::vip::{Host, Vip};
 use crate::node::{Node, Phase};
-use crate::proxy::runtime::plan::{self, Plan};
+use crate::proxy::runtime::{Patch, plan};
 use crate::render::Rendered;
 
 /// A file must have been quiet for this long: editors write in several steps.
@@ -321,8 +321,8 @@ impl Node {
 
 /// What a worker with the one file was told to be equal to one with the other.
 fn changes_made(before: &Loaded, after: &Loaded) -> String {
-    let plan = plan::plan(&before.rendered.text, &after.rendered.text, plan::DYNAMIC_SERVERS_SINCE);
-    let Plan::Changes(changes) = plan else { return "as the file says".to_owned() };
+    let patch = plan::patch(&before.rendered, &after.rendered, plan::DYNAMIC_SERVERS_SINCE);
+    let Some(Patch { changes, .. }) = patch else { return "as the file says".to_owned() };
     let mut said: Vec<String> = changes.iter().take(CHANGES_TOLD_MAX).map(ToString::to_string).collect();
     if let Some(more) = changes.len().checked_sub(CHANGES_TOLD_MAX).filter(|more| *more > 0) {
         said.push(format!("and {more} more"));

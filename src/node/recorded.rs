@@ -2,6 +2,8 @@
 //!
 //! The proxy's text is kept as it was rendered: a user's template is on a disk that nobody has when the journal is read.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,9 @@ pub(super) struct Texts {
     /// What the text refers to.
     #[serde(default)]
     files: Vec<AuxFile>,
+    /// Digests of the files that the proxy reads by itself.
+    #[serde(default)]
+    reads: BTreeMap<PathBuf, Digest>,
     /// The key of hellos, in hexadecimal digits: without it none of those that follow could be judged again.
     #[serde(default)]
     key: Option<String>,
@@ -31,13 +36,14 @@ pub(super) struct Texts {
 
 impl From<Loaded> for Texts {
     fn from(loaded: Loaded) -> Self {
-        let Rendered { text, generation, origins: _, sources, files } = Arc::unwrap_or_clone(loaded.rendered);
+        let Rendered { text, generation, origins: _, sources, files, reads } = Arc::unwrap_or_clone(loaded.rendered);
         let key = loaded.key.as_ref().map(PeerKey::to_hex);
         Self {
             sources: Arc::unwrap_or_clone(sources),
             rendered: text,
             generation,
             files,
+            reads,
             key,
             key_note: loaded.key_note,
         }
@@ -49,10 +55,11 @@ impl TryFrom<Texts> for Loaded {
 
     /// Fails with the report of [`config::load`], for texts that this version refuses.
     fn try_from(texts: Texts) -> Result<Self, String> {
-        let Texts { sources, rendered, generation, files, key, key_note } = texts;
+        let Texts { sources, rendered, generation, files, reads, key, key_note } = texts;
         let key = key.map(|key| PeerKey::from_hex(&key)).transpose().map_err(|error| error.to_string())?;
         let config = config::load(&sources).map_err(|problems| problems.report(&sources, Colour::None))?;
         let rendered = Rendered::again(rendered, generation, files, &config, Arc::new(sources));
+        let rendered = Rendered { reads, ..rendered };
         Ok(Self { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note })
     }
 }

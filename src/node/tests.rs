@@ -47,6 +47,7 @@ fn node() -> (Node, Instant) {
         origins: Vec::new(),
         sources: Arc::new(Sources { files: Vec::new() }),
         files: Vec::new(),
+        reads: std::collections::BTreeMap::new(),
     };
     let loaded = Loaded { config: Arc::new(config()), rendered: Arc::new(rendered), key: None, key_note: None };
     let (node, _effects) = Node::new(loaded, Name::new("lb1").unwrap(), Incarnation(1), now);

@@ -3,6 +3,7 @@
 //! [`plan`] finds them in two texts, [`readback`] proves them afterwards. Nothing here talks to a socket. It must never
 //! count a change as made because it was asked for: whoever applies a [`Patch`] reads it back, and else reloads.
 
+pub mod certificate;
 pub mod plan;
 pub mod readback;
 
@@ -57,6 +58,13 @@ pub enum Change {
         server: String,
         /// What of it.
         what: ServerChange,
+    },
+    /// Another certificate under the name of one that is there.
+    Certificate {
+        /// Its file, which is its name too.
+        path: String,
+        /// Of what the file holds.
+        digest: Digest,
     },
     /// `maxconn` of a frontend.
     FrontendMaxconn {
@@ -121,7 +129,9 @@ impl Command {
             return Ok(());
         }
         let said = answer.lines().next().filter(|said| !said.is_empty()).unwrap_or("nothing");
-        Err(format!("HAProxy answers `{}` with: {said}", self.line))
+        // What follows the first line may be a private key.
+        let asked = self.line.lines().next().unwrap_or_default();
+        Err(format!("HAProxy answers `{asked}` with: {said}"))
     }
 }
 
@@ -132,6 +142,8 @@ impl Change {
             Self::FrontendMaxconn { frontend, maxconn } => {
                 return vec![Command::silent(format!("set maxconn frontend {frontend} {maxconn}"))];
             }
+            // Takes what the file holds: `certificate` has the words.
+            Self::Certificate { .. } => return Vec::new(),
             Self::Server { backend, server, what } => (format!("{backend}/{server}"), what),
         };
         match what {
@@ -166,6 +178,7 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Certificate { path, .. } => write!(f, "certificate {path}: renewed"),
             Self::FrontendMaxconn { frontend, maxconn } => write!(f, "frontend {frontend}: maxconn {maxconn}"),
             Self::Server { backend, server, what } => {
                 write!(f, "server {backend}/{server}: ")?;

@@ -6,7 +6,7 @@
 pub mod intents;
 pub mod key_file;
 pub mod last_good;
-mod reads;
+pub(crate) mod reads;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -274,6 +274,7 @@ fn check(sources: &Sources, target: &Target) -> Result<Config, String> {
 fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result<Loaded, String> {
     let template = template_of(&config).map(|path| read_template(&path)).transpose()?.flatten();
     let node = target.find(&config).ok_or_else(|| "this host is none of the nodes".to_owned())?;
+    let reads = reads::read(&reads::paths(&config));
     let input = RenderInput {
         config: &config,
         sources,
@@ -281,7 +282,7 @@ fn render_for(target: &Target, config: Config, sources: &Arc<Sources>) -> Result
         stats_socket: &target.stats_socket,
         files_dir: &target.files_dir,
         template: template.as_deref(),
-        reads: reads::digest(&reads::paths(&config)),
+        reads: reads.as_ref(),
     };
     let rendered = render::render(&input).map_err(|e| e.to_string())?;
     let (key, key_note) = key_file::read(&config);

@@ -2,7 +2,7 @@
 //!
 //! It must never judge: what cannot be read is handed on with the reason.
 
-mod certificates;
+pub(crate) mod certificates;
 mod links;
 mod system;
 mod wire;

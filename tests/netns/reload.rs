@@ -88,12 +88,22 @@ fn a_renewed_certificate_is_served_without_being_told() {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
     assert_eq!(served(&lab), "serial=1000");
+    let worker = lab.status(LB1).unwrap().proxy.worker_pid;
     lab.probe_patiently(WWW);
     let start = now();
     certificate(&pem, "8192");
     lab.eventually("the new one is served", |lab| served(lab) == "serial=2000");
     assert_eq!(lab.sight(start).missed, []);
     assert_eq!(lab.holders(WWW), [LB1]);
+    lab.eventually("it was done at run time, and the worker knows", |lab| {
+        let status = lab.status(LB1).unwrap();
+        let done = status.config.last_reload.is_some_and(|last| last.message.contains("www.pem: renewed"));
+        done && status.proxy.worker_pid == worker
+    });
+    // What is no certificate is refused, and the last one goes on being served.
+    std::fs::write(&pem, "nonsense").unwrap();
+    lab.eventually("it is refused", |lab| lab.status(LB1).unwrap().config.last_reload.is_some_and(|last| !last.ok));
+    assert_eq!(served(&lab), "serial=2000");
 }
 
 const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(2);

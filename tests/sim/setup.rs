@@ -244,6 +244,7 @@ pub fn loaded(cluster: &Cluster, node: usize, version: u64) -> Loaded {
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
         files: Vec::new(),
+        reads: std::collections::BTreeMap::new(),
     };
     let key = cluster.keyed.get(node).is_some_and(|keyed| *keyed).then(key);
     Loaded { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note: None }

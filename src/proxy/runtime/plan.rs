@@ -24,10 +24,56 @@ pub enum Plan {
 
 /// What a worker with `old` that is to become equal to `new` must be told, if that is possible without a reload.
 pub fn patch(old: &Rendered, new: &Rendered, version: (u32, u32)) -> Option<Patch> {
-    match plan(&old.text, &new.text, version) {
-        Plan::Changes(changes) => Some(Patch { to: new.generation, changes }),
-        Plan::Nothing | Plan::Reload(_) => None,
+    let mut changes = match plan(&old.text, &new.text, version) {
+        Plan::Changes(changes) => changes,
+        Plan::Nothing => Vec::new(),
+        Plan::Reload(_) => return None,
+    };
+    changes.extend(renewed(old, new)?);
+    let fits = !changes.is_empty() && changes.len() <= CHANGES_MAX;
+    fits.then_some(Patch { to: new.generation, changes })
+}
+
+/// Certificates of binds that hold something else; none: another file does, or there are others, and HAProxy reads them
+/// when it loads its file only.
+fn renewed(old: &Rendered, new: &Rendered) -> Option<Vec<Change>> {
+    if !old.reads.keys().eq(new.reads.keys()) {
+        return None;
     }
+    let certificates = certificates(&new.text);
+    let differ = new.reads.iter().filter(|(path, digest)| old.reads.get(*path) != Some(*digest));
+    differ
+        .map(|(path, digest)| {
+            let path = path.to_str().filter(|path| is_word(path))?;
+            let directory = path.rsplit_once('/').map(|(directory, _)| directory);
+            let named = |named: &&str| *named == path || Some(named.trim_end_matches('/')) == directory;
+            let is_certificate = certificates.iter().any(named) && !BESIDE.iter().any(|suffix| path.ends_with(suffix));
+            is_certificate.then(|| Change::Certificate { path: path.to_owned(), digest: *digest })
+        })
+        .collect()
+}
+
+/// What lies beside a certificate and is part of it for HAProxy.
+const BESIDE: [&str; 5] = [".key", ".ocsp", ".issuer", ".sctl", ".dh"];
+
+/// Files and directories that binds name by `crt`.
+fn certificates(text: &str) -> Vec<&str> {
+    let binds = text.lines().map(str::trim).filter(|line| line.starts_with("bind "));
+    let mut found = Vec::new();
+    for line in binds {
+        let mut words = line.split_whitespace();
+        while let Some(word) = words.next() {
+            if word == "crt" {
+                found.extend(words.next());
+            }
+        }
+    }
+    found
+}
+
+/// In a file nothing of this would be quoted, and on the socket nothing must be.
+fn is_word(path: &str) -> bool {
+    path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte))
 }
 
 /// Compares two texts for a worker of that version.

@@ -28,6 +28,8 @@ pub fn confirm(patch: &Patch, answer: &str) -> Result<(), String> {
     for (n, change) in patch.changes.iter().enumerate() {
         let wrong = |what: String| Err(format!("{change}: {what}"));
         match change {
+            // Read back by its serial number as soon as it is there.
+            Change::Certificate { .. } => {}
             Change::FrontendMaxconn { frontend, maxconn } => match limit(stat, frontend, "FRONTEND") {
                 Some(is) if is == *maxconn => {}
                 is => return wrong(format!("HAProxy still says {is:?}")),

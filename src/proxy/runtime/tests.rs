@@ -1,8 +1,14 @@
 //! Tables of texts and what they cost, and of answers and what they prove.
 
-use super::plan::{Plan, plan};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::certificate::{self, Exchange};
+use super::plan::{Plan, patch, plan};
 use super::readback::confirm;
 use super::*;
+use crate::config::Sources;
+use crate::render::Rendered;
 
 const V2_6: (u32, u32) = (2, 6);
 
@@ -184,4 +190,83 @@ fn what_is_in_force_is_read_back_and_nothing_else_passes() {
     for end in [0, 40, ANSWER.len() - 1] {
         assert!(confirmed(vec![frontend(12)], &ANSWER[..end]).is_err(), "cut off at {end}");
     }
+}
+
+/// A text with these binds, and what its files hold.
+fn with_reads(binds: &[&str], held: &[(&str, u64)]) -> Rendered {
+    let binds: String = binds.iter().map(|bind| format!("    bind :443 ssl {bind}\n")).collect();
+    Rendered {
+        text: format!("global\n    maxconn 100\nfrontend www\n{binds}"),
+        generation: Digest(held.iter().map(|(_, digest)| digest).sum()),
+        origins: Vec::new(),
+        sources: Arc::new(Sources { files: Vec::new() }),
+        files: Vec::new(),
+        reads: held.iter().map(|(path, digest)| (PathBuf::from(path), Digest(*digest))).collect(),
+    }
+}
+
+#[test]
+fn a_certificate_that_is_renewed_needs_no_reload_and_any_other_file_does() {
+    let changes = |binds: &[&str], old: &[(&str, u64)], new: &[(&str, u64)]| {
+        let patch = patch(&with_reads(binds, old), &with_reads(binds, new), V2_6)?;
+        Some(patch.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    };
+    let file = ["crt /etc/certs/www.pem alpn h2"];
+    let renewed = |path: &str| Some(format!("certificate {path}: renewed"));
+    assert_eq!(changes(&file, &[("/etc/certs/www.pem", 1)], &[("/etc/certs/www.pem", 2)]), renewed("/etc/certs/www.pem"));
+    assert_eq!(changes(&file, &[("/etc/certs/www.pem", 1)], &[("/etc/certs/www.pem", 1)]), None);
+    // In a directory that is named.
+    for directory in ["crt /etc/certs", "crt /etc/certs/"] {
+        let (old, new) = ([("/etc/certs/a.pem", 1), ("/etc/certs/b.pem", 1)], [("/etc/certs/a.pem", 1), ("/etc/certs/b.pem", 3)]);
+        assert_eq!(changes(&[directory], &old, &new), renewed("/etc/certs/b.pem"), "{directory}");
+    }
+    // One more, one less, and what is none.
+    assert_eq!(changes(&["crt /c"], &[("/c/a", 1)], &[("/c/a", 1), ("/c/b", 1)]), None);
+    assert_eq!(changes(&["crt /c"], &[("/c/a", 1), ("/c/b", 1)], &[("/c/a", 1)]), None);
+    assert_eq!(changes(&["crt /c/a ca-file /c/ca"], &[("/c/ca", 1)], &[("/c/ca", 2)]), None);
+    assert_eq!(changes(&["crt /c/deeper"], &[("/c/a", 1)], &[("/c/a", 2)]), None);
+    assert_eq!(changes(&["crt /c"], &[("/c/a.key", 1)], &[("/c/a.key", 2)]), None);
+    assert_eq!(changes(&["crt /c"], &[("/c/a;b", 1)], &[("/c/a;b", 2)]), None);
+    // Both a certificate and something else: the reload does both.
+    let (old, new) = ([("/c/a", 1), ("/err.http", 1)], [("/c/a", 2), ("/err.http", 2)]);
+    assert_eq!(changes(&["crt /c/a"], &old, &new), None);
+}
+
+const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n\n-----BEGIN CERTIFICATE-----\nMIIC\n\
+                   -----END CERTIFICATE-----\n";
+
+#[test]
+fn an_exchange_is_one_payload_without_empty_lines() {
+    let exchange = Exchange::new("/c/a.pem", PEM.as_bytes()).unwrap();
+    assert!(exchange.set.line.starts_with("set ssl cert /c/a.pem <<\n-----BEGIN PRIVATE KEY-----\n"));
+    assert!(!exchange.set.line.contains("\n\n"), "{:?}", exchange.set.line);
+    assert_eq!(exchange.set.judge("Transaction created for certificate /c/a.pem!\n\n"), Ok(()));
+    let refused = exchange.set.judge("unable to load certificate\n").unwrap_err();
+    assert_eq!(refused, "HAProxy answers `set ssl cert /c/a.pem <<` with: unable to load certificate");
+    assert_eq!(exchange.commit.line, "commit ssl cert /c/a.pem");
+}
+
+#[test]
+fn what_is_no_certificate_with_its_key_is_left_to_a_reload() {
+    for held in [
+        &b""[..],
+        b"\xff\xfe",
+        b"-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n\x1b[2J",
+    ] {
+        assert!(Exchange::new("/c", held).is_err(), "{held:?}");
+    }
+    let long = format!("{PEM}{}", "A".repeat(certificate::PEM_BYTES_MAX));
+    assert!(Exchange::new("/c", long.as_bytes()).unwrap_err().contains("more than"));
+}
+
+#[test]
+fn a_commit_is_believed_by_its_last_word_and_its_serial() {
+    assert_eq!(certificate::committed("Committing /c.\nSuccess!\n\n"), Ok(()));
+    assert!(certificate::committed("Committing /c\nCan't allocate\nFailed!\n").is_err());
+    assert!(certificate::committed("").is_err());
+    let shown = "Filename: /c\nStatus: Used\nSerial: 0A1b\nnotBefore: x\n";
+    assert_eq!(certificate::serial(shown).as_deref(), Some("A1B"));
+    assert_eq!(certificate::serial("Serial: 00\n").as_deref(), Some("0"));
+    assert_eq!(certificate::serial("Filename: /c\n"), None);
 }

@@ -1,5 +1,6 @@
-//! What the files hold that the proxy reads by itself, as one digest: a renewed certificate is a changed configuration.
+//! What the files hold that the proxy reads by itself, as digests: a renewed certificate is a changed configuration.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::FILE_BYTES_MAX;
 use crate::config::Config;
+use crate::render::Reads;
 use crate::units::Digest;
 
 /// Files that are looked at, those in directories too; changes of further ones go unnoticed.
@@ -18,18 +20,29 @@ pub(super) fn paths(config: &Config) -> Vec<PathBuf> {
     config.reads().into_iter().take(READS_MAX).map(Path::to_owned).collect()
 }
 
-/// Of what they hold; none: there are none. One that cannot be read counts as empty: the proxy says so itself.
-pub(super) fn digest(paths: &[PathBuf]) -> Option<Digest> {
+/// What they hold; none: there are none. One that cannot be read counts as empty: the proxy says so itself.
+pub(super) fn read(paths: &[PathBuf]) -> Option<Reads> {
     if paths.is_empty() {
         return None;
     }
     let mut hash = Sha256::new();
+    let mut each = BTreeMap::new();
     for file in files(paths) {
         let held = held(&file).unwrap_or_default();
         hash.update(u64::try_from(held.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(held);
+        hash.update(&held);
+        each.insert(file, digest_of(&held));
     }
-    Some(Digest(hash.finalize().iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))))
+    Some(Reads { digest: folded(hash), files: each })
+}
+
+/// Of what one file holds.
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    folded(Sha256::new_with_prefix(bytes))
+}
+
+fn folded(hash: Sha256) -> Digest {
+    Digest(hash.finalize().iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
 }
 
 /// The files themselves, and those in directories, by their names.

@@ -42,6 +42,14 @@ fn of(path: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The serial number of the first certificate, in capital hexadecimal digits without leading zeros.
+pub(crate) fn leaf_serial(bytes: &[u8]) -> Option<String> {
+    let mut blocks = Pem::iter_from_buffer(bytes).map_while(Result::ok);
+    let leaf = blocks.find(|pem| pem.label == "CERTIFICATE")?;
+    let serial = leaf.parse_x509().ok()?.tbs_certificate.serial.to_str_radix(16);
+    Some(serial.to_ascii_uppercase())
+}
+
 fn read(file: &Path) -> std::io::Result<Vec<Certificate>> {
     let mut bytes = Vec::new();
     fs::File::open(file)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;

@@ -3,6 +3,8 @@
 //! The record is there before the first change: who finds the worker later must know that its `description` is no longer
 //! the whole truth. What is a success is `proxy::runtime`'s to say.
 
+use std::io::Read;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +12,12 @@ use tokio::time::Instant;
 
 use super::{ProxyPaths, blocking, files};
 use crate::proxy::runtime::readback::{self, READBACK_COMMAND};
-use crate::proxy::runtime::{Command, HALF_PATCHED, PATCH_WITHIN, Patch, Patched, REMOVAL_PATIENCE};
+use crate::proxy::runtime::certificate::{self, Exchange};
+use crate::proxy::runtime::{Change, Command, HALF_PATCHED, PATCH_WITHIN, Patch, Patched, REMOVAL_PATIENCE};
 use crate::proxy::server_state::Worker;
 use crate::proxy::stats;
+use crate::shell::files::reads::digest_of;
+use crate::shell::inspect::certificates::leaf_serial;
 use crate::shell::stats_socket;
 use crate::units::Digest;
 
@@ -24,6 +29,9 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// A server that is being removed is asked for again after that.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+
+/// No file of a certificate is longer; what HAProxy takes is much shorter.
+const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A record is one short line; a longer file is none.
 const RECORD_BYTES_MAX: u64 = 4096;
@@ -94,6 +102,9 @@ async fn apply_unbounded(paths: &ProxyPaths, worker: u32, patch: &Patch) -> Resu
     })
     .await?;
     for change in &patch.changes {
+        if let Change::Certificate { path, digest } = change {
+            exchange(paths, path, *digest).await.map_err(|why| format!("certificate {path}: {why}"))?;
+        }
         for command in change.commands() {
             carry_out(paths, &command).await?;
         }
@@ -102,6 +113,41 @@ async fn apply_unbounded(paths: &ProxyPaths, worker: u32, patch: &Patch) -> Resu
     readback::confirm(patch, &answer)?;
     let (writing, to) = (paths.clone(), patch.to);
     blocking(move || Record { worker, from, to, whole: true }.write(&writing)).await
+}
+
+/// Puts what a certificate's file holds in the place of what the worker uses, and looks whether it does so.
+async fn exchange(paths: &ProxyPaths, path: &str, digest: Digest) -> Result<(), String> {
+    let file = PathBuf::from(path);
+    let held = blocking(move || {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&file).map_err(|e| e.to_string())?;
+        file.take(PEM_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        Ok(bytes)
+    })
+    .await?;
+    if digest_of(&held) != digest {
+        return Err("its file changed again".to_owned());
+    }
+    let wanted = leaf_serial(&held).ok_or("its file begins with no certificate that can be read")?;
+    let Exchange { set, commit, abort, show } = Exchange::new(path, &held)?;
+    carry_out(paths, &set).await?;
+    let committed = async {
+        let answer = say(paths, &commit.line, ANSWER_BYTES_MAX).await?;
+        commit.judge(&answer)?;
+        certificate::committed(&answer)
+    };
+    if let Err(why) = committed.await {
+        if let Err(error) = carry_out(paths, &abort).await {
+            tracing::debug!(error, "the exchange of a certificate was not taken back");
+        }
+        return Err(why);
+    }
+    let answer = say(paths, &show, ANSWER_BYTES_MAX).await?;
+    match certificate::serial(&answer) {
+        Some(serial) if serial == wanted => Ok(()),
+        Some(serial) => Err(format!("HAProxy uses the one with serial number {serial} instead of {wanted}")),
+        None => Err("HAProxy does not say which one it uses".to_owned()),
+    }
 }
 
 async fn carry_out(paths: &ProxyPaths, command: &Command) -> Result<(), String> {
@@ -117,7 +163,9 @@ async fn carry_out(paths: &ProxyPaths, command: &Command) -> Result<(), String> 
 
 async fn say(paths: &ProxyPaths, command: &str, bytes_max: usize) -> Result<String, String> {
     let socket = paths.stats_socket();
-    let line = format!("{}\n", command.trim_end());
+    // An empty line ends the payload of the commands that have one.
+    let end = if command.contains('\n') { "\n\n" } else { "\n" };
+    let line = format!("{}{end}", command.trim_end());
     let answer = stats_socket::ask(&socket, &line, bytes_max, COMMAND_TIMEOUT).await?;
     String::from_utf8(answer).map_err(|_| format!("the socket {} answers something that is not text", socket.display()))
 }

@@ -31,6 +31,7 @@ pub(super) fn version(n: u64) -> Candidate {
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
         files: Vec::new(),
+        reads: std::collections::BTreeMap::new(),
     };
     let bind = BindProbe { address: ([0, 0, 0, 0], u16::try_from(n).unwrap()).into(), transparent: false };
     Candidate { rendered: Arc::new(rendered), binds: BTreeSet::from([bind]), keeps_state: true }
