@@ -111,6 +111,8 @@ fn a_bad_night_is_told_worst_first() {
                 "An operator set server web/web1 to drain",
             ]
         );
+        let reload = page.text_of(".problems li:nth-child(8) .why").await;
+        assert_eq!(reload, "unknown key `weigth`", "the error, not what is said before it");
         let peer = page.text_of(".cell.old").await;
         assert_eq!(peer, "lb2: backup, priority 253that was its last word");
         let story = page.texts_of(".log li").await;
@@ -127,6 +129,28 @@ fn a_bad_night_is_told_worst_first() {
         let ages = page.value("[...document.querySelectorAll('.log time')].map((e) => e.at)").await;
         let ages: Vec<f64> = ages.as_array().unwrap().iter().map(|age| age.as_f64().unwrap()).collect();
         assert!(ages.len() > 8 && ages.is_sorted_by(|a, b| a >= b), "newest first: {ages:?}");
+        page.has_no_complaint();
+    });
+}
+
+#[test]
+fn what_an_operator_wants_is_no_alarm() {
+    in_browser("what_an_operator_wants_is_no_alarm", |mut page| async move {
+        let mut status = calm();
+        status.maintenance = true;
+        let lb2 = status.vips[1].holder.clone();
+        for vip in &mut status.vips {
+            vip.state = "fault".to_owned();
+            vip.why = "this node is in maintenance".to_owned();
+            (vip.priority, vip.holder) = (None, lb2.clone());
+            vip.installed.clear();
+        }
+        let site = Site::new(&status).await;
+        page.open(&site).await;
+        assert_eq!(page.text("document.documentElement.dataset.level").await, "wish");
+        assert_eq!(page.text_of("h1").await, "lb1 is in maintenance.");
+        assert_eq!(page.text_of(".lead").await, "lb2 holds www and api.");
+        assert_eq!(page.texts_of(".hint").await, ["vipkeeper maintenance off"]);
         page.has_no_complaint();
     });
 }
@@ -264,6 +288,33 @@ fn only_what_changed_is_drawn_again() {
         assert_eq!(page.text_of(".lead").await, "lb2 holds www and api. lb1 stands ready.");
         assert_eq!(page.value("cell.isConnected").await, true);
         page.has_no_complaint();
+    });
+}
+
+/// What is shown, without what ages.
+const SHOWN: &str = "(() => { const body = document.body.cloneNode(true);
+    for (const e of body.querySelectorAll('time, .when .mono, #link')) e.remove(); return body.innerHTML; })()";
+
+#[test]
+fn a_page_that_was_open_shows_what_a_fresh_one_does() {
+    in_browser("a_page_that_was_open_shows_what_a_fresh_one_does", |mut page| async move {
+        let (mut turned, mut fewer, mut none) = (calm(), calm(), calm());
+        turned.vips.reverse();
+        fewer.vips.remove(0);
+        fewer.peers.clear();
+        none.vips.clear();
+        none.trackers.clear();
+        let site = Site::new(&calm()).await;
+        page.open(&site).await;
+        for (n, mut status) in [night(), turned, night(), fewer, calm(), none, calm()].into_iter().enumerate() {
+            // A mark by which to see that it is drawn.
+            status.config.digest = format!("digest-{n}");
+            site.says(&status);
+            page.until(&format!("document.getElementById('config').textContent.includes('digest-{n}')")).await;
+            let kept = page.text(SHOWN).await;
+            page.open(&site).await;
+            assert_eq!(kept, page.text(SHOWN).await);
+        }
     });
 }
 

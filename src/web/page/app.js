@@ -226,6 +226,12 @@ function split(text) {
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 2)];
 }
 
+/** The line of a longer message that says it: its first error, or its first line. */
+function gist(message) {
+  const lines = message.trim().split("\n");
+  return (lines.find((line) => line.startsWith("error: ")) ?? lines[0]).replace(/^error: /, "");
+}
+
 // ---------------------------------------------------------------- verdict
 
 /**
@@ -244,8 +250,7 @@ function problems() {
   }
   const reload = status.config.last_reload;
   if (reload && !reload.ok) {
-    const first = reload.message.trim().split("\n")[0].replace(/^error: /, "");
-    add("look", "The last reload was refused, nothing changed", first, { past: reload.ms_ago, hint: "vipkeeper check" });
+    add("look", "The last reload was refused, nothing changed", gist(reload.message), { past: reload.ms_ago, hint: "vipkeeper check" });
   }
   wishes(add);
   const rank = { wrong: 0, look: 1, wish: 2 };
@@ -273,6 +278,8 @@ function vipProblems(add) {
   for (const [why, vips] of grouped(unable.map((v) => [v.why, v.name]))) add("look", `${status.node} cannot hold ${names(vips)}`, why);
 }
 
+/** How a node words that an operator wants it to abstain. */
+const WISHED = /in maintenance|released by an operator/;
 const wanted = (vip) => status.maintenance || vip.operator === "released";
 
 function proxyProblems(add) {
@@ -301,7 +308,7 @@ function peerProblems(add) {
     if (peer.state !== "fresh") continue;
     const unfit = peer.vips.filter((v) => !v.fit).map((v) => [v.why, v.name]);
     for (const [why, vips] of grouped(unfit)) {
-      const level = /in maintenance|released by an operator/.test(why) ? "wish" : "look";
+      const level = WISHED.test(why) ? "wish" : "look";
       add(level, `${peer.name} could not take ${names(vips)}`, `it says: ${why}`);
     }
   }
@@ -471,9 +478,11 @@ function cell(node, vip) {
   else if (node.here) notes.push(["for ", since(vip.for_ms, true)]);
   else if (state === "backup" && fit) notes.push("could take it");
   if (state === "active" && !old) notes.push("clients arrive here");
+  const wished = !fit && (node.here ? wanted(vip) : WISHED.test(shown.why));
+  if (wished && node.here) notes.push("an operator wants it so");
   if (!fit && !node.here) notes.push(h("span", { class: "why" }, shown.why || "not fit"));
   const standing = priority === null ? h("span", { class: "soft" }, "abstains") : h("span", { class: "priority" }, h("span", { class: "unseen" }, ", priority "), priority);
-  return h("li", { key: node.name, class: `cell ${state}${old ? " old" : ""}${fit ? "" : " unfit"}` },
+  return h("li", { key: node.name, class: `cell ${state}${old ? " old" : ""}${fit ? "" : " unfit"}${wished ? " wished" : ""}` },
     whose(node), h("span", { class: "top" }, h("strong", {}, state), standing), notes.map((n) => h("span", { class: "note" }, n)));
 }
 
@@ -503,7 +512,7 @@ function vipRow(vip, all) {
   const some = vip.addresses.slice(0, ADDRESSES_MAX);
   const more = vip.addresses.length - some.length;
   const wish = vip.operator === "released" ? "an operator released it here" : vip.operator && "an operator lets others go first";
-  return h("article", { key: vip.name, class: `vip ${level}` },
+  return h("article", { key: vip.name, class: `vip ${level}`, "aria-label": vip.name },
     h("div", { class: "who" },
       h("h3", {}, level !== "well" && mark(level), vip.name, vip.group && h("span", { class: "soft" }, ` in group ${vip.group}`)),
       h("p", { class: "mono" }, some.map((a, i) => [i > 0 && " ", h("span", { class: "nobreak" }, a)]), more > 0 && ` and ${count(more)} more`),
@@ -625,7 +634,7 @@ function showProxy() {
       row("Program", `${program(proxy.engine)} ${proxy.version ?? "(does not answer)"}`, installed && h("span", { class: "soft" }, `; installed is ${installed}, from the next reload on`)),
       row("Doing", proxy.doing, h("span", { class: "soft" }, `; started ${proxy.starts === 1 ? "once" : plural(proxy.starts, "time")}`)),
       proxy.connections && row("Traffic", bar(...proxy.connections),
-        typeof proxy.accepted === "number" && h("span", { class: "soft" }, `${count(proxy.accepted)} accepted since the worker's start`)),
+        typeof proxy.accepted === "number" && h("span", { class: "soft" }, `${count(proxy.accepted)} accepted since the worker's start, probes of vipkeeper included`)),
       row("Processes", list([proxy.master_pid && `master ${proxy.master_pid}`, proxy.worker_pid && `worker ${proxy.worker_pid}`].filter(Boolean)) || "none",
         proxy.generation && h("span", { class: "soft" }, `; generation ${proxy.generation}`)),
       old.length > 0 && row("Old workers", h("ul", { class: "plain" }, old)),
@@ -673,7 +682,7 @@ function story() {
   const { proxy, config } = status;
   if (config.last_reload) {
     const { ok, message, ms_ago } = config.last_reload;
-    entries.push({ what: ok ? "Configuration applied" : "Reload refused", to: ok ? "fine" : "fault", why: message.trim().split("\n")[0].replace(/^error: /, ""), ms_ago });
+    entries.push({ what: ok ? "Configuration applied" : "Reload refused", to: ok ? "fine" : "fault", why: gist(message), ms_ago });
   }
   if (proxy.for_ms < status.up_ms) {
     entries.push({ what: `${program(proxy.engine)} ${proxy.healthy ? "became healthy" : "failed"}`, to: proxy.healthy ? "fine" : "fault", why: proxy.why, ms_ago: proxy.for_ms });
