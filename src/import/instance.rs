@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use super::Gathered;
+use super::hooks::{self, HOOKS};
 use super::keepalived::Directive;
 use super::report::{Fate, Report};
-use super::write::{duration, name_of, program, quoted};
+use super::write::{duration, name_of, quoted};
 
 /// A host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +128,9 @@ pub(super) fn read(block: &Directive, node: &str, all: &mut Gathered, report: &m
                 tracks(directive, &label, &mut new, all, report);
             }
             "authentication" => authentication(directive, &label, version, &mut new, report),
+            keyword if HOOKS.contains(&keyword) => {
+                hooks::read(directive, &label, "vip", &mut new.keys, all, report);
+            }
             _ => key(directive, &label, &mut new, report),
         }
     }
@@ -249,9 +253,6 @@ fn key(directive: &Directive, label: &str, new: &mut Virtual, report: &mut Repor
         ("down_timer_adverts", _) if value.parse::<u8>().is_ok() => ("down_multiplier", value.to_owned()),
         ("mcast_dst_ip", _) => ("multicast_group", quoted(value)),
         ("unicast_peer", _) => ("transport", quoted("unicast")),
-        ("notify" | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop", _) => {
-            (directive.keyword(), program(&super::script::command(directive)))
-        }
         ("mcast_src_ip" | "unicast_src_ip", _) => return report.add(directive, label, Fate::Mapped, "node.address"),
         ("version", _) => {
             return report.add(directive, label, Fate::Mapped, "vip.version");
@@ -351,9 +352,8 @@ pub(super) fn group(block: &Directive, all: &mut Gathered, report: &mut Report) 
                 group.members.extend(members.map(|name| name_of(name, "vip")));
                 report.add(directive, &label, Fate::Mapped, "group.vips");
             }
-            key @ ("notify" | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop") => {
-                group.keys.push((key.to_owned(), program(&super::script::command(directive))));
-                report.add(directive, &label, Fate::Mapped, &format!("group.{key}"));
+            keyword if HOOKS.contains(&keyword) => {
+                hooks::read(directive, &label, "group", &mut group.keys, all, report);
             }
             _ => report.add(directive, &label, Fate::Dropped, "a [[group]] has nothing like it"),
         }

@@ -6,6 +6,8 @@ pub mod haproxy;
 pub mod keepalived;
 pub mod report;
 
+mod command;
+mod hooks;
 mod instance;
 mod script;
 mod write;
@@ -45,6 +47,7 @@ struct Gathered {
     virtuals: Vec<Virtual>,
     groups: Vec<instance::Group>,
     scripts: Vec<Script>,
+    runners: hooks::Runners,
     /// Trackers that stand for `track_interface`, by interface.
     interfaces: Vec<String>,
     nginx: bool,
@@ -75,7 +78,8 @@ pub fn import(inputs: &[Input], haproxy: Option<(&str, &str)>, include: Include<
         None => Vec::new(),
     };
     instance::settle(&mut all, &mut report);
-    let toml = write::write(&all, &sections, &mut report);
+    let runner = all.runners.settle(&mut report);
+    let toml = write::write(&all, runner.as_ref(), &sections, &mut report);
     judge(&toml, &mut report);
     Ok(Imported { toml, report })
 }
@@ -114,7 +118,10 @@ fn globals(block: &Directive, all: &mut Gathered, report: &mut Report) {
                     "vrrp_strict silently drops authentication, unicast and preempt_delay; vipkeeper has no such mode";
                 (Fate::Trap, trap)
             }
-            "script_user" => (Fate::Approximated, "set [hooks] user to this user"),
+            "script_user" => {
+                all.runners.read_default(directive, report);
+                continue;
+            }
             "notification_email"
             | "notification_email_from"
             | "smtp_server"

@@ -75,3 +75,52 @@ proptest! {
         drop(import(&[input("a", &text)], Some(("h", &text)), &no_include));
     }
 }
+
+fn script_of(lines: &str) -> String {
+    let text = format!(
+        "global_defs {{\n script_user watch ops\n}}\nvrrp_script chk {{\n {lines}\n}}\nvrrp_instance V {{\n \
+         virtual_router_id 7\n virtual_ipaddress {{\n 10.0.0.1/24\n }}\n track_script {{\n chk\n }}\n}}\n"
+    );
+    let imported = import(&[input("a", &text)], None, &no_include).unwrap();
+    format!("{}\n{}", imported.toml, imported.report.text())
+}
+
+#[test]
+fn quotes_within_a_quoted_script_keep_words_together() {
+    let all = script_of(r#"script "/usr/local/bin/check \"a b\" 'c d' e\\ f""#);
+    assert!(all.contains(r#"script = ["/usr/local/bin/check", "a b", "c d", "e f"]"#), "{all}");
+}
+
+#[test]
+fn a_script_without_quotes_is_told_to_run_its_first_word_alone() {
+    let all = script_of("script /usr/local/bin/check -v web");
+    assert!(all.contains(r#"script = ["/usr/local/bin/check", "-v", "web"]"#), "{all}");
+    assert!(all.contains("trap: vrrp_script chk: script /usr/local/bin/check -v web: without quotes"), "{all}");
+}
+
+#[test]
+fn the_user_of_scripts_is_that_of_hooks_and_a_script_may_have_its_own() {
+    let all = script_of("script \"/usr/local/bin/check\"\n user nobody");
+    assert!(all.contains("[hooks]\nuser = \"watch\"\ngroup = \"ops\"\n"), "{all}");
+    assert!(all.contains("script = \"/usr/local/bin/check\"\nuser = \"nobody\"\n"), "{all}");
+}
+
+#[test]
+fn a_connection_by_the_shell_is_a_tracker_of_its_own_kind() {
+    let all = script_of("script \"</dev/tcp/127.0.0.1/8080\"");
+    assert!(all.contains("tcp = \"127.0.0.1:8080\"\nrise = 1\nfall = 1\n"), "{all}");
+}
+
+#[test]
+fn hooks_tell_users_from_arguments() {
+    let hook = |line: &str| {
+        let text = format!("vrrp_instance V {{\n {line}\n}}\n");
+        let imported = import(&[input("a", &text)], None, &no_include).unwrap();
+        format!("{}\n{}", imported.toml, imported.report.text())
+    };
+    let own = hook("notify_master \"/bin/hook 'a b'\" alice staff");
+    assert!(own.contains("notify_master = [\"/bin/hook\", \"a b\"]"), "{own}");
+    assert!(own.contains("[hooks]\nuser = \"alice\"\ngroup = \"staff\""), "{own}");
+    let words = hook("notify_master /bin/hook MASTER");
+    assert!(words.contains("notify_master = [\"/bin/hook\", \"MASTER\"]") && words.contains("trap: "), "{words}");
+}

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Gathered;
 use super::haproxy::Section;
+use super::hooks::Runner;
 use super::instance::{Node, Virtual};
 use super::report::{Fate, Report};
 
@@ -21,13 +22,10 @@ pub(super) fn quoted(text: &str) -> String {
     out
 }
 
-/// A program with its arguments, as a list.
-pub(super) fn program(command: &str) -> String {
-    let words: Vec<String> = command.split_whitespace().map(quoted).collect();
-    match words.as_slice() {
-        [one] => one.clone(),
-        several => format!("[{}]", several.join(", ")),
-    }
+/// A list of strings.
+pub(super) fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// Seconds, with a fraction or without, as a duration; none: they are none.
@@ -45,8 +43,8 @@ pub(super) fn name_of(text: &str, otherwise: &str) -> String {
     if name.is_empty() { otherwise.to_owned() } else { name }
 }
 
-/// Writes everything.
-pub(super) fn write(all: &Gathered, sections: &[Section], report: &mut Report) -> String {
+/// Writes everything; `runner` is who runs scripts.
+pub(super) fn write(all: &Gathered, runner: Option<&Runner>, sections: &[Section], report: &mut Report) -> String {
     let mut out = vec![
         "# Made by `vipkeeper import`. Read its report, fill in what is marked FILL IN, and run `vipkeeper check`."
             .to_owned(),
@@ -71,6 +69,7 @@ pub(super) fn write(all: &Gathered, sections: &[Section], report: &mut Report) -
         let name = name_of(&format!("link-{interface}"), "link");
         out.push(format!("\n[[tracker]]\nname = {}\ninterface = {}", quoted(&name), quoted(interface)));
     }
+    out.extend(runner.map(super::hooks::table).unwrap_or_default());
     proxy(all, sections, &mut out, report);
     out.push(String::new());
     out.join("\n")
