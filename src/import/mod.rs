@@ -9,6 +9,7 @@ pub mod report;
 mod command;
 mod hooks;
 mod instance;
+mod proxy;
 mod script;
 mod write;
 

@@ -20,7 +20,7 @@ fn instance(priority: u8, weight: i32) -> String {
     )
 }
 
-const HAPROXY: &str = "global\n maxconn 100\ndefaults\n timeout connect 1s\nfrontend www\n bind 10.0.0.200:80\n mode http\n \
+const HAPROXY: &str = "global\n maxconn 100\ndefaults\n mode http\n timeout connect 1s\nfrontend www\n bind 10.0.0.200:80\n mode http\n \
                        default_backend web\n http-request deny if FALSE\nbackend web\n balance roundrobin\n server a 10.0.0.50:80 check\n";
 
 fn pair(weight: i32) -> Imported {

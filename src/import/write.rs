@@ -6,7 +6,8 @@ use super::Gathered;
 use super::haproxy::Section;
 use super::hooks::Runner;
 use super::instance::{Node, Virtual};
-use super::report::{Fate, Report};
+use super::proxy;
+use super::report::Report;
 
 /// A string of TOML.
 pub(super) fn quoted(text: &str) -> String {
@@ -70,7 +71,7 @@ pub(super) fn write(all: &Gathered, runner: Option<&Runner>, sections: &[Section
         out.push(format!("\n[[tracker]]\nname = {}\ninterface = {}", quoted(&name), quoted(interface)));
     }
     out.extend(runner.map(super::hooks::table).unwrap_or_default());
-    proxy(all, sections, &mut out, report);
+    proxy::write(all, sections, &mut out, report);
     out.push(String::new());
     out.join("\n")
 }
@@ -131,110 +132,4 @@ fn write_vip(vip: &Virtual, out: &mut Vec<String>) {
 fn by_node<'a>(values: impl Iterator<Item = (&'a String, String)>) -> String {
     let pairs: Vec<String> = values.map(|(node, value)| format!("{} = {value}", quoted(node))).collect();
     format!("{{ {} }}", pairs.join(", "))
-}
-
-/// The proxy: what `--with` gave, as HAProxy's own lines.
-fn proxy(all: &Gathered, sections: &[Section], out: &mut Vec<String>, report: &mut Report) {
-    if sections.is_empty() && !all.nginx {
-        report
-            .fill_in
-            .push("[[frontend]] and [[backend]]: what the proxy serves; --with haproxy.cfg takes it over".to_owned());
-        return;
-    }
-    out.push("\n[proxy]".to_owned());
-    if all.nginx {
-        out.push("engine = \"nginx\"".to_owned());
-        report.fill_in.push("[[frontend]] and [[backend]]: what nginx serves (docs/nginx.md)".to_owned());
-    }
-    let lists = [("raw_global", "global"), ("raw_defaults", "defaults")];
-    for (key, kind) in lists {
-        let of_kind = sections.iter().filter(|s| s.kind == kind);
-        lines(key, of_kind.flat_map(|s| &s.lines).map(|(_, line)| line.clone()), out);
-    }
-    let whole = sections.iter().filter(|s| !matches!(s.kind.as_str(), "global" | "defaults" | "frontend" | "backend"));
-    let text = |s: &Section| {
-        let head = [format!("{} {}", s.kind, s.name).trim().to_owned()];
-        head.into_iter().chain(s.lines.iter().map(|(_, line)| format!("    {line}"))).collect::<Vec<_>>()
-    };
-    lines("raw_sections", whole.flat_map(text), out);
-    for section in sections {
-        let label = format!("{} {}", section.kind, section.name);
-        match section.kind.as_str() {
-            kind @ ("frontend" | "backend") => typed(kind, section, &label, all, out, report),
-            _ => {
-                report.remark(Some(&section.at), label.trim(), Fate::Approximated, "its lines, as raw lines of [proxy]")
-            }
-        }
-    }
-}
-
-/// A frontend or a backend: simple lines as keys, all others as raw lines.
-fn typed(kind: &str, section: &Section, label: &str, all: &Gathered, out: &mut Vec<String>, report: &mut Report) {
-    out.push(format!("\n[[{kind}]]\nname = {}", quoted(&name_of(&section.name, kind))));
-    let (mut binds, mut servers, mut raw) = (Vec::new(), Vec::new(), Vec::new());
-    for (at, line) in &section.lines {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let key = match (kind, words.as_slice()) {
-            (_, ["mode", mode @ ("http" | "tcp")]) => {
-                out.push(format!("mode = {}", quoted(mode)));
-                "mode"
-            }
-            ("frontend", ["default_backend", name]) => {
-                out.push(format!("default_backend = {}", quoted(name)));
-                "default_backend"
-            }
-            ("frontend", ["bind", address, options @ ..]) => {
-                let address = quoted(&bound(address, all));
-                binds.push(match options {
-                    [] => address,
-                    _ => format!("{{ address = {address}, options = {} }}", quoted(&options.join(" "))),
-                });
-                "bind"
-            }
-            ("backend", ["balance", how @ ("roundrobin" | "leastconn" | "source" | "first")]) => {
-                out.push(format!("balance = {}", quoted(how)));
-                "balance"
-            }
-            ("backend", ["server", name, address, options @ ..]) => {
-                let options = if options.is_empty() {
-                    String::new()
-                } else {
-                    format!(", options = {}", quoted(&options.join(" ")))
-                };
-                servers.push(format!("  {{ name = {}, address = {}{options} }},", quoted(name), quoted(address)));
-                "server"
-            }
-            _ => {
-                raw.push(line.clone());
-                "raw"
-            }
-        };
-        let fate = if key == "raw" { Fate::Approximated } else { Fate::Mapped };
-        report.remark(Some(at), &format!("{label}: {line}"), fate, &format!("{kind}.{key}"));
-    }
-    if !binds.is_empty() {
-        out.push(format!("bind = [{}]", binds.join(", ")));
-    }
-    if !servers.is_empty() {
-        out.push(format!("server = [\n{}\n]", servers.join("\n")));
-    }
-    lines("raw", raw.into_iter(), out);
-}
-
-/// An address with its port; that of a VIP by the VIP's name.
-fn bound(address: &str, all: &Gathered) -> String {
-    let Some((host, port)) = address.rsplit_once(':') else { return address.to_owned() };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match all.virtuals.iter().find(|vip| vip.bare.iter().any(|ip| ip == bare) && vip.bare.len() == 1) {
-        Some(vip) => format!("{}:{port}", vip.name),
-        None if host.is_empty() => format!("*:{port}"),
-        None => address.to_owned(),
-    }
-}
-
-fn lines(key: &str, lines: impl Iterator<Item = String>, out: &mut Vec<String>) {
-    let lines: Vec<String> = lines.map(|line| format!("  {},", quoted(&line))).collect();
-    if !lines.is_empty() {
-        out.push(format!("{key} = [\n{}\n]", lines.join("\n")));
-    }
 }

@@ -1,6 +1,9 @@
 //! `haproxy.cfg`: sections with their lines. Knows words and quotes, not what a line means.
 
+mod words;
+
 use super::keepalived::{At, SyntaxError};
+pub use words::Word;
 
 /// Lines that a file may have.
 pub const LINES_MAX: usize = 50_000;
@@ -33,10 +36,33 @@ pub struct Section {
     pub kind: String,
     /// What follows it.
     pub name: String,
-    /// Its lines without comments, trimmed, as they were written.
-    pub lines: Vec<(At, String)>,
+    /// Its lines.
+    pub lines: Vec<Line>,
     /// Where it begins.
     pub at: At,
+}
+
+/// A line of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Where it stands.
+    pub at: At,
+    /// As it was written, without its comment and trimmed.
+    pub text: String,
+    /// Its words; at least one.
+    pub words: Vec<Word>,
+}
+
+impl Line {
+    /// Its words as HAProxy understands them; none: a variable of the environment is part of one.
+    pub fn plain(&self) -> Option<Vec<&str>> {
+        self.words.iter().map(|word| (!word.variable).then_some(word.text.as_str())).collect()
+    }
+
+    /// Its first word.
+    pub fn keyword(&self) -> &str {
+        self.words.first().map_or("", |word| word.text.as_str())
+    }
 }
 
 /// Reads a file.
@@ -57,7 +83,7 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Section>, SyntaxError> {
             let name = words.collect::<Vec<_>>().join(" ");
             sections.push(Section { kind: first.to_owned(), name, lines: Vec::new(), at });
         } else if let Some(section) = sections.last_mut() {
-            section.lines.push((at, line.trim().to_owned()));
+            section.lines.push(Line { at, text: line.trim().to_owned(), words: words::split(line) });
         } else {
             let message = format!("{first:?} stands before the first section");
             return Err(SyntaxError { at, message });
