@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use super::Gathered;
+use super::address::{self, Address};
 use super::haproxy::Section;
 use super::hooks::Runner;
 use super::instance::{Node, Virtual};
 use super::proxy;
 use super::report::Report;
+use super::track::Link;
 
 /// A string of TOML.
 pub(super) fn quoted(text: &str) -> String {
@@ -44,8 +46,14 @@ pub(super) fn name_of(text: &str, otherwise: &str) -> String {
     if name.is_empty() { otherwise.to_owned() } else { name }
 }
 
-/// Writes everything; `runner` is who runs scripts.
-pub(super) fn write(all: &Gathered, runner: Option<&Runner>, sections: &[Section], report: &mut Report) -> String {
+/// Writes everything; `mail` is a `[[notify]]`, `runner` who runs scripts.
+pub(super) fn write(
+    all: &Gathered,
+    mail: Vec<String>,
+    runner: Option<&Runner>,
+    sections: &[Section],
+    report: &mut Report,
+) -> String {
     let mut out = vec![
         "# Made by `vipkeeper import`. Read its report, fill in what is marked FILL IN, and run `vipkeeper check`."
             .to_owned(),
@@ -66,10 +74,19 @@ pub(super) fn write(all: &Gathered, runner: Option<&Runner>, sections: &[Section
         out.push(format!("\n[[tracker]]\nname = {}", quoted(&name_of(&script.name, "tracker"))));
         out.extend(keys.iter().cloned());
     }
-    for interface in &all.interfaces {
-        let name = name_of(&format!("link-{interface}"), "link");
-        out.push(format!("\n[[tracker]]\nname = {}\ninterface = {}", quoted(&name), quoted(interface)));
+    let used = |link: &&Link| all.virtuals.iter().any(|vip| vip.tracks.iter().any(|(name, ..)| *name == link.name));
+    for link in all.interfaces.iter().filter(used) {
+        let Some((_, first)) = link.by_node.first() else { continue };
+        let value = if link.by_node.iter().all(|(_, name)| name == first) {
+            quoted(first)
+        } else {
+            // A node that says nothing of it has one of that name, as far as anybody knows.
+            let of = |node: &str| link.by_node.iter().find(|(name, _)| name == node).map_or(first, |(_, name)| name);
+            by_node(all.nodes.iter().map(|node| (&node.name, quoted(of(&node.name)))))
+        };
+        out.push(format!("\n[[tracker]]\nname = {}\ninterface = {value}", quoted(&link.name)));
     }
+    out.extend(mail);
     out.extend(runner.map(super::hooks::table).unwrap_or_default());
     proxy::write(all, sections, &mut out, report);
     out.push(String::new());
@@ -99,9 +116,18 @@ fn write_node(node: &Node, number: usize, all: &Gathered, out: &mut Vec<String>,
 
 fn write_vip(vip: &Virtual, out: &mut Vec<String>) {
     out.push(format!("\n[[vip]]\nname = {}", quoted(&vip.name)));
-    out.push(format!("addresses = [{}]", vip.addresses.join(", ")));
+    let listed = |list: &[Address]| {
+        list.iter().map(|address| address::toml(address, &vip.interfaces)).collect::<Vec<_>>().join(", ")
+    };
+    out.push(format!("addresses = [{}]", listed(&vip.addresses)));
     if !vip.excluded.is_empty() {
-        out.push(format!("excluded = [{}]", vip.excluded.join(", ")));
+        out.push(format!("excluded = [{}]", listed(&vip.excluded)));
+    }
+    for (key, rows) in [("routes", &vip.routing.routes), ("rules", &vip.routing.rules)] {
+        if !rows.is_empty() {
+            let rows: Vec<String> = rows.iter().map(|row| format!("  {row},")).collect();
+            out.push(format!("{key} = [\n{}\n]", rows.join("\n")));
+        }
     }
     let mut names: Vec<&str> = vip.interfaces.iter().map(|(_, name)| name.as_str()).collect();
     names.dedup();
@@ -129,7 +155,8 @@ fn write_vip(vip: &Virtual, out: &mut Vec<String>) {
     }
 }
 
-fn by_node<'a>(values: impl Iterator<Item = (&'a String, String)>) -> String {
+/// An inline table of values by node.
+pub(super) fn by_node<'a>(values: impl Iterator<Item = (&'a String, String)>) -> String {
     let pairs: Vec<String> = values.map(|(node, value)| format!("{} = {value}", quoted(node))).collect();
     format!("{{ {} }}", pairs.join(", "))
 }

@@ -34,6 +34,7 @@ mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;
 mod import;
+mod import_corpus;
 mod namespace;
 mod nginx_process;
 mod nginx_render;

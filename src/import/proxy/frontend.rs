@@ -12,6 +12,19 @@ use crate::import::write::{list, name_of, quoted};
 const FINAL: [&str; 10] =
     ["allow", "auth", "deny", "redirect", "reject", "return", "silent-drop", "tarpit", "use-service", "wait-for-body"];
 
+/// What defaults have for backends alone, beside options.
+const OF_BACKENDS: [&str; 9] = [
+    "retries",
+    "balance",
+    "default-server",
+    "http-check",
+    "tcp-check",
+    "fullconn",
+    "http-reuse",
+    "hash-type",
+    "cookie",
+];
+
 /// Header changes in one table.
 const HEADERS_MAX: usize = 50;
 
@@ -126,11 +139,13 @@ impl Writing<'_> {
     /// Keeps a line as HAProxy reads it.
     fn keep(&mut self, given: &Given<'_>, report: &mut Report) {
         // Much of a defaults section is for backends alone.
-        if given.inherited && !self.part.logs {
-            let of_frontends = ["timeout", "option", "log", "maxconn", "errorfile", "stats"];
-            if !of_frontends.contains(&given.line.keyword()) {
-                return;
-            }
+        let option = given.line.words.get(1).map_or("", |word| word.text.as_str());
+        let of_backends = match given.line.keyword() {
+            "option" => of_backends(option),
+            keyword => OF_BACKENDS.contains(&keyword),
+        };
+        if given.inherited && of_backends {
+            return;
         }
         self.raw.push(given.line.text.clone());
         self.part.tell(given, report, Fate::Raw, "frontend.raw");
@@ -179,7 +194,6 @@ impl Writing<'_> {
             ["timeout", "connect" | "server" | "queue" | "tunnel" | "check" | "server-fin", _] if given.inherited => {
                 return;
             }
-            ["option", option, ..] if given.inherited && of_backends(option) => return,
             ["http-request" | "http-response", how, name, rest @ ..]
                 if self.http && is_token(name) && last(4) && self.header(words, how, name, rest) =>
             {

@@ -132,7 +132,8 @@ pub(super) fn read<'p>(sections: &'p [Section], report: &mut Report) -> Global<'
         report.remark(Some(&line.at), &format!("defaults: {}", line.text), fate, &note);
     }
     if !defaults.is_empty() {
-        waits(&mut timeouts, report);
+        let http = !made.shared.iter().any(|given| given.line.plain().as_deref() == Some(&["mode", "tcp"]));
+        waits(&mut timeouts, http, report);
         if !defaults.iter().any(|line| line.text.contains("redispatch")) {
             let note =
                 "vipkeeper lets the last attempt go to another server; `redispatch = false` of a backend does not";
@@ -156,7 +157,7 @@ fn keep(line: &Line, raw: &mut Vec<String>, key: &str) -> (Fate, String) {
 }
 
 /// HAProxy waits for ever where no timeout is written; vipkeeper does not.
-fn waits(timeouts: &mut Vec<(&'static str, String)>, report: &mut Report) {
+fn waits(timeouts: &mut Vec<(&'static str, String)>, http: bool, report: &mut Report) {
     let find = |timeouts: &[(&str, String)], key: &str| {
         timeouts.iter().find(|(known, _)| *known == key).map(|(_, v)| v.clone())
     };
@@ -166,7 +167,7 @@ fn waits(timeouts: &mut Vec<(&'static str, String)>, report: &mut Report) {
             report.remark(None, &format!("no timeout {key}"), Fate::Approximated, &note);
         }
     }
-    if let (None, Some(client)) = (find(timeouts, "http_request"), find(timeouts, "client")) {
+    if let (None, Some(client), true) = (find(timeouts, "http_request"), find(timeouts, "client"), http) {
         let note =
             "that of the client counts for a whole request; 10s is what vipkeeper takes where nothing is written";
         report.remark(None, "no timeout http-request", Fate::Approximated, note);

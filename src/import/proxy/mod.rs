@@ -16,7 +16,6 @@ use super::haproxy::{Line, Section};
 use super::keepalived::At;
 use super::report::{Fate, Report};
 use super::write::{name_of, quoted};
-#[allow(unused_imports, reason = "taken by routes of VIPs")]
 pub(super) use values::network;
 
 /// A line that counts in a section: its own, or one of its `defaults`.
@@ -129,7 +128,14 @@ pub(super) fn write(all: &Gathered, sections: &[Section], out: &mut Vec<String>,
     let backends: Vec<(String, Option<&'static str>)> = backends(&written);
     for one in &written {
         match one {
-            Written::Frontend(part) => frontend::write(part, all, &backends, out, report),
+            Written::Frontend(part) => {
+                if backends.iter().any(|(name, _)| *name == part.name) {
+                    let note =
+                        "a backend is called so too, which HAProxy refuses from version 3.3 on: rename one of them";
+                    report.remark(Some(part.at), &part.label, Fate::Approximated, note);
+                }
+                frontend::write(part, all, &backends, out, report);
+            }
             Written::Backend(part) => backend::write(part, part.mode(), global.known(), out, report),
             Written::Whole(..) => {}
         }
@@ -266,3 +272,6 @@ fn lines(key: &str, lines: impl Iterator<Item = String>, out: &mut Vec<String>) 
         out.push(format!("{key} = [\n{}\n]", lines.join("\n")));
     }
 }
+
+#[cfg(test)]
+mod tests;
