@@ -1,5 +1,6 @@
 //! `virtual_ipaddress`: addresses with their options, as all nodes have them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::instance::Virtual;
@@ -73,9 +74,10 @@ pub(super) fn read(
 
 /// What another node says of the same addresses.
 pub(super) fn merge(known: &mut [Address], new: &[Address], at: &At, label: &str, report: &mut Report) {
+    let ip = |text: &str| text.split('/').next().unwrap_or_default().to_owned();
+    let places: BTreeMap<String, usize> = known.iter().enumerate().map(|(n, one)| (ip(&one.text), n)).collect();
     for address in new {
-        let ip = |text: &str| text.split('/').next().unwrap_or_default().to_owned();
-        let Some(first) = known.iter_mut().find(|first| ip(&first.text) == ip(&address.text)) else { continue };
+        let Some(first) = places.get(&ip(&address.text)).and_then(|n| known.get_mut(*n)) else { continue };
         first.interfaces.extend(address.interfaces.iter().cloned());
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not written".to_owned());
         let (before, here) = (first.text.clone(), address.text.clone());

@@ -10,6 +10,7 @@ use super::report::{Fate, Report};
 use super::routing::{self, Routing};
 use super::write::{duration, name_of, quoted};
 use super::{Gathered, announce, merge, track};
+use crate::units::Family;
 
 /// A host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,17 +79,13 @@ pub(super) fn node(name: Option<&str>, path: &str, tree: &[Directive], number: u
     Node { name, addresses }
 }
 
-/// Reads an instance of a node, into the virtual router that it belongs to.
-pub(super) fn read(block: &Directive, node: &str, all: &mut Gathered, report: &mut Report) {
-    let label = format!("vrrp_instance {}", block.word(1));
-    let mut new = Virtual { name: name_of(block.word(1), "vip"), ..Virtual::default() };
+/// Which version the instance speaks, `usual` where it says nothing itself.
+fn version(block: &Directive, label: &str, usual: Option<&str>, new: &mut Virtual, report: &mut Report) -> Version {
     let find = |keyword: &str| block.inside().iter().find(|d| d.keyword() == keyword);
-    let master = find("state").is_some_and(|d| d.word(1) == "MASTER");
-    let mut priority = if master { 255 } else { 100 };
     let addresses = find("virtual_ipaddress").map(Directive::inside).unwrap_or_default();
     new.v6 = addresses.iter().any(|d| d.keyword().contains(':'));
     // keepalived speaks 2 over IPv4 where nothing else is said; vipkeeper 3.
-    let said = find("version").map(|d| d.word(1)).or(all.version.as_deref());
+    let said = find("version").map(|d| d.word(1)).or(usual);
     let version = match said {
         _ if new.v6 => Version::Three,
         Some("3") => Version::Three,
@@ -99,16 +96,33 @@ pub(super) fn read(block: &Directive, node: &str, all: &mut Gathered, report: &m
     }
     if said.is_none() && version == Version::Two {
         let note = "no version: keepalived speaks 2, and so does the TOML; change all nodes to 3 together later";
-        report.remark(Some(&block.at), &label, Fate::Approximated, note);
+        report.remark(Some(&block.at), label, Fate::Approximated, note);
     }
+    version
+}
+
+/// The priority of an instance that says none.
+fn usual_priority(block: &Directive, label: &str, report: &mut Report) -> i32 {
+    let find = |keyword: &str| block.inside().iter().find(|d| d.keyword() == keyword);
+    let master = find("state").is_some_and(|d| d.word(1) == "MASTER");
     if find("priority").is_none() {
         let note = if master {
             "no priority and state MASTER: keepalived makes it 255, the address owner"
         } else {
             "no priority: keepalived takes 100"
         };
-        report.remark(Some(&block.at), &label, Fate::Trap, note);
+        report.remark(Some(&block.at), label, Fate::Trap, note);
     }
+    if master { 255 } else { 100 }
+}
+
+/// Reads an instance of a node, into the virtual router that it belongs to.
+pub(super) fn read(block: &Directive, node: &str, all: &mut Gathered, report: &mut Report) {
+    let label = format!("vrrp_instance {}", block.word(1));
+    let mut new = Virtual { name: name_of(block.word(1), "vip"), ..Virtual::default() };
+    let find = |keyword: &str| block.inside().iter().find(|d| d.keyword() == keyword);
+    let version = version(block, &label, all.version.as_deref(), &mut new, report);
+    let mut priority = usual_priority(block, &label, report);
     let interface = find("interface").map_or(all.interface.as_str(), |d| d.word(1)).to_owned();
     if find("interface").is_none() {
         new.interfaces.push((node.to_owned(), interface.clone()));
@@ -140,8 +154,8 @@ pub(super) fn read(block: &Directive, node: &str, all: &mut Gathered, report: &m
                 address::read(directive, &label, node, &interface, &mut new, report);
             }
             "virtual_routes" | "virtual_rules" => {
-                let v6 = new.v6;
-                routing::read(directive, &label, v6, &mut new.routing, report);
+                let family = if new.v6 { Family::V6 } else { Family::V4 };
+                routing::read(directive, &label, family, &mut new.routing, report);
             }
             "track_script" | "track_process" | "track_file" | "track_interface" => {
                 let Virtual { tracks, watched, .. } = &mut new;

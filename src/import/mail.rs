@@ -8,6 +8,9 @@ use super::write::{list, quoted};
 pub(super) const SETTINGS: [&str; 5] =
     ["notification_email", "notification_email_from", "smtp_server", "smtp_connect_timeout", "smtp_helo_name"];
 
+/// People who get mail; more are left out.
+const RECIPIENTS_MAX: usize = 32;
+
 /// What the files say.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
@@ -34,7 +37,7 @@ impl Mail {
         for line in self.settings.iter().filter(|d| d.keyword() == "notification_email") {
             for address in line.inside().iter().flat_map(|d| &d.words).chain(line.words.iter().skip(1)) {
                 let address = mailbox(address);
-                if !to.contains(&address) {
+                if to.len() < RECIPIENTS_MAX && !to.contains(&address) {
                     to.push(address);
                 }
             }

@@ -55,13 +55,20 @@ pub(super) fn instance(new: Virtual, block: &Directive, label: &str, all: &mut G
         let note = "other routes or rules than on the node before; those of the first are taken";
         report.remark(Some(&block.at), label, Fate::Approximated, note);
     }
-    for (key, written) in known.keys.iter().filter(|(key, _)| !new.keys.iter().any(|(other, _)| other == key)) {
+    keys(known, new.keys, block, label, report);
+    tracks(known, new.tracks, (&mine, interfaces), (block, label), report);
+    known.watched.extend(new.watched);
+}
+
+/// What another node says of the same instance in single keys.
+fn keys(known: &mut Virtual, new: Vec<(String, String)>, block: &Directive, label: &str, report: &mut Report) {
+    for (key, written) in known.keys.iter().filter(|(key, _)| !new.iter().any(|(other, _)| other == key)) {
         let note = format!("{key} is {written} on the node before and not written here; it counts for all nodes");
         if key != "auth" {
             report.remark(Some(&block.at), label, Fate::Approximated, &note);
         }
     }
-    for (key, written) in new.keys {
+    for (key, written) in new {
         match known.keys.iter().find(|(other, _)| *other == key) {
             None => {
                 let note =
@@ -78,15 +85,13 @@ pub(super) fn instance(new: Virtual, block: &Directive, label: &str, all: &mut G
             Some(_) => (),
         }
     }
-    tracks(known, new.tracks, (&mine, interfaces), (block, label), report);
-    known.watched.extend(new.watched);
 }
 
 /// What another node tracks for the same instance.
 fn tracks(
     known: &mut Virtual,
     new: Vec<(String, i32, bool)>,
-    (node, interfaces): (&str, &mut Vec<track::Link>),
+    (node, interfaces): (&str, &mut [track::Link]),
     (block, label): (&Directive, &str),
     report: &mut Report,
 ) {
@@ -158,6 +163,10 @@ pub(super) fn group(block: &Directive, node: &str, all: &mut Gathered, report: &
 pub(super) fn settle(all: &mut Gathered, report: &mut Report) {
     let Gathered { virtuals, groups, .. } = all;
     for group in groups.iter() {
+        if group.members.len() < 2 {
+            let note = "it has less than two members in `group`, so that nothing moves together";
+            report.remark(None, &format!("vrrp_sync_group {}", group.name), Fate::Dropped, note);
+        }
         for vip in virtuals.iter_mut().filter(|vip| group.members.contains(&vip.name)) {
             let new = group.tracks.iter().filter(|(name, ..)| !vip.tracks.iter().any(|(other, ..)| other == name));
             let new: Vec<_> = new.cloned().collect();

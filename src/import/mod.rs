@@ -68,6 +68,9 @@ struct Gathered {
     announce: Vec<(String, String)>,
 }
 
+/// Nodes that one file may have lines for.
+const NODES_MAX: usize = 64;
+
 /// Turns configurations into one.
 ///
 /// # Errors
@@ -78,6 +81,12 @@ pub fn import(inputs: &[Input], haproxy: Option<(&str, &str)>, include: Include<
     for input in inputs {
         let ids = keepalived::config_ids(&input.text);
         let several = input.node.is_none() && ids.len() > 1;
+        if several && ids.len() > NODES_MAX {
+            let at = keepalived::At { file: input.path.clone(), line: 1, column: 1 };
+            let message =
+                format!("lines for more than {NODES_MAX} ids: give the file with the name of its node, lb1=FILE");
+            return Err(SyntaxError { at, message });
+        }
         let names: Vec<Option<String>> =
             if several { ids.into_iter().map(Some).collect() } else { vec![input.node.clone()] };
         for name in names {

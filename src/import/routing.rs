@@ -4,6 +4,7 @@ use super::keepalived::Directive;
 use super::proxy::network;
 use super::report::{Fate, Report};
 use super::write::quoted;
+use crate::units::Family;
 
 /// Where keepalived begins to number rules without a preference, downwards.
 const PREFERENCE: u32 = 16_384;
@@ -15,12 +16,12 @@ pub(super) struct Routing {
     pub(super) rules: Vec<String>,
 }
 
-/// Reads a block of either kind; `v6` is the family of the VIP.
-pub(super) fn read(block: &Directive, label: &str, v6: bool, into: &mut Routing, report: &mut Report) {
+/// Reads a block of either kind; `family` is that of the VIP.
+pub(super) fn read(block: &Directive, label: &str, family: Family, into: &mut Routing, report: &mut Report) {
     for directive in block.inside() {
         let words: Vec<&str> = directive.words.iter().map(String::as_str).collect();
         let (read, key) = if block.keyword() == "virtual_routes" {
-            (route(&words, v6), "vip.routes")
+            (route(&words, family), "vip.routes")
         } else {
             (rule(&words, into.rules.len()), "vip.rules")
         };
@@ -62,7 +63,7 @@ fn table(text: &str) -> Result<u32, String> {
     }
 }
 
-fn route(words: &[&str], v6: bool) -> Line {
+fn route(words: &[&str], family: Family) -> Line {
     let (mut keys, mut lost) = (Vec::new(), Vec::new());
     let (mut to, mut others) = (None, Vec::new());
     let mut words = words.iter();
@@ -103,7 +104,11 @@ fn route(words: &[&str], v6: bool) -> Line {
     if let Some(wrong) = wrong {
         return Err(format!("{wrong} is no address"));
     }
-    let v6 = if to == "default" { others.first().map_or(v6, |ip| ip.contains(':')) } else { to.contains(':') };
+    let v6 = if to == "default" {
+        others.first().map_or(family == Family::V6, |ip| ip.contains(':'))
+    } else {
+        to.contains(':')
+    };
     if others.iter().any(|ip| ip.contains(':') != v6) {
         return Err("its addresses are of both families".to_owned());
     }

@@ -109,6 +109,7 @@ pub(super) fn read(block: &Directive, all: &mut Gathered, report: &mut Report) {
         let note = "no `user`: keepalived runs it as keepalived_script where that user exists, else as root";
         report.remark(Some(&block.at), &label, Fate::Trap, note);
     }
+    cap_timeout(block, &label, &mut reading.keys, report);
     let script = reading.script(name, i32::from(kind.contains("file")));
     all.nginx |= reading.nginx;
     match all.scripts.iter().find(|known| known.name == script.name) {
@@ -199,6 +200,20 @@ fn user(directive: &Directive, reading: &mut Reading) -> (Fate, String) {
     match directive.word(2) {
         "" => (Fate::Mapped, "tracker.user".to_owned()),
         group => (Fate::Approximated, format!("tracker.user, with that user's own groups in place of {group}")),
+    }
+}
+
+/// A look of vipkeeper ends before the next one begins.
+fn cap_timeout(block: &Directive, label: &str, keys: &mut [String], report: &mut Report) {
+    let find = |keyword: &str| block.inside().iter().rev().find(|d| d.keyword() == keyword).map(|d| d.word(1));
+    let interval = find("interval").filter(|text| super::write::milliseconds(text).is_some()).unwrap_or("1");
+    let (Some(timeout), Some(interval_ms)) = (find("timeout"), super::write::milliseconds(interval)) else { return };
+    let longer = super::write::milliseconds(timeout).is_some_and(|ms| ms > interval_ms);
+    let key = keys.iter_mut().find(|key| key.starts_with("timeout = "));
+    if let (true, Some(key), Some(shown)) = (longer, key, super::write::duration(interval)) {
+        *key = format!("timeout = \"{shown}\"");
+        let note = format!("a timeout of {timeout} s is longer than the interval: {shown} is taken for both");
+        report.remark(Some(&block.at), label, Fate::Approximated, &note);
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Around<'a> {
 }
 
 /// The other node calls a tracked interface otherwise: `old` of the node before and `new` of this one become one tracker.
-pub(super) fn join(links: &mut Vec<Link>, old: &str, new: &str, node: &str) -> bool {
+pub(super) fn join(links: &mut [Link], old: &str, new: &str, node: &str) -> bool {
     let found = links
         .iter()
         .find(|link| link.name == new)

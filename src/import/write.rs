@@ -31,11 +31,16 @@ pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-/// Seconds, with a fraction or without, as a duration; none: they are none.
-pub(super) fn duration(seconds: &str) -> Option<String> {
+/// Seconds, with a fraction or without, as milliseconds; none: they are none.
+pub(super) fn milliseconds(seconds: &str) -> Option<u64> {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
-    let ms = whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(thousandths.parse().ok()?)?;
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(thousandths.parse().ok()?)
+}
+
+/// The same as a duration.
+pub(super) fn duration(seconds: &str) -> Option<String> {
+    let ms = milliseconds(seconds)?;
     Some(if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") })
 }
 
@@ -64,7 +69,7 @@ pub(super) fn write(
     for vip in &all.virtuals {
         write_vip(vip, &mut out);
     }
-    for group in &all.groups {
+    for group in all.groups.iter().filter(|group| group.members.len() > 1) {
         let members: Vec<String> = group.members.iter().map(|name| quoted(name)).collect();
         out.push(format!("\n[[group]]\nname = {}\nvips = [{}]", quoted(&group.name), members.join(", ")));
         out.extend(group.keys.iter().map(|(key, value)| format!("{key} = {value}")));

@@ -7,6 +7,14 @@ pub use words::Word;
 
 /// Lines that a file may have.
 pub const LINES_MAX: usize = 50_000;
+/// Sections that it may have.
+pub const SECTIONS_MAX: usize = 5_000;
+/// Lines of one section.
+pub const SECTION_LINES_MAX: usize = 5_000;
+/// Lines of all `defaults` together: each may count in every section.
+pub const DEFAULTS_LINES_MAX: usize = 500;
+/// Bytes of one line.
+pub const LINE_BYTES_MAX: usize = 8_192;
 
 const SECTIONS: [&str; 18] = [
     "global",
@@ -68,21 +76,35 @@ impl Line {
 /// Reads a file.
 ///
 /// # Errors
-/// Lines before the first section, quotes that are not closed, and too many lines.
+/// Lines before the first section, quotes that are not closed, and too much of anything.
 pub fn parse(path: &str, text: &str) -> Result<Vec<Section>, SyntaxError> {
     let mut sections: Vec<Section> = Vec::new();
+    let mut of_defaults = 0_usize;
     for (n, line) in text.lines().enumerate() {
         let at = At { file: path.to_owned(), line: n + 1, column: 1 };
         if n >= LINES_MAX {
             return Err(SyntaxError { at, message: format!("more than {LINES_MAX} lines") });
+        }
+        if line.len() > LINE_BYTES_MAX {
+            return Err(SyntaxError { at, message: format!("a line of more than {LINE_BYTES_MAX} bytes: split it") });
         }
         let line = without_comment(&at, line)?;
         let mut words = line.split_whitespace();
         let Some(first) = words.next() else { continue };
         if SECTIONS.contains(&first) {
             let name = words.collect::<Vec<_>>().join(" ");
+            if sections.len() >= SECTIONS_MAX {
+                return Err(SyntaxError { at, message: format!("more than {SECTIONS_MAX} sections") });
+            }
             sections.push(Section { kind: first.to_owned(), name, lines: Vec::new(), at });
         } else if let Some(section) = sections.last_mut() {
+            of_defaults += usize::from(section.kind == "defaults");
+            if section.lines.len() >= SECTION_LINES_MAX || of_defaults > DEFAULTS_LINES_MAX {
+                let message = format!(
+                    "more than {SECTION_LINES_MAX} lines in a section, or {DEFAULTS_LINES_MAX} in all defaults sections"
+                );
+                return Err(SyntaxError { at, message });
+            }
             section.lines.push(Line { at, text: line.trim().to_owned(), words: words::split(line) });
         } else {
             let message = format!("{first:?} stands before the first section");

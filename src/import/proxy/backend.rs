@@ -5,6 +5,7 @@ use super::check::{self, is_check};
 use super::server::{self, Known, Settings, timeout};
 use super::values::{COUNT_MAX, DAYS_24, address, is_token, milliseconds, number, table, time};
 use super::{Given, Part, lines};
+use crate::config::Mode;
 use crate::import::haproxy::Word;
 use crate::import::report::{Fate, Report};
 use crate::import::write::{name_of, quoted};
@@ -37,19 +38,38 @@ struct Server {
     settings: Settings,
 }
 
+/// What the rows of all servers depend on.
+struct Row {
+    /// There is a `check`.
+    some_checked: bool,
+    /// There is a `cookie`.
+    typed_cookie: bool,
+    /// What the check says, and the words for it.
+    pace: std::collections::BTreeMap<&'static str, (String, String)>,
+}
+
 /// A backend that is being written.
 struct Writing<'p> {
     part: &'p Part<'p>,
-    http: bool,
+    mode: Mode,
     keys: Vec<(&'static str, String)>,
     timeouts: Vec<(&'static str, String)>,
     check_timeout: Option<String>,
     raw: Vec<String>,
+    /// Keys of `hash`, where something is hashed.
+    hash: Option<Vec<(&'static str, String)>>,
 }
+
+/// `default-server` lines of one backend, whose words come to every server.
+const DEFAULT_SERVERS_MAX: usize = 4;
 
 /// The servers of a part, if vipkeeper can say where all of them are.
 pub(super) fn addresses(part: &Part<'_>) -> Option<Vec<(String, String)>> {
     let servers = part.lines.iter().filter(|given| given.line.keyword() == "server");
+    let defaults = part.lines.iter().filter(|given| given.line.keyword() == "default-server").count();
+    if defaults > DEFAULT_SERVERS_MAX {
+        return None;
+    }
     let read = |given: &Given<'_>| {
         let words = given.line.plain()?;
         Some((name_of(words.get(1)?, "server"), address(words.get(2)?)?))
@@ -63,17 +83,20 @@ pub(super) fn addresses(part: &Part<'_>) -> Option<Vec<(String, String)>> {
 pub(super) fn write(part: &Part<'_>, mode: Option<&str>, known: Known<'_>, out: &mut Vec<String>, report: &mut Report) {
     let mut writing = Writing {
         part,
-        http: mode != Some("tcp"),
+        mode: if mode == Some("tcp") { Mode::Tcp } else { Mode::Http },
         keys: Vec::new(),
         timeouts: Vec::new(),
         check_timeout: None,
         raw: Vec::new(),
+        hash: None,
     };
+    let words: Vec<Vec<&str>> = part.lines.iter().filter_map(|given| given.line.plain()).collect();
+    writing.hash = balance::hash(&words, writing.mode);
     let (mut defaults, mut servers) = (Settings::default(), Vec::new());
     let checks: Vec<&Given<'_>> =
         part.lines.iter().filter(|given| given.line.plain().is_some_and(|words| is_check(&words))).collect();
     let check_lines: Vec<_> = checks.iter().map(|given| given.line).collect();
-    let kind = check::read(&check_lines, writing.http);
+    let kind = check::read(&check_lines, writing.mode);
     for given in &part.lines {
         let words = given.line.plain();
         match words.as_deref() {
@@ -125,6 +148,10 @@ fn with_defaults(defaults: &Settings, own: Settings) -> Settings {
 }
 
 impl Writing<'_> {
+    fn is_http(&self) -> bool {
+        self.mode == Mode::Http
+    }
+
     /// Keeps a line as HAProxy reads it.
     fn keep(&mut self, given: &Given<'_>, report: &mut Report) {
         self.raw.push(given.line.text.clone());
@@ -140,11 +167,11 @@ impl Writing<'_> {
     fn line(&mut self, given: &Given<'_>, words: &[&str], report: &mut Report) {
         let said = match words {
             ["mode", _] => return self.part.tell(given, report, Fate::Mapped, "backend.mode"),
-            ["balance", rest @ ..] => balance::balance(rest, self.http).map(|text| ("balance", quoted(&text))),
+            ["balance", rest @ ..] => balance::balance(rest, self.mode).map(|text| ("balance", quoted(&text))),
             ["hash-type" | "hash-balance-factor", ..] => return self.hash(given, words, report),
             ["retries", n] => number(n, 0, 100).map(|n| ("retries", n)),
             ["fullconn", n] => number(n, 1, COUNT_MAX).map(|n| ("fullconn", n)),
-            ["http-reuse", how @ ("never" | "safe" | "aggressive" | "always")] if self.http => {
+            ["http-reuse", how @ ("never" | "safe" | "aggressive" | "always")] if self.is_http() => {
                 Some(("http_reuse", quoted(how)))
             }
             ["option", "redispatch"] => Some(("redispatch", "true".to_owned())),
@@ -152,7 +179,7 @@ impl Writing<'_> {
             ["option", option] if self.switch(option).is_some() => {
                 self.switch(option).map(|key| (key, "true".to_owned()))
             }
-            ["option", "forwardfor", rest @ ..] if self.http => {
+            ["option", "forwardfor", rest @ ..] if self.is_http() => {
                 forwardfor(rest).map(|keys| ("forwardfor", table(&keys)))
             }
             ["timeout", what, value] => return self.timeout(given, what, value, report),
@@ -170,14 +197,14 @@ impl Writing<'_> {
                 self.part.tell(given, report, Fate::Mapped, &format!("backend.{key}"));
             }
             // What a defaults section says of requests is nothing to backends that see none.
-            None if given.inherited && !self.http => {}
+            None if given.inherited && !self.is_http() => {}
             None if given.inherited && given.line.keyword() == "maxconn" => {}
             None => self.keep(given, report),
         }
     }
 
     fn switch(&self, option: &str) -> Option<&'static str> {
-        SWITCHES.iter().find(|(word, _, http)| *word == option && (!http || self.http)).map(|(_, key, _)| *key)
+        SWITCHES.iter().find(|(word, _, http)| *word == option && (!http || self.is_http())).map(|(_, key, _)| *key)
     }
 
     fn timeout(&mut self, given: &Given<'_>, what: &str, value: &str, report: &mut Report) {
@@ -201,9 +228,7 @@ impl Writing<'_> {
 
     /// `hash-type` and `hash-balance-factor`, where something is hashed.
     fn hash(&mut self, given: &Given<'_>, words: &[&str], report: &mut Report) {
-        let lines: Vec<Vec<&str>> = self.part.lines.iter().filter_map(|given| given.line.plain()).collect();
-        let hash = balance::hash(&lines, self.http);
-        match hash {
+        match self.hash.clone() {
             Some(keys) => {
                 self.set("hash", table(&keys));
                 self.part.tell(given, report, Fate::Mapped, &format!("backend.hash ({})", words.join(" ")));
@@ -217,7 +242,7 @@ impl Writing<'_> {
         let servers = self.part.lines.iter().filter(|given| given.line.keyword() == "server");
         let has = |given: &Given<'_>| given.line.words.iter().any(|word: &Word| word.text == "cookie");
         let all = servers.clone().all(has);
-        match self.http.then(|| cookie(words)).flatten().filter(|_| all) {
+        match self.is_http().then(|| cookie(words)).flatten().filter(|_| all) {
             Some(keys) => {
                 self.set("cookie", table(&keys));
                 self.part.tell(given, report, Fate::Mapped, "backend.cookie");
@@ -248,9 +273,10 @@ impl Writing<'_> {
         }
         out.extend(self.keys.iter().map(|(key, value)| format!("{key} = {value}")));
         let typed_cookie = self.keys.iter().any(|(key, _)| *key == "cookie");
+        let around = Row { some_checked: checked.is_some(), typed_cookie, pace };
         let mut rows = Vec::new();
         for (given, server) in servers {
-            let (row, odd) = server.row(checked.is_some(), typed_cookie, &pace);
+            let (row, odd) = server.row(&around);
             rows.push(format!("  {row},"));
             match odd {
                 false => self.part.tell(given, report, Fate::Mapped, "backend.server"),
@@ -266,20 +292,16 @@ impl Writing<'_> {
 
 impl Server {
     /// Its inline table, and whether some of it is left to HAProxy.
-    fn row(
-        &self,
-        some_checked: bool,
-        typed_cookie: bool,
-        pace: &std::collections::BTreeMap<&'static str, (String, String)>,
-    ) -> (String, bool) {
+    fn row(&self, around: &Row) -> (String, bool) {
+        let Row { some_checked, typed_cookie, pace } = around;
         let Settings { keys, pace: own, checked, cookie, rest } = &self.settings;
         let mut all = vec![("name", quoted(&self.name)), ("address", quoted(&self.address))];
         let mut options = rest.clone();
-        if *checked != Some(true) && some_checked {
+        if *checked != Some(true) && *some_checked {
             all.push(("check", "false".to_owned()));
         }
         match cookie {
-            Some(cookie) if typed_cookie => all.push(("cookie", quoted(cookie))),
+            Some(cookie) if *typed_cookie => all.push(("cookie", quoted(cookie))),
             Some(cookie) => options.extend(["cookie".to_owned(), cookie.clone()]),
             None => {}
         }

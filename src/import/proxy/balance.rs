@@ -1,10 +1,12 @@
 //! How requests are spread: `balance` and what belongs to it.
 
 use super::values::{is_token, number};
+use crate::config::Mode;
 use crate::import::write::quoted;
 
 /// The words after `balance`, if vipkeeper takes them for a backend of this mode.
-pub(super) fn balance(words: &[&str], http: bool) -> Option<String> {
+pub(super) fn balance(words: &[&str], mode: Mode) -> Option<String> {
+    let http = mode == Mode::Http;
     let (first, rest) = words.split_first()?;
     let (name, argument) = match first.strip_suffix(')').and_then(|word| word.split_once('(')) {
         Some((name, argument)) => (name, Some(argument)),
@@ -33,9 +35,9 @@ fn uri(words: &[&str]) -> bool {
 }
 
 /// Keys of `hash` from all lines of a backend; none: nothing is hashed, or vipkeeper cannot say how.
-pub(super) fn hash(lines: &[Vec<&str>], http: bool) -> Option<Vec<(&'static str, String)>> {
+pub(super) fn hash(lines: &[Vec<&str>], mode: Mode) -> Option<Vec<(&'static str, String)>> {
     let find = |keyword: &str| lines.iter().rev().find(|words| words.first() == Some(&keyword)).map(Vec::as_slice);
-    let written = balance(find("balance")?.get(1..)?, http)?;
+    let written = balance(find("balance")?.get(1..)?, mode)?;
     let algorithm = written.split(['(', ' ']).next()?;
     ["source", "uri", "url_param", "hdr", "hash", "rdp-cookie"].contains(&algorithm).then_some(())?;
     let mut keys = Vec::new();

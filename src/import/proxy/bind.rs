@@ -27,7 +27,7 @@ pub(super) fn typed(address: &str, all: &Gathered) -> Option<String> {
     let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
     let host = host.strip_prefix("ipv4@").or_else(|| host.strip_prefix("ipv6@")).unwrap_or(host);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if let Some(vip) = all.virtuals.iter().find(|vip| vip.bare.as_slice() == [bare.to_owned()]) {
+    if let Some(vip) = all.virtuals.iter().find(|vip| matches!(vip.bare.as_slice(), [one] if one == bare)) {
         return Some(format!("{}:{port}", vip.name));
     }
     match bare.parse::<IpAddr>() {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::values::{is_host, is_token, table};
+use crate::config::Mode;
 use crate::import::haproxy::Line;
 use crate::import::write::{list, quoted};
 
@@ -25,8 +26,8 @@ pub(super) fn is_check(words: &[&str]) -> bool {
     }
 }
 
-/// Reads all lines of a backend that [`is_check`] knows, in their order; `http` is its mode.
-pub(super) fn read(lines: &[&Line], http: bool) -> Option<Keys> {
+/// Reads all lines of a backend that [`is_check`] knows, in their order.
+pub(super) fn read(lines: &[&Line], mode: Mode) -> Option<Keys> {
     let lines: Vec<Vec<&str>> = lines.iter().map(|line| line.plain()).collect::<Option<_>>()?;
     let words: Vec<&[&str]> = lines.iter().map(Vec::as_slice).collect();
     match words.as_slice() {
@@ -35,7 +36,7 @@ pub(super) fn read(lines: &[&Line], http: bool) -> Option<Keys> {
         [["option", "tcp-check"]] => Some(vec![("tcp", "true".to_owned())]),
         [["option", "tcp-check"], steps @ ..] => script(steps),
         [["option", "ssl-hello-chk"]] => Some(vec![("ssl_hello", "true".to_owned())]),
-        _ if http => None,
+        _ if mode == Mode::Http => None,
         [["option", "mysql-check", "user", user] | ["option", "mysql-check", "user", user, "post-41"]] => {
             is_user(user).then(|| vec![("mysql", quoted(user))])
         }

@@ -25,6 +25,9 @@ const OF_BACKENDS: [&str; 9] = [
     "cookie",
 ];
 
+/// Changes of headers of one frontend that are compared with all of its lines; those after them stay raw.
+const LOOKS_MAX: usize = 200;
+
 /// Header changes in one table.
 const HEADERS_MAX: usize = 50;
 
@@ -102,6 +105,9 @@ struct Writing<'p> {
     raw: Vec<String>,
     /// A rule that answers requests stays raw.
     answered: bool,
+    /// All lines in small letters, and how many changes of headers were looked for in them.
+    lower: Vec<String>,
+    looked: usize,
 }
 
 /// Writes a frontend that is not [`refused`].
@@ -122,6 +128,8 @@ pub(super) fn write(
         headers: Vec::new(),
         raw: Vec::new(),
         answered: false,
+        lower: part.lines.iter().map(|given| given.line.text.to_ascii_lowercase()).collect(),
+        looked: 0,
     };
     for given in &part.lines {
         let words = given.line.plain();
@@ -234,9 +242,12 @@ impl Writing<'_> {
     /// Takes a change of a header that nothing else of the section is about; false: it stays raw.
     fn header(&mut self, words: &[&str], how: &str, name: &str, rest: &[&str]) -> bool {
         let of = if words.first() == Some(&"http-request") { "request_headers" } else { "response_headers" };
+        if self.looked >= LOOKS_MAX {
+            return false;
+        }
+        self.looked += 1;
         let lower = name.to_ascii_lowercase();
-        let about =
-            self.part.lines.iter().filter(|given| given.line.text.to_ascii_lowercase().contains(&lower)).count();
+        let about = self.lower.iter().filter(|line| line.contains(&lower)).count();
         let full = self.headers.len() >= HEADERS_MAX;
         let entry = match (how, rest) {
             // What a variable holds may be said by a line that stays behind.
@@ -257,7 +268,7 @@ impl Writing<'_> {
     }
 
     fn finish(self, mode: &str, routing: &Routing, out: &mut Vec<String>) {
-        let Self { part, http: _, mut keys, binds, headers, raw, answered: _ } = self;
+        let Self { part, http: _, mut keys, binds, headers, raw, answered: _, lower: _, looked: _ } = self;
         out.push(format!("\n[[frontend]]\nname = {}", quoted(&part.name)));
         out.push(format!("bind = [{}]", binds.join(", ")));
         out.push(format!("mode = {}", quoted(mode)));

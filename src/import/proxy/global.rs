@@ -51,6 +51,8 @@ pub(super) struct Global<'p> {
     /// The same with what `[proxy]` says for frontends of its own alone.
     for_whole: Vec<Given<'p>>,
     several: bool,
+    /// Lines of the global section count under conditions.
+    conditional: bool,
 }
 
 impl<'p> Global<'p> {
@@ -95,12 +97,19 @@ pub(super) fn read<'p>(sections: &'p [Section], report: &mut Report) -> Global<'
     let to_global = |line: &&Line| line.plain().as_deref() == Some(&["log", "global"]);
     let anywhere = sections.iter().filter(|section| section.kind != "global").flat_map(|section| &section.lines);
     let logs = globals.iter().any(|line| line.keyword() == "log") && anywhere.into_iter().any(|line| to_global(&line));
-    let mut made =
-        Global { lines: Vec::new(), logs, verify_none: false, shared: Vec::new(), for_whole: Vec::new(), several };
-    let mut raw = Vec::new();
     let conditional = globals.iter().any(|line| line.keyword().starts_with('.'));
+    let mut made = Global {
+        lines: Vec::new(),
+        logs,
+        verify_none: false,
+        shared: Vec::new(),
+        for_whole: Vec::new(),
+        several,
+        conditional,
+    };
+    let mut raw = Vec::new();
     for line in globals {
-        let (fate, note) = made.global(line, conditional, &mut raw);
+        let (fate, note) = made.global(line, &mut raw);
         report.remark(Some(&line.at), &format!("global: {}", line.text), fate, &note);
     }
     if several {
@@ -114,7 +123,7 @@ pub(super) fn read<'p>(sections: &'p [Section], report: &mut Report) -> Global<'
     let (mut timeouts, mut pages, mut of_defaults) = (Vec::new(), Vec::new(), Vec::new());
     let conditional = defaults.iter().any(|line| line.keyword().starts_with('.'));
     for line in &defaults {
-        let (fate, note) = match of_default(line, logs, &mut timeouts, &mut pages) {
+        let (fate, note) = match of_default(line, &made, &mut timeouts, &mut pages) {
             _ if conditional => keep(line, &mut of_defaults, "proxy.raw_defaults"),
             Default::Key(note) => {
                 if matches!(line.plain().as_deref(), Some(["option", "httplog" | "tcplog", ..])) {
@@ -132,8 +141,7 @@ pub(super) fn read<'p>(sections: &'p [Section], report: &mut Report) -> Global<'
         report.remark(Some(&line.at), &format!("defaults: {}", line.text), fate, &note);
     }
     if !defaults.is_empty() {
-        let http = !made.shared.iter().any(|given| given.line.plain().as_deref() == Some(&["mode", "tcp"]));
-        waits(&mut timeouts, http, report);
+        waits(&mut timeouts, &made.shared, report);
         if !defaults.iter().any(|line| line.text.contains("redispatch")) {
             let note =
                 "vipkeeper lets the last attempt go to another server; `redispatch = false` of a backend does not";
@@ -157,7 +165,8 @@ fn keep(line: &Line, raw: &mut Vec<String>, key: &str) -> (Fate, String) {
 }
 
 /// HAProxy waits for ever where no timeout is written; vipkeeper does not.
-fn waits(timeouts: &mut Vec<(&'static str, String)>, http: bool, report: &mut Report) {
+fn waits(timeouts: &mut Vec<(&'static str, String)>, shared: &[Given<'_>], report: &mut Report) {
+    let http = !shared.iter().any(|given| given.line.plain().as_deref() == Some(&["mode", "tcp"]));
     let find = |timeouts: &[(&str, String)], key: &str| {
         timeouts.iter().find(|(known, _)| *known == key).map(|(_, v)| v.clone())
     };
@@ -177,14 +186,14 @@ fn waits(timeouts: &mut Vec<(&'static str, String)>, http: bool, report: &mut Re
 
 impl Global<'_> {
     /// A line of the global section.
-    fn global(&mut self, line: &Line, conditional: bool, raw: &mut Vec<String>) -> (Fate, String) {
+    fn global(&mut self, line: &Line, raw: &mut Vec<String>) -> (Fate, String) {
         let words = line.plain().unwrap_or_default();
         if let Some((_, why)) = OWN.iter().find(|(word, _)| line.keyword() == *word) {
             return (Fate::Dropped, (*why).to_owned());
         }
         self.verify_none |= words.as_slice() == ["ssl-server-verify", "none"];
         let key = match words.as_slice() {
-            _ if conditional => None,
+            _ if self.conditional => None,
             ["maxconn", n] => number(n, 1, COUNT_MAX).map(|n| ("maxconn", n)),
             ["nbthread", n] => number(n, 1, 1_024).map(|n| ("nbthread", n)),
             ["user", name] if name_of(name, "") == *name => Some(("user", quoted(name))),
@@ -234,7 +243,12 @@ const SHARED_OPTIONS: [&str; 9] = [
     "tcp-check",
 ];
 
-fn of_default(line: &Line, logs: bool, timeouts: &mut Vec<(&'static str, String)>, pages: &mut Vec<String>) -> Default {
+fn of_default(
+    line: &Line,
+    global: &Global<'_>,
+    timeouts: &mut Vec<(&'static str, String)>,
+    pages: &mut Vec<String>,
+) -> Default {
     let Some(words) = line.plain() else { return Default::Raw };
     match words.as_slice() {
         ["timeout", what, value] => {
@@ -248,7 +262,7 @@ fn of_default(line: &Line, logs: bool, timeouts: &mut Vec<(&'static str, String)
             pages.push(format!("{} = {}", quoted(status), quoted(path)));
             Default::Key("proxy.error_pages".to_owned())
         }
-        ["log", "global"] | ["option", "dontlognull" | "httplog" | "tcplog"] if logs => {
+        ["log", "global"] | ["option", "dontlognull" | "httplog" | "tcplog"] if global.logs => {
             Default::Key("proxy.log and log_format".to_owned())
         }
         ["option", "redispatch"] | ["retries", "3"] | ["option", "http-keep-alive"] => {

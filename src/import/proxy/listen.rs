@@ -1,6 +1,7 @@
 //! `listen` sections: a frontend and a backend in one, or the stats page.
 
 use super::bind;
+use super::global::Global;
 use super::values::{table, time};
 use super::{Given, Written, part};
 use crate::import::Gathered;
@@ -18,6 +19,13 @@ enum Half {
     Both,
     /// It depends on the two being one.
     Neither,
+}
+
+/// Whose table a `stick-table` is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Table {
+    OfBackend,
+    OfBoth,
 }
 
 /// Keywords of frontends.
@@ -79,11 +87,11 @@ const OPTIONS_OF_FRONTENDS: [&str; 9] = [
 /// Timeouts of frontends; those of backends are all others.
 const TIMEOUTS_OF_FRONTENDS: [&str; 2] = ["client", "client-fin"];
 
-fn half(line: &Line, tracks: bool) -> Half {
+fn half(line: &Line, table: Table) -> Half {
     let word = |n: usize| line.words.get(n).map_or("", |word| word.text.as_str());
     match word(0) {
         "mode" | "log" => Half::Both,
-        "stick-table" if tracks => Half::Neither,
+        "stick-table" if table == Table::OfBoth => Half::Neither,
         "stick-table" => Half::Backend,
         "timeout" if TIMEOUTS_OF_FRONTENDS.contains(&word(1)) => Half::Frontend,
         "timeout" if matches!(word(1), "http-request" | "http-keep-alive") => Half::Both,
@@ -97,9 +105,10 @@ fn half(line: &Line, tracks: bool) -> Half {
 }
 
 /// Takes a section apart, or leaves it whole. A name stays that of the backend, since others refer to it.
-pub(super) fn split<'p>(section: &'p Section, inherited: &[Given<'p>], logs: bool) -> Vec<Written<'p>> {
+pub(super) fn split<'p>(section: &'p Section, inherited: &[Given<'p>], global: &Global<'_>) -> Vec<Written<'p>> {
     let tracks = section.lines.iter().any(|line| line.text.contains("track-sc"));
-    let halves: Vec<(Half, &Line)> = section.lines.iter().map(|line| (half(line, tracks), line)).collect();
+    let table = if tracks { Table::OfBoth } else { Table::OfBackend };
+    let halves: Vec<(Half, &Line)> = section.lines.iter().map(|line| (half(line, table), line)).collect();
     let extra = section.name.split_whitespace().nth(1).is_some_and(|word| word != "from");
     if extra || !section.lines.iter().any(|line| line.keyword() == "server") {
         return vec![Written::Whole(section, "a listen section without servers")];
@@ -113,9 +122,9 @@ pub(super) fn split<'p>(section: &'p Section, inherited: &[Given<'p>], logs: boo
         return vec![Written::Whole(section, why)];
     }
     let of = |kind: &str, wanted: Half| {
-        let mut part = part(section, kind, inherited.to_vec(), logs);
+        let mut part = part(section, kind, inherited.to_vec(), global);
         let is_mine = |given: &Given<'_>| {
-            let half = half(given.line, tracks);
+            let half = half(given.line, table);
             given.inherited || half == wanted || half == Half::Both
         };
         part.lines.retain(is_mine);
@@ -123,7 +132,7 @@ pub(super) fn split<'p>(section: &'p Section, inherited: &[Given<'p>], logs: boo
         // A line of both halves is told of once.
         if wanted == Half::Backend {
             for given in &mut part.lines {
-                given.inherited |= half(given.line, tracks) == Half::Both;
+                given.inherited |= half(given.line, table) == Half::Both;
             }
         }
         part

@@ -91,10 +91,10 @@ pub(super) fn write(all: &Gathered, sections: &[Section], out: &mut Vec<String>,
         match section.kind.as_str() {
             "global" | "defaults" => {}
             kind @ ("frontend" | "backend") => {
-                let part = part(section, kind, inherited, global.logs);
+                let part = part(section, kind, inherited, &global);
                 written.push(if kind == "frontend" { Written::Frontend(part) } else { Written::Backend(part) });
             }
-            "listen" => written.extend(listen::split(section, &inherited, global.logs)),
+            "listen" => written.extend(listen::split(section, &inherited, &global)),
             _ => written.push(Written::Whole(section, "a section of HAProxy's own")),
         }
     }
@@ -151,7 +151,7 @@ fn backends(written: &[Written<'_>]) -> Vec<(String, Option<&'static str>)> {
     written.iter().filter_map(of).collect()
 }
 
-fn part<'p>(section: &'p Section, kind: &str, inherited: Vec<Given<'p>>, logs: bool) -> Part<'p> {
+fn part<'p>(section: &'p Section, kind: &str, inherited: Vec<Given<'p>>, global: &global::Global<'_>) -> Part<'p> {
     let own = section.lines.iter().map(|line| Given { line, inherited: false });
     let first = section.name.split_whitespace().next().unwrap_or_default();
     Part {
@@ -159,7 +159,7 @@ fn part<'p>(section: &'p Section, kind: &str, inherited: Vec<Given<'p>>, logs: b
         label: format!("{kind} {first}"),
         lines: inherited.into_iter().chain(own).collect(),
         at: &section.at,
-        logs,
+        logs: global.logs,
         backend: None,
     }
 }
@@ -175,7 +175,7 @@ fn settle<'p>(written: Vec<Written<'p>>, sections: &'p [Section], all: &Gathered
                 section_of(part.at)
                     .map_or_else(|| Written::Backend(part.clone()), |section| Written::Whole(section, why))
             }
-            other => other,
+            other @ (Written::Frontend(_) | Written::Backend(_) | Written::Whole(..)) => other,
         })
         .collect();
     let known = backends(&backends_first);
@@ -186,7 +186,7 @@ fn settle<'p>(written: Vec<Written<'p>>, sections: &'p [Section], all: &Gathered
                 Some((why, section)) => Written::Whole(section, why),
                 None => Written::Frontend(part),
             },
-            other => other,
+            other @ (Written::Backend(_) | Written::Whole(..)) => other,
         };
         settled.push(one);
     }

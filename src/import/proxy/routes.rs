@@ -1,6 +1,8 @@
 //! `acl` and `use_backend` as routes, where these mean the same.
 
 use super::Part;
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::values::{network, table, texts};
 use crate::import::haproxy::Line;
 use crate::import::write::{name_of, quoted};
@@ -34,53 +36,63 @@ pub(super) struct Routing {
     /// Conditions of each route, and its backend.
     routes: Vec<(Vec<Condition>, String)>,
     /// Lines by their places, and what became of them.
-    fates: Vec<(usize, LineFate)>,
+    fates: BTreeMap<usize, LineFate>,
+    /// Hosts that a route takes whatever the request.
+    hosts: BTreeSet<String>,
+    takes_all: bool,
     raw: bool,
 }
+
+/// The `acl` lines of a frontend by their names.
+type Acls<'l> = BTreeMap<&'l str, Vec<&'l Line>>;
 
 impl Routing {
     /// Reads the lines of a frontend; the first `use_backend` that is none of vipkeeper's keeps those after it raw.
     pub(super) fn read(part: &Part<'_>, backends: &[(String, Option<&'static str>)], mode: &str) -> Self {
         let mut routing = Self::default();
         let all: Vec<&Line> = part.lines.iter().map(|given| given.line).collect();
+        let mut acls = Acls::new();
+        for line in all.iter().copied().filter(|line| line.keyword() == "acl") {
+            acls.entry(name(line)).or_default().push(line);
+        }
         for line in all.iter().filter(|line| line.keyword() == "use_backend") {
-            let read = if routing.raw { None } else { routing.rule(line, &all, backends, mode) };
-            match read {
+            let read = if routing.raw { None } else { routing.rule(line, &acls, backends, mode) };
+            let fate = match read {
                 Some((routes, note)) => {
-                    routing.routes.extend(routes);
-                    routing.fates.push((line.at.line, LineFate::Routed(note.to_owned())));
+                    routes.into_iter().for_each(|route| routing.add(route));
+                    LineFate::Routed(note.to_owned())
                 }
                 None => {
                     routing.raw = true;
-                    routing.fates.push((line.at.line, LineFate::Raw));
+                    LineFate::Raw
                 }
-            }
+            };
+            routing.fates.insert(line.at.line, fate);
         }
-        let raw_rules: Vec<&&Line> = all
-            .iter()
-            .filter(|line| line.keyword() != "acl" && !matches!(routing.fate_of(line), Some(LineFate::Routed(_))))
-            .collect();
-        let mut fates = Vec::new();
+        let (mut of_routes, mut of_raw) = (BTreeSet::new(), BTreeSet::new());
+        for line in all.iter().filter(|line| line.keyword() != "acl") {
+            let routed = matches!(routing.fates.get(&line.at.line), Some(LineFate::Routed(_)));
+            let words = line.words.iter().map(|word| word.text.trim_start_matches('!'));
+            if routed { &mut of_routes } else { &mut of_raw }.extend(words);
+        }
         for line in all.iter().filter(|line| line.keyword() == "acl") {
-            let name = line.words.get(1).map_or("", |word| word.text.as_str());
-            let names = |line: &&&Line| line.words.iter().any(|word| word.text.trim_start_matches('!') == name);
-            let used = raw_rules.iter().any(|line| names(&line));
-            let routed =
-                all.iter().any(|line| matches!(routing.fate_of(line), Some(LineFate::Routed(_))) && names(&line));
             let note = condition_of(line).map_or("", |condition| condition.note);
-            fates.push((line.at.line, if routed && !used { LineFate::Routed(note.to_owned()) } else { LineFate::Raw }));
+            let routed = of_routes.contains(name(line)) && !of_raw.contains(name(line));
+            let fate = if routed { LineFate::Routed(note.to_owned()) } else { LineFate::Raw };
+            routing.fates.insert(line.at.line, fate);
         }
-        routing.fates.extend(fates);
         routing
     }
 
-    fn fate_of(&self, line: &Line) -> Option<&LineFate> {
-        self.fates.iter().find(|(place, _)| *place == line.at.line).map(|(_, fate)| fate)
+    fn add(&mut self, route: (Vec<Condition>, String)) {
+        self.takes_all |= route.0.is_empty();
+        self.hosts.extend(hosts(&route.0));
+        self.routes.push(route);
     }
 
     /// What became of an `acl` or a `use_backend` line.
     pub(super) fn fate(&self, line: &Line) -> LineFate {
-        self.fate_of(line).cloned().unwrap_or(LineFate::Raw)
+        self.fates.get(&line.at.line).cloned().unwrap_or(LineFate::Raw)
     }
 
     /// Whether a `use_backend` is left to HAProxy.
@@ -90,7 +102,7 @@ impl Routing {
 
     /// Whether a route has no condition.
     pub(super) fn takes_all(&self) -> bool {
-        self.routes.iter().any(|(conditions, _)| conditions.is_empty())
+        self.takes_all
     }
 
     /// Inline tables of the routes.
@@ -116,7 +128,7 @@ impl Routing {
     fn rule(
         &self,
         line: &Line,
-        all: &[&Line],
+        acls: &Acls<'_>,
         backends: &[(String, Option<&'static str>)],
         mode: &str,
     ) -> Option<(Vec<(Vec<Condition>, String)>, &'static str)> {
@@ -131,29 +143,36 @@ impl Routing {
         if name.contains('%') || other.is_some_and(|other| other != mode) || self.takes_all() {
             return None;
         }
-        let mut routes = Vec::new();
+        let (mut routes, mut more) = (Vec::new(), BTreeSet::new());
         let mut note = "";
         for alternative in condition.split(|word| matches!(*word, "||" | "or")) {
-            let conditions = terms(alternative, all)?;
+            let conditions = terms(alternative, acls)?;
             note = conditions.iter().map(|condition| condition.note).find(|note| !note.is_empty()).unwrap_or(note);
-            (fits(&conditions, mode) && !self.repeats(&conditions, &routes)).then_some(())?;
+            // For a host that an earlier route takes this one is never reached.
+            let mine = hosts(&conditions);
+            let taken = mine.iter().any(|host| self.hosts.contains(host) || more.contains(host));
+            (fits(&conditions, mode) && !taken).then_some(())?;
+            more.extend(mine);
             (!conditions.is_empty() || condition.is_empty()).then_some(())?;
             routes.push((conditions, backend.clone()));
         }
         Some((routes, note))
     }
+}
 
-    /// Whether an earlier route takes one of the hosts whatever the request: then this one is never reached for it.
-    fn repeats(&self, conditions: &[Condition], more: &[(Vec<Condition>, String)]) -> bool {
-        let hosts = |conditions: &[Condition]| match conditions {
-            [Condition { texts, .. }] if texts.iter().all(|(key, _)| *key == "host") => {
-                texts.iter().map(|(_, host)| host.to_ascii_lowercase()).collect::<Vec<_>>()
-            }
-            _ => Vec::new(),
-        };
-        let mine = hosts(conditions);
-        self.routes.iter().chain(more).any(|(other, _)| hosts(other).iter().any(|host| mine.contains(host)))
+/// Hosts that these conditions take whatever the request.
+fn hosts(conditions: &[Condition]) -> Vec<String> {
+    match conditions {
+        [Condition { texts, .. }] if texts.iter().all(|(key, _)| *key == "host") => {
+            texts.iter().map(|(_, host)| host.to_ascii_lowercase()).collect()
+        }
+        _ => Vec::new(),
     }
+}
+
+/// The name of an `acl` line.
+fn name(line: &Line) -> &str {
+    line.words.get(1).map_or("", |word| word.text.as_str())
 }
 
 /// Whether all of them must match in one route of this mode.
@@ -174,7 +193,7 @@ fn fits(conditions: &[Condition], mode: &str) -> bool {
 }
 
 /// The conditions of words such as `is_api { path_beg /v1 }`, which must all match.
-fn terms(words: &[&str], all: &[&Line]) -> Option<Vec<Condition>> {
+fn terms(words: &[&str], acls: &Acls<'_>) -> Option<Vec<Condition>> {
     let mut conditions = Vec::new();
     let mut rest = words;
     while let Some((first, others)) = rest.split_first() {
@@ -183,7 +202,7 @@ fn terms(words: &[&str], all: &[&Line]) -> Option<Vec<Condition>> {
             conditions.push(criterion(others.get(..end)?)?);
             rest = others.get(end.checked_add(1)?..)?;
         } else {
-            conditions.push(named(first, all)?);
+            conditions.push(named(first, acls)?);
             rest = others;
         }
     }
@@ -191,13 +210,13 @@ fn terms(words: &[&str], all: &[&Line]) -> Option<Vec<Condition>> {
 }
 
 /// What all `acl` lines of a name say: any of them may match.
-fn named(name: &str, all: &[&Line]) -> Option<Condition> {
-    let is_it = |line: &&&Line| line.keyword() == "acl" && line.words.get(1).is_some_and(|word| word.text == name);
+fn named(name: &str, acls: &Acls<'_>) -> Option<Condition> {
     let mut whole = Condition { texts: Vec::new(), note: "" };
-    for line in all.iter().filter(is_it) {
+    for line in acls.get(name)? {
         let one = condition_of(line)?;
         whole.texts.extend(one.texts);
         whole.note = if one.note.is_empty() { whole.note } else { one.note };
+        (whole.texts.len() <= TEXTS_MAX).then_some(())?;
     }
     (!whole.texts.is_empty()).then_some(whole)
 }
@@ -276,10 +295,10 @@ fn text(key: &str, value: &str, how: Option<&str>) -> Option<String> {
         return None;
     }
     match (key, how) {
-        ("host" | "sni", None | Some("str")) => super::values::is_host(value).then(|| value.to_owned()),
+        ("host" | "sni", None | Some("str")) => super::values::is_host(value).then(|| value.to_ascii_lowercase()),
         ("host" | "sni", Some("end")) => {
             let domain = value.strip_prefix('.')?;
-            super::values::is_host(domain).then(|| format!("*.{domain}"))
+            super::values::is_host(domain).then(|| format!("*.{}", domain.to_ascii_lowercase()))
         }
         ("path" | "path_prefix", _) => (value.starts_with('/') && !value.contains('?')).then(|| value.to_owned()),
         ("path_suffix" | "path_regex", _) => Some(value.to_owned()),

@@ -192,3 +192,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn large_files_end_soon_or_are_refused() {
+    let refused = |text: &str| {
+        let input = Input { node: Some("lb1".to_owned()), path: "k.conf".to_owned(), text: KEEPALIVED.to_owned() };
+        import(&[input], Some(("h.cfg", text)), &|_: &str, _: &str| Err(String::new())).map_err(|e| e.to_string())
+    };
+    let wrong = refused(&format!("defaults\n{}", "maxconn 1\n".repeat(501))).unwrap_err();
+    assert!(wrong.contains("500 in all defaults sections"), "{wrong}");
+    assert!(refused(&"backend b\n".repeat(5_001)).unwrap_err().contains("more than 5000 sections"));
+    assert!(refused(&format!("global\n{}", "x ".repeat(5_000))).unwrap_err().contains("more than 8192 bytes"));
+    let rules: String = (0..2_400).map(|n| format!(" acl a{n} path_beg /{n}\n use_backend web if a{n}\n")).collect();
+    let text = format!(
+        "frontend f\n mode http\n bind *:80\n{rules} default_backend web\nbackend web\n mode http\n server w h:1\n"
+    );
+    assert_eq!(refused(&text).unwrap().toml.matches("path_prefix").count(), 2_400);
+}
