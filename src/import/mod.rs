@@ -6,8 +6,18 @@ pub mod haproxy;
 pub mod keepalived;
 pub mod report;
 
+mod address;
+mod announce;
+mod command;
+mod hooks;
 mod instance;
+mod mail;
+mod merge;
+mod peers;
+mod proxy;
+mod routing;
 mod script;
+mod track;
 mod write;
 
 use std::path::PathBuf;
@@ -45,12 +55,21 @@ struct Gathered {
     virtuals: Vec<Virtual>,
     groups: Vec<instance::Group>,
     scripts: Vec<Script>,
+    runners: hooks::Runners,
     /// Trackers that stand for `track_interface`, by interface.
-    interfaces: Vec<String>,
+    interfaces: Vec<track::Link>,
     nginx: bool,
+    mail: mail::Mail,
     /// `vrrp_version` of the node that is read.
     version: Option<String>,
+    /// `default_interface` of that node.
+    interface: String,
+    /// `vrrp_garp_*` of that node, as keys of a VIP.
+    announce: Vec<(String, String)>,
 }
+
+/// Nodes that one file may have lines for.
+const NODES_MAX: usize = 64;
 
 /// Turns configurations into one.
 ///
@@ -62,6 +81,12 @@ pub fn import(inputs: &[Input], haproxy: Option<(&str, &str)>, include: Include<
     for input in inputs {
         let ids = keepalived::config_ids(&input.text);
         let several = input.node.is_none() && ids.len() > 1;
+        if several && ids.len() > NODES_MAX {
+            let at = keepalived::At { file: input.path.clone(), line: 1, column: 1 };
+            let message =
+                format!("lines for more than {NODES_MAX} ids: give the file with the name of its node, lb1=FILE");
+            return Err(SyntaxError { at, message });
+        }
         let names: Vec<Option<String>> =
             if several { ids.into_iter().map(Some).collect() } else { vec![input.node.clone()] };
         for name in names {
@@ -74,8 +99,11 @@ pub fn import(inputs: &[Input], haproxy: Option<(&str, &str)>, include: Include<
         Some((path, text)) => haproxy::parse(path, text)?,
         None => Vec::new(),
     };
-    instance::settle(&mut all, &mut report);
-    let toml = write::write(&all, &sections, &mut report);
+    merge::settle(&mut all, &mut report);
+    peers::settle(&mut all, &mut report);
+    let runner = all.runners.settle(&mut report);
+    let mail = all.mail.settle(&mut report);
+    let toml = write::write(&all, mail, runner.as_ref(), &sections, &mut report);
     judge(&toml, &mut report);
     Ok(Imported { toml, report })
 }
@@ -86,6 +114,8 @@ fn one_node(name: Option<&str>, path: &str, tree: &[Directive], all: &mut Gather
     let name = node.name.clone();
     all.nodes.push(node);
     all.version = None;
+    "eth0".clone_into(&mut all.interface);
+    all.announce.clear();
     for directive in tree {
         match directive.keyword() {
             "global_defs" => globals(directive, all, report),
@@ -93,7 +123,7 @@ fn one_node(name: Option<&str>, path: &str, tree: &[Directive], all: &mut Gather
                 script::read(directive, all, report);
             }
             "vrrp_instance" => instance::read(directive, &name, all, report),
-            "vrrp_sync_group" => instance::group(directive, all, report),
+            "vrrp_sync_group" => merge::group(directive, &name, all, report),
             "virtual_server" | "virtual_server_group" => {
                 let why = "LVS is no part of vipkeeper; its proxy balances: write a [[frontend]] and a [[backend]]";
                 report.add(directive, "", Fate::Dropped, why);
@@ -114,18 +144,29 @@ fn globals(block: &Directive, all: &mut Gathered, report: &mut Report) {
                     "vrrp_strict silently drops authentication, unicast and preempt_delay; vipkeeper has no such mode";
                 (Fate::Trap, trap)
             }
-            "script_user" => (Fate::Approximated, "set [hooks] user to this user"),
-            "notification_email"
-            | "notification_email_from"
-            | "smtp_server"
-            | "smtp_connect_timeout"
-            | "smtp_alert" => (Fate::Dropped, "write a [[notify]] with `email`"),
+            "script_user" => {
+                all.runners.read_default(directive, report);
+                continue;
+            }
+            "smtp_alert" => {
+                all.mail.alert(directive, "global_defs");
+                continue;
+            }
+            setting if mail::SETTINGS.contains(&setting) => {
+                all.mail.setting(directive);
+                continue;
+            }
+            about if announce::is_one(about) => {
+                announce::read(directive, "global_defs", &mut all.announce, report);
+                continue;
+            }
+            "default_interface" => {
+                directive.word(1).clone_into(&mut all.interface);
+                (Fate::Mapped, "vip.interface where an instance has none")
+            }
             "vrrp_version" => {
                 all.version = Some(directive.word(1).to_owned());
                 (Fate::Mapped, "vip.version of IPv4")
-            }
-            "vrrp_garp_master_repeat" | "vrrp_garp_master_delay" | "vrrp_garp_master_refresh" => {
-                (Fate::Dropped, "write it as `announce` of each [[vip]]")
             }
             _ => (Fate::Dropped, "vipkeeper needs no such setting, or has none"),
         };

@@ -10,6 +10,8 @@ use super::keepalived::{At, Directive};
 pub enum Fate {
     /// It is in the TOML with the same meaning.
     Mapped,
+    /// It is in the TOML as a line that HAProxy reads, with the same meaning; vipkeeper does not look at it.
+    Raw,
     /// It is in the TOML with nearly the same meaning, or needs a hand.
     Approximated,
     /// It is not in the TOML.
@@ -23,6 +25,7 @@ impl Fate {
     pub fn word(self) -> &'static str {
         match self {
             Self::Mapped => "mapped",
+            Self::Raw => "raw",
             Self::Approximated => "approximated",
             Self::Dropped => "dropped",
             Self::Trap => "trap",
@@ -91,7 +94,7 @@ impl Report {
             }
         }
         let all = self.entries.len().max(1);
-        let totals = [Fate::Mapped, Fate::Approximated, Fate::Dropped, Fate::Trap].map(|fate| {
+        let totals = [Fate::Mapped, Fate::Raw, Fate::Approximated, Fate::Dropped, Fate::Trap].map(|fate| {
             let count = self.count(fate);
             format!("{count} {} ({}%)", fate.word(), count * 100 / all)
         });

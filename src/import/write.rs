@@ -3,9 +3,13 @@
 use std::net::IpAddr;
 
 use super::Gathered;
+use super::address::{self, Address};
 use super::haproxy::Section;
+use super::hooks::Runner;
 use super::instance::{Node, Virtual};
-use super::report::{Fate, Report};
+use super::proxy;
+use super::report::Report;
+use super::track::Link;
 
 /// A string of TOML.
 pub(super) fn quoted(text: &str) -> String {
@@ -21,20 +25,22 @@ pub(super) fn quoted(text: &str) -> String {
     out
 }
 
-/// A program with its arguments, as a list.
-pub(super) fn program(command: &str) -> String {
-    let words: Vec<String> = command.split_whitespace().map(quoted).collect();
-    match words.as_slice() {
-        [one] => one.clone(),
-        several => format!("[{}]", several.join(", ")),
-    }
+/// A list of strings.
+pub(super) fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(", "))
 }
 
-/// Seconds, with a fraction or without, as a duration; none: they are none.
-pub(super) fn duration(seconds: &str) -> Option<String> {
+/// Seconds, with a fraction or without, as milliseconds; none: they are none.
+pub(super) fn milliseconds(seconds: &str) -> Option<u64> {
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
-    let ms = whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(thousandths.parse().ok()?)?;
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(thousandths.parse().ok()?)
+}
+
+/// The same as a duration.
+pub(super) fn duration(seconds: &str) -> Option<String> {
+    let ms = milliseconds(seconds)?;
     Some(if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{ms}ms") })
 }
 
@@ -45,8 +51,14 @@ pub(super) fn name_of(text: &str, otherwise: &str) -> String {
     if name.is_empty() { otherwise.to_owned() } else { name }
 }
 
-/// Writes everything.
-pub(super) fn write(all: &Gathered, sections: &[Section], report: &mut Report) -> String {
+/// Writes everything; `mail` is a `[[notify]]`, `runner` who runs scripts.
+pub(super) fn write(
+    all: &Gathered,
+    mail: Vec<String>,
+    runner: Option<&Runner>,
+    sections: &[Section],
+    report: &mut Report,
+) -> String {
     let mut out = vec![
         "# Made by `vipkeeper import`. Read its report, fill in what is marked FILL IN, and run `vipkeeper check`."
             .to_owned(),
@@ -57,7 +69,7 @@ pub(super) fn write(all: &Gathered, sections: &[Section], report: &mut Report) -
     for vip in &all.virtuals {
         write_vip(vip, &mut out);
     }
-    for group in &all.groups {
+    for group in all.groups.iter().filter(|group| group.members.len() > 1) {
         let members: Vec<String> = group.members.iter().map(|name| quoted(name)).collect();
         out.push(format!("\n[[group]]\nname = {}\nvips = [{}]", quoted(&group.name), members.join(", ")));
         out.extend(group.keys.iter().map(|(key, value)| format!("{key} = {value}")));
@@ -67,11 +79,21 @@ pub(super) fn write(all: &Gathered, sections: &[Section], report: &mut Report) -
         out.push(format!("\n[[tracker]]\nname = {}", quoted(&name_of(&script.name, "tracker"))));
         out.extend(keys.iter().cloned());
     }
-    for interface in &all.interfaces {
-        let name = name_of(&format!("link-{interface}"), "link");
-        out.push(format!("\n[[tracker]]\nname = {}\ninterface = {}", quoted(&name), quoted(interface)));
+    let used = |link: &&Link| all.virtuals.iter().any(|vip| vip.tracks.iter().any(|(name, ..)| *name == link.name));
+    for link in all.interfaces.iter().filter(used) {
+        let Some((_, first)) = link.by_node.first() else { continue };
+        let value = if link.by_node.iter().all(|(_, name)| name == first) {
+            quoted(first)
+        } else {
+            // A node that says nothing of it has one of that name, as far as anybody knows.
+            let of = |node: &str| link.by_node.iter().find(|(name, _)| name == node).map_or(first, |(_, name)| name);
+            by_node(all.nodes.iter().map(|node| (&node.name, quoted(of(&node.name)))))
+        };
+        out.push(format!("\n[[tracker]]\nname = {}\ninterface = {value}", quoted(&link.name)));
     }
-    proxy(all, sections, &mut out, report);
+    out.extend(mail);
+    out.extend(runner.map(super::hooks::table).unwrap_or_default());
+    proxy::write(all, sections, &mut out, report);
     out.push(String::new());
     out.join("\n")
 }
@@ -99,9 +121,18 @@ fn write_node(node: &Node, number: usize, all: &Gathered, out: &mut Vec<String>,
 
 fn write_vip(vip: &Virtual, out: &mut Vec<String>) {
     out.push(format!("\n[[vip]]\nname = {}", quoted(&vip.name)));
-    out.push(format!("addresses = [{}]", vip.addresses.join(", ")));
+    let listed = |list: &[Address]| {
+        list.iter().map(|address| address::toml(address, &vip.interfaces)).collect::<Vec<_>>().join(", ")
+    };
+    out.push(format!("addresses = [{}]", listed(&vip.addresses)));
     if !vip.excluded.is_empty() {
-        out.push(format!("excluded = [{}]", vip.excluded.join(", ")));
+        out.push(format!("excluded = [{}]", listed(&vip.excluded)));
+    }
+    for (key, rows) in [("routes", &vip.routing.routes), ("rules", &vip.routing.rules)] {
+        if !rows.is_empty() {
+            let rows: Vec<String> = rows.iter().map(|row| format!("  {row},")).collect();
+            out.push(format!("{key} = [\n{}\n]", rows.join("\n")));
+        }
     }
     let mut names: Vec<&str> = vip.interfaces.iter().map(|(_, name)| name.as_str()).collect();
     names.dedup();
@@ -129,113 +160,8 @@ fn write_vip(vip: &Virtual, out: &mut Vec<String>) {
     }
 }
 
-fn by_node<'a>(values: impl Iterator<Item = (&'a String, String)>) -> String {
+/// An inline table of values by node.
+pub(super) fn by_node<'a>(values: impl Iterator<Item = (&'a String, String)>) -> String {
     let pairs: Vec<String> = values.map(|(node, value)| format!("{} = {value}", quoted(node))).collect();
     format!("{{ {} }}", pairs.join(", "))
-}
-
-/// The proxy: what `--with` gave, as HAProxy's own lines.
-fn proxy(all: &Gathered, sections: &[Section], out: &mut Vec<String>, report: &mut Report) {
-    if sections.is_empty() && !all.nginx {
-        report
-            .fill_in
-            .push("[[frontend]] and [[backend]]: what the proxy serves; --with haproxy.cfg takes it over".to_owned());
-        return;
-    }
-    out.push("\n[proxy]".to_owned());
-    if all.nginx {
-        out.push("engine = \"nginx\"".to_owned());
-        report.fill_in.push("[[frontend]] and [[backend]]: what nginx serves (docs/nginx.md)".to_owned());
-    }
-    let lists = [("raw_global", "global"), ("raw_defaults", "defaults")];
-    for (key, kind) in lists {
-        let of_kind = sections.iter().filter(|s| s.kind == kind);
-        lines(key, of_kind.flat_map(|s| &s.lines).map(|(_, line)| line.clone()), out);
-    }
-    let whole = sections.iter().filter(|s| !matches!(s.kind.as_str(), "global" | "defaults" | "frontend" | "backend"));
-    let text = |s: &Section| {
-        let head = [format!("{} {}", s.kind, s.name).trim().to_owned()];
-        head.into_iter().chain(s.lines.iter().map(|(_, line)| format!("    {line}"))).collect::<Vec<_>>()
-    };
-    lines("raw_sections", whole.flat_map(text), out);
-    for section in sections {
-        let label = format!("{} {}", section.kind, section.name);
-        match section.kind.as_str() {
-            kind @ ("frontend" | "backend") => typed(kind, section, &label, all, out, report),
-            _ => {
-                report.remark(Some(&section.at), label.trim(), Fate::Approximated, "its lines, as raw lines of [proxy]")
-            }
-        }
-    }
-}
-
-/// A frontend or a backend: simple lines as keys, all others as raw lines.
-fn typed(kind: &str, section: &Section, label: &str, all: &Gathered, out: &mut Vec<String>, report: &mut Report) {
-    out.push(format!("\n[[{kind}]]\nname = {}", quoted(&name_of(&section.name, kind))));
-    let (mut binds, mut servers, mut raw) = (Vec::new(), Vec::new(), Vec::new());
-    for (at, line) in &section.lines {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let key = match (kind, words.as_slice()) {
-            (_, ["mode", mode @ ("http" | "tcp")]) => {
-                out.push(format!("mode = {}", quoted(mode)));
-                "mode"
-            }
-            ("frontend", ["default_backend", name]) => {
-                out.push(format!("default_backend = {}", quoted(name)));
-                "default_backend"
-            }
-            ("frontend", ["bind", address, options @ ..]) => {
-                let address = quoted(&bound(address, all));
-                binds.push(match options {
-                    [] => address,
-                    _ => format!("{{ address = {address}, options = {} }}", quoted(&options.join(" "))),
-                });
-                "bind"
-            }
-            ("backend", ["balance", how @ ("roundrobin" | "leastconn" | "source" | "first")]) => {
-                out.push(format!("balance = {}", quoted(how)));
-                "balance"
-            }
-            ("backend", ["server", name, address, options @ ..]) => {
-                let options = if options.is_empty() {
-                    String::new()
-                } else {
-                    format!(", options = {}", quoted(&options.join(" ")))
-                };
-                servers.push(format!("  {{ name = {}, address = {}{options} }},", quoted(name), quoted(address)));
-                "server"
-            }
-            _ => {
-                raw.push(line.clone());
-                "raw"
-            }
-        };
-        let fate = if key == "raw" { Fate::Approximated } else { Fate::Mapped };
-        report.remark(Some(at), &format!("{label}: {line}"), fate, &format!("{kind}.{key}"));
-    }
-    if !binds.is_empty() {
-        out.push(format!("bind = [{}]", binds.join(", ")));
-    }
-    if !servers.is_empty() {
-        out.push(format!("server = [\n{}\n]", servers.join("\n")));
-    }
-    lines("raw", raw.into_iter(), out);
-}
-
-/// An address with its port; that of a VIP by the VIP's name.
-fn bound(address: &str, all: &Gathered) -> String {
-    let Some((host, port)) = address.rsplit_once(':') else { return address.to_owned() };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match all.virtuals.iter().find(|vip| vip.bare.iter().any(|ip| ip == bare) && vip.bare.len() == 1) {
-        Some(vip) => format!("{}:{port}", vip.name),
-        None if host.is_empty() => format!("*:{port}"),
-        None => address.to_owned(),
-    }
-}
-
-fn lines(key: &str, lines: impl Iterator<Item = String>, out: &mut Vec<String>) {
-    let lines: Vec<String> = lines.map(|line| format!("  {},", quoted(&line))).collect();
-    if !lines.is_empty() {
-        out.push(format!("{key} = [\n{}\n]", lines.join("\n")));
-    }
 }

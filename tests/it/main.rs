@@ -35,6 +35,7 @@ mod fuzz_corpus;
 #[path = "../fuzz_targets.rs"]
 mod fuzz_targets;
 mod import;
+mod import_corpus;
 mod monitoring;
 mod namespace;
 mod nginx_process;

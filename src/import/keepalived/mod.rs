@@ -3,8 +3,11 @@
 //! Pure: included files come from a callback. Knows words, braces and variables, not what a directive means.
 
 mod expand;
+mod words;
 
 use expand::Reader;
+use words::escaped;
+pub use words::split;
 
 /// Files that one configuration may read, with its includes.
 pub const FILES_MAX: usize = 64;
@@ -194,8 +197,8 @@ fn tokens(at: &At, line: &str) -> Result<Vec<(usize, Token)>, SyntaxError> {
                         closed = true;
                         break;
                     }
-                    let escaped = if inner == '\\' && c == '"' { characters.next() } else { None };
-                    text.push(escaped.map_or(inner, |(_, after)| unescaped(after)));
+                    let meant = if inner == '\\' { escaped(&mut characters) } else { None };
+                    text.push(meant.unwrap_or(inner));
                 }
                 if !closed {
                     let message = format!("the quote {c} is not closed on this line");
@@ -203,8 +206,8 @@ fn tokens(at: &At, line: &str) -> Result<Vec<(usize, Token)>, SyntaxError> {
                 }
             }
             '\\' => {
-                let after = characters.next().map_or('\\', |(_, after)| after);
-                word.get_or_insert_with(|| (column, String::new())).1.push(after);
+                let meant = escaped(&mut characters).unwrap_or('\\');
+                word.get_or_insert_with(|| (column, String::new())).1.push(meant);
             }
             white if white.is_whitespace() => flush(&mut word, &mut tokens),
             other => word.get_or_insert_with(|| (column, String::new())).1.push(other),
@@ -212,16 +215,6 @@ fn tokens(at: &At, line: &str) -> Result<Vec<(usize, Token)>, SyntaxError> {
     }
     flush(&mut word, &mut tokens);
     Ok(tokens)
-}
-
-/// What a backslash and this character stand for within double quotes.
-fn unescaped(c: char) -> char {
-    match c {
-        'n' => '\n',
-        't' => '\t',
-        'r' => '\r',
-        other => other,
-    }
 }
 
 #[cfg(test)]

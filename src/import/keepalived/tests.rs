@@ -79,3 +79,11 @@ proptest! {
         drop(parse("k.conf", &text, "a", &no_include));
     }
 }
+
+#[test]
+fn commands_are_split_at_white_space_outside_of_quotes() {
+    let words = |text: &str| split(text).map(|words| words.join("|"));
+    assert_eq!(words(r#"/a  "b c"d 'e "f"' "" \x41\101\n"#).as_deref(), Some("/a|b cd|e \"f\"||AA\n"));
+    assert_eq!(words("a 'b"), None);
+    assert_eq!(words("a \\"), None);
+}
