@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config::{self, Config, Source, Sources};
+use crate::node::event::{Request, RequestId};
 use crate::node::vip::{Manner, Released};
 use crate::render::Rendered;
 use crate::units::{Digest, Priority};
@@ -80,6 +81,35 @@ fn active(node: &mut Node, now: Instant) {
 
 fn broken(node: &Node, now: Instant) -> String {
     node.check_invariants(now).unwrap_err()
+}
+
+/// What a request is answered, and how often something is written down for it.
+fn asked(node: &mut Node, now: Instant, request: Request) -> (Result<String, String>, usize) {
+    let effects = node.handle(now, Event::Requested { id: RequestId(7), request });
+    let kept = effects.iter().filter(|effect| matches!(effect, Effect::KeepIntents { .. })).count();
+    let reply = |effect| if let Effect::Reply { result, .. } = effect { Some(result) } else { None };
+    (effects.into_iter().find_map(reply).unwrap(), kept)
+}
+
+#[test]
+fn a_maintenance_is_written_down_when_it_begins_and_when_it_ends() {
+    let (mut node, now) = node();
+    let kept = [true, true, false, false].map(|on| asked(&mut node, now, Request::Maintenance { on }).1);
+    assert_eq!(kept, [1, 0, 1, 0]);
+}
+
+#[test]
+fn a_vip_that_has_left_is_no_concern_of_operators() {
+    for (vip, why) in [(Some("a"), "this node takes part in no VIP \"a\""), (None, "this node takes part in no VIP")] {
+        for farewell in [None, Some("it has left".to_owned())] {
+            let (mut node, now) = node();
+            node.vips[0].farewell = farewell.clone();
+            let vip = vip.map(|name| Name::new(name).unwrap());
+            let answer = asked(&mut node, now, Request::Release { vip, hold: Duration::ZERO }).0;
+            let expect = if farewell.is_some() { Err(why.to_owned()) } else { Ok("released: a".to_owned()) };
+            assert_eq!(answer, expect);
+        }
+    }
 }
 
 #[test]
