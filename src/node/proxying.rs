@@ -442,4 +442,4 @@ fn fault(sample: &Sample, loaded: &Loaded) -> Option<Fault> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::node) mod tests;

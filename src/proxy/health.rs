@@ -8,7 +8,7 @@ use crate::config::HealthConfig;
 use crate::units::OpId;
 
 /// A worker that waits for a processor is slow rather than stuck; one that does so for longer is stuck in a loop.
-pub const STARVED_MAX: Duration = Duration::from_secs(2);
+pub const STARVED_MAX: Duration = Duration::from_secs(1);
 
 /// Whether the proxy is fit to hold a VIP.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,17 +31,17 @@ fn answers(world: &World, id: u64) -> Vec<&Result<String, String>> {
 }
 
 #[test]
-fn a_proxy_that_waits_for_a_processor_keeps_the_vip_for_two_seconds() {
+fn a_proxy_that_waits_for_a_processor_keeps_the_vip_for_a_second() {
     let mut world = settled(standard());
     world.hosts[0].starving = true;
-    world.run(ms(2_000)).unwrap();
+    world.run(ms(1_000)).unwrap();
     assert_eq!(told(&world, "vip0:"), 0, "{}", world.trace.unwrap());
     world.hosts[0].starving = false;
     world.run(secs(3)).unwrap();
     assert_eq!(told(&world, "vip0:"), 0, "{}", world.trace.unwrap());
     // One in an endless loop looks the same, and is found out.
     world.hosts[0].starving = true;
-    world.run(secs(3)).unwrap();
+    world.run(secs(2)).unwrap();
     assert_eq!(world.holders(0), [1]);
 }
 
@@ -51,13 +51,13 @@ fn a_proxy_that_gets_a_processor_now_and_then_keeps_the_vip() {
     let mut world = settled(standard());
     for _ in 0..20 {
         world.hosts[0].starving = true;
-        world.run(ms(1_700)).unwrap();
+        world.run(ms(700)).unwrap();
         world.hosts[0].starving = false;
         world.run(ms(25)).unwrap();
     }
     assert_eq!(told(&world, "vip0:"), 0, "{}", world.trace.unwrap());
     world.hosts[0].starving = true;
-    world.run(secs(3)).unwrap();
+    world.run(secs(2)).unwrap();
     assert_eq!(world.holders(0), [1]);
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{self, Source, Sources};
+use crate::node::proxying;
 
 #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
 fn t0() -> Instant {
@@ -279,20 +280,7 @@ fn answers_of_the_proxy_closer_together_than_half_an_interval_count_once() {
     let kind = TrackerKind::Saturation { percent: 90 };
     let mut tracking = tracking(&[config::Tracker { fall: 1, ..tracker("x", kind) }, file("y")], Hold::In, t);
     let mut at = |after, connections| {
-        let sample = Sample {
-            pid: 1,
-            version: (2, 6),
-            version_text: "2.6.12".to_owned(),
-            generation: None,
-            stopping: false,
-            connections,
-            connections_max: 100,
-            uptime_secs: 1,
-            refused: 0,
-            frontends: Vec::new(),
-            backends: Vec::new(),
-            listening: None,
-        };
+        let sample = Sample { generation: None, connections, ..proxying::tests::sample(1) };
         tracking.sampled(t + ms(after), &sample, Generation::Another, &config, &mut Outbox::default());
         tracking.machines[0].tally().verdict() == &Verdict::Good
     };
