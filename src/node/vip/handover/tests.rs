@@ -1,5 +1,7 @@
 //! What must hold of a hand-over after every turn is noticed when it does not.
 
+mod knowing;
+mod leaving;
 mod peers;
 
 use super::*;
