@@ -40,7 +40,7 @@ fn config() -> Config {
 
 /// A node that has just started, and one VIP.
 #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
-fn node() -> (Node, Instant) {
+pub(super) fn node() -> (Node, Instant) {
     let now = Instant::now();
     let rendered = Rendered {
         text: String::new(),
@@ -178,4 +178,126 @@ fn a_link_of_the_kernel_takes_the_place_of_the_one_that_a_dump_showed() {
     network.put(link("eth2", 8));
     let shown: Vec<_> = network.links.iter().map(|l| (l.name.as_str(), l.index)).collect();
     assert_eq!(shown, [("eth1", 3), ("eth0", 7), ("eth2", 8)]);
+}
+
+/// What the service manager is told, if anything.
+fn told(node: &mut Node) -> Option<(bool, String)> {
+    let mut out = Outbox::default();
+    node.notify(&mut out);
+    let said = |effect| if let Effect::Notify { ready, status } = effect { Some((ready, status)) } else { None };
+    out.into_effects().into_iter().find_map(said)
+}
+
+#[test]
+fn the_service_manager_is_told_once_of_each_change_and_once_that_all_is_ready() {
+    let (mut node, now) = node();
+    assert_eq!(told(&mut node), None, "at the start");
+    node.proxying.health.good(now);
+    assert_eq!(told(&mut node), Some((false, "proxy healthy; a fault".to_owned())));
+    assert_eq!(told(&mut node), None);
+    active(&mut node, now);
+    assert_eq!(told(&mut node), Some((false, "proxy healthy; a active".to_owned())));
+    assert_eq!(told(&mut node), None);
+    node.observation.seen = true;
+    assert_eq!(told(&mut node), None);
+    (node.observation.seen, node.proxying.settled) = (false, true);
+    assert_eq!(told(&mut node), None);
+    node.observation.seen = true;
+    assert_eq!(told(&mut node), Some((true, "proxy healthy; a active".to_owned())));
+    assert_eq!(told(&mut node), None);
+    node.proxying.health.died(now, "it ended".to_owned());
+    assert_eq!(told(&mut node), Some((false, "proxy failed; a active".to_owned())));
+}
+
+/// A node with so many VIPs.
+fn crowded(count: u16) -> (Node, Instant) {
+    let (mut node, now) = node();
+    let config = Arc::make_mut(&mut node.loaded.config);
+    let first = config.vips.remove(0);
+    for n in 1..=count {
+        let name = Name::new(&format!("v{n}")).unwrap();
+        config.vips.push(config::VipConfig { name, ..first.clone() });
+    }
+    let config = Arc::clone(&node.loaded.config);
+    node.vips = config.vips.iter().filter_map(|vip| Vip::new(vip, &config, &node.me, now)).collect();
+    (node, now)
+}
+
+#[test]
+fn sixteen_vips_are_named_to_the_service_manager_and_more_are_counted() {
+    let (mut node, now) = crowded(16);
+    active(&mut node, now);
+    let (_, status) = told(&mut node).unwrap();
+    assert!(status.starts_with("proxy failed; v1 active, v2 fault, "), "{status}");
+    assert_eq!(status.split(", ").count(), 16);
+    let (mut node, now) = crowded(17);
+    active(&mut node, now);
+    let _steps = node.vips[1].router.entitle(now, Entitlement::Claim(Priority::new(254).unwrap()));
+    assert_eq!(told(&mut node), Some((false, "proxy failed; 1 active, 1 backup, 15 fault".to_owned())));
+}
+
+/// Which VIPs a turn looks at.
+fn looked_at(node: &mut Node, now: Instant, judge: Judge) -> Vec<bool> {
+    node.choose(now, judge);
+    let touched = node.vips.iter().map(|vip| vip.touched).collect();
+    node.vips.iter_mut().for_each(|vip| vip.touched = false);
+    node.settled.all = false;
+    touched
+}
+
+#[test]
+fn a_turn_looks_at_the_vips_that_are_due_and_at_all_of_them_every_quarter_of_a_second() {
+    use Judge::{Facts, Timers};
+    let (mut node, start) = crowded(2);
+    let ms = Duration::from_millis;
+    // A young node looks at all.
+    looked_at(&mut node, start, Facts);
+    assert_eq!(looked_at(&mut node, start + ms(5_249), Facts), [true, true]);
+    assert_eq!(looked_at(&mut node, start + ms(5_250), Facts), [true, true]);
+    let now = start + ms(5_251);
+    assert_eq!(looked_at(&mut node, now, Facts), [false, false]);
+    assert_eq!(looked_at(&mut node, start + ms(5_499), Facts), [false, false]);
+    assert_eq!(looked_at(&mut node, start + ms(5_500), Facts), [true, true]);
+    let now = start + ms(5_501);
+    node.vips[1].due = Some(Deadline { at: now, why: "test" });
+    node.vips[0].due = Some(Deadline { at: now + Duration::from_nanos(1), why: "test" });
+    assert_eq!(looked_at(&mut node, now, Facts), [false, false], "timers are judged by a tick alone");
+    assert_eq!(looked_at(&mut node, now, Timers), [false, true]);
+    node.vips[0].touched = true;
+    assert_eq!(looked_at(&mut node, now, Facts), [true, false]);
+    node.proxying.health.good(now);
+    assert_eq!(looked_at(&mut node, now, Facts), [true, true], "another verdict");
+    assert_eq!(looked_at(&mut node, now, Facts), [false, false]);
+    node.phase = Phase::Stopping { addresses_until: None, until: now, proxy: ProxyOnExit::Keep };
+    assert_eq!(looked_at(&mut node, now, Facts), [true, true]);
+    node.phase = Phase::Running;
+    let groups = vec![config::GroupConfig {
+        name: Name::new("edge").unwrap(),
+        vips: vec![node.vips[0].config.name.clone()],
+        hooks: config::HookCommands::default(),
+    }];
+    node.groups = groups::adopt(Vec::new(), &Config { groups, ..(*node.loaded.config).clone() });
+    assert_eq!(looked_at(&mut node, now, Facts), [true, true], "one of a group speaks for the others");
+}
+
+#[test]
+fn what_the_proxy_confirms_is_kept_if_it_is_what_is_in_force() {
+    for (generation, kept) in [(1, 1), (2, 0)] {
+        let (mut node, now) = node();
+        let rendered = Arc::new(Rendered { generation: Digest(generation), ..(*node.loaded.rendered).clone() });
+        let mut out = Outbox::default();
+        node.proxy_news(now, vec![proxying::ProxyNews::Applied(rendered)], &mut out);
+        assert_eq!(out.into_effects().iter().filter(|e| **e == Effect::KeepConfig).count(), kept, "{generation}");
+    }
+}
+
+#[test]
+fn a_node_that_stops_reads_no_files() {
+    let (mut node, now) = node();
+    node.phase = Phase::Stopping { addresses_until: None, until: now, proxy: ProxyOnExit::Keep };
+    node.take(now, Event::ConfigTouched, &mut Outbox::default());
+    assert_eq!(node.changes.deadline(), None);
+    node.phase = Phase::Running;
+    node.take(now, Event::ConfigTouched, &mut Outbox::default());
+    assert_eq!(node.changes.deadline(), Some(now + Duration::from_millis(200)));
 }

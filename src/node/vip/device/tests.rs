@@ -161,3 +161,36 @@ fn a_device_is_looked_after_where_it_can_be() {
     let leaving = |network| vip.device_deadline(Want::Absent, network);
     assert_eq!((leaving(&below), leaving(&none)), (Some(now + ms(200)), Some(now + ms(200))));
 }
+
+#[test]
+fn a_device_goes_after_the_addresses_that_are_on_it() {
+    let (mut vip, now) = with_device();
+    let wants = |vip: &Vip| [Want::Present, Want::Absent, Want::AsIs].map(|want| vip.device_want(want));
+    assert_eq!(wants(&vip), [Want::Present, Want::Absent, Want::AsIs]);
+    let _step = vip.addresses[0].lease.plan(now, Want::Present, OpId(1));
+    assert_eq!(wants(&vip)[1], Want::Absent, "it is on the interface");
+    vip.addresses[0].interface = vip.device.as_ref().unwrap().name.clone();
+    assert_eq!(wants(&vip), [Want::Present, Want::AsIs, Want::AsIs]);
+    let _news = vip.addresses[0].lease.observed(now, now, crate::addrs::Presence::Here);
+    vip.device = None;
+    assert_eq!(wants(&vip)[1], Want::Absent);
+}
+
+#[test]
+fn a_device_is_made_once_it_is_known_how_the_interface_was() {
+    let (mut vip, now) = with_device();
+    let stage = crate::node::vip::tests::Stage::new();
+    let asked = |vip: &mut Vip, want| {
+        let mut out = Outbox::default();
+        vip.act_on_device(&stage.host(now), want, &mut Ops::default(), &mut out);
+        out.into_effects()
+    };
+    assert!(asked(&mut vip, Want::Present).is_empty());
+    vip.learn_below(BEFORE);
+    assert!(asked(&mut vip, Want::AsIs).is_empty());
+    let effects = asked(&mut vip, Want::Present);
+    assert!(matches!(&effects[..], [Effect::RaiseDevice { device, .. }] if device.parent == 2), "{effects:?}");
+    vip.device.as_mut().unwrap().before = None;
+    let effects = asked(&mut vip, Want::Absent);
+    assert!(matches!(effects[..], [Effect::RemoveDevice { .. }]), "{effects:?}");
+}
