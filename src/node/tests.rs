@@ -301,3 +301,71 @@ fn a_node_that_stops_reads_no_files() {
     node.take(now, Event::ConfigTouched, &mut Outbox::default());
     assert_eq!(node.changes.deadline(), Some(now + Duration::from_millis(200)));
 }
+
+#[test]
+fn the_service_manager_is_told_of_what_a_turn_looked_at() {
+    for (all, touched, said) in [(false, false, 0), (false, true, 1), (true, false, 1)] {
+        let (mut node, now) = node();
+        active(&mut node, now);
+        (node.settled.all, node.vips[0].touched) = (all, touched);
+        let mut out = Outbox::default();
+        node.notify_if_touched(&mut out);
+        assert_eq!(out.into_effects().len(), said, "{all} {touched}");
+    }
+}
+
+#[test]
+fn addresses_have_a_second_to_go_when_vipkeeper_stops() {
+    let (mut node, now) = node();
+    let _news = node.vips[0].addresses[0].lease.observed(now, now, crate::addrs::Presence::Here);
+    let (at, until) = (now + Duration::from_secs(1), now + Duration::from_secs(15));
+    let stopping = Phase::Stopping { addresses_until: Some(at), until, proxy: ProxyOnExit::Stop };
+    node.phase = stopping;
+    node.settle_stop(at.checked_sub(Duration::from_nanos(1)).unwrap(), &mut Outbox::default());
+    assert_eq!(node.phase, stopping);
+    node.settle_stop(at, &mut Outbox::default());
+    assert_eq!(node.phase, Phase::Stopping { addresses_until: None, until, proxy: ProxyOnExit::Stopping });
+    // Nothing is waited for that is not here.
+    let (mut node, now) = super::tests::node();
+    node.phase = stopping;
+    node.settle_stop(now, &mut Outbox::default());
+    assert_ne!(node.phase, stopping);
+}
+
+#[test]
+fn a_backup_whose_host_stood_still_is_looked_at() {
+    for (late, looked_at) in [(0, false), (400, false), (600, true)] {
+        let (mut node, now) = node();
+        let _steps = node.vips[0].router.entitle(now, Entitlement::Claim(Priority::new(254).unwrap()));
+        let due = node.deadline().unwrap().at;
+        node.notice_standstill(due + Duration::from_millis(late));
+        assert_eq!(node.vips[0].touched, looked_at, "{late}");
+    }
+}
+
+/// What a reload that reads this is answered at once, if it is.
+fn reloaded(node: &mut Node, now: Instant, loaded: Loaded) -> Option<Result<String, String>> {
+    let effects = node.handle(now, Event::Requested { id: RequestId(7), request: Request::Reload });
+    let op = |e: &Effect| if let Effect::LoadConfig { op } = e { Some(*op) } else { None };
+    let op = effects.iter().find_map(op).unwrap();
+    let effects = node.handle(now, Event::ConfigLoaded { op, result: Ok(loaded) });
+    let reply = |effect| if let Effect::Reply { result, .. } = effect { Some(result) } else { None };
+    effects.into_iter().find_map(reply)
+}
+
+#[test]
+fn a_reload_that_reads_what_is_in_force_is_none() {
+    let (mut first, now) = node();
+    let same = first.loaded.clone();
+    assert_eq!(reloaded(&mut first, now, same.clone()), Some(Ok("unchanged".to_owned())));
+    let config = Arc::new(Config { digest: Digest(77), ..(*same.config).clone() });
+    let text = Arc::new(Rendered { generation: Digest(77), ..(*same.rendered).clone() });
+    for other in [
+        Loaded { config, ..same.clone() },
+        Loaded { rendered: text, ..same.clone() },
+        Loaded { key: Some(crate::peer::PeerKey::new([7; 32])), ..same.clone() },
+    ] {
+        let (mut node, now) = node();
+        assert_eq!(reloaded(&mut node, now, other), None, "the proxy is asked first");
+    }
+}

@@ -112,3 +112,15 @@ fn who_wants_no_filter_need_not_have_one() {
     assert_eq!(lab.logs, [(LogLevel::Debug, line.to_owned())]);
     assert_eq!((lab.due_in(), lab.filtering.error.clone()), (None, None));
 }
+
+#[test]
+fn who_leaves_at_once_takes_its_filter_along_if_there_is_one() {
+    for (asked, leaves) in [(None, 0), (Some(BTreeSet::new()), 0), (Some(BTreeSet::from([A])), 1)] {
+        let (mut node, _now) = crate::node::tests::node();
+        node.filtering.asked = asked;
+        let mut out = Outbox::default();
+        node.leave_filter(&mut out);
+        let empty = |e: &&Effect| matches!(e, Effect::Filter { addresses, .. } if addresses.is_empty());
+        assert_eq!(out.into_effects().iter().filter(empty).count(), leaves);
+    }
+}

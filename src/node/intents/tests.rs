@@ -47,3 +47,19 @@ fn what_is_told_again_is_answered_to_nobody_and_a_failure_is_told() {
     assert_eq!(attended(&mut told, 3, &Attended::Commanded), (false, vec![], 0));
     assert_eq!(attended(&mut wishes(), 3, &Attended::Failed("no".to_owned())), (true, vec![], 1));
 }
+
+#[test]
+fn sixteen_operators_may_wait_for_haproxy() {
+    for (waiting, told) in [(15, true), (16, false)] {
+        let (mut node, now) = crate::node::tests::node();
+        let wait = |n| (OpId(1_000 + n), RequestId(n), String::new());
+        node.proxying.wishes.waiting = (0..waiting).map(wait).collect();
+        let mut out = Outbox::default();
+        node.wished(now, RequestId(99), "web/web1", Wish::Weight(Some(7)), &mut out);
+        let effects = out.into_effects();
+        let commands = effects.iter().filter(|e| matches!(e, Effect::Attend { .. })).count();
+        assert_eq!(commands == 1, told, "{effects:?}");
+        let refused = Err("16 operators wait for HAProxy already".to_owned());
+        assert_eq!(effects.contains(&Effect::Reply { request: RequestId(99), result: refused }), !told);
+    }
+}

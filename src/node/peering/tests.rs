@@ -249,3 +249,28 @@ fn what_was_asked_for_is_never_held_back() {
     assert_eq!(spoken(&mut company, t + ms(3), &backup), 1);
     assert_eq!(spoken(&mut company, t + ms(9), &backup), 0, "it was said");
 }
+
+#[test]
+fn what_is_wrong_with_the_key_is_told_once() {
+    let t = t0();
+    let mut company = Company::new(t);
+    let rendered = Arc::new(Rendered {
+        text: String::new(),
+        generation: Digest(1),
+        origins: Vec::new(),
+        sources: Arc::new(Sources { files: Vec::new() }),
+        files: Vec::new(),
+    });
+    let mut told = Vec::new();
+    for message in ["no such file", "no such file", "too short"] {
+        let note = Some(LogLine { level: LogLevel::Warn, vip: None, message: message.to_owned() });
+        let config = Arc::new(company.config.clone());
+        let loaded = Loaded { config, rendered: Arc::clone(&rendered), key: None, key_note: note };
+        let mut out = Outbox::default();
+        company.peering.configure(t, &loaded, &mut out);
+        told.push(out.into_effects().iter().filter(|e| matches!(e, Effect::Log(_))).count());
+        assert_eq!(company.peering.trouble().as_deref(), Some(message));
+        assert!(!company.peering.talks());
+    }
+    assert_eq!(told, [1, 0, 1]);
+}

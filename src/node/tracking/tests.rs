@@ -289,3 +289,27 @@ fn answers_of_the_proxy_closer_together_than_half_an_interval_count_once() {
     assert!(!at(500, 99));
     assert_eq!(tracking.machines[1].tally().verdict(), &Verdict::Pending(Hold::In));
 }
+
+#[test]
+fn a_tracked_interface_is_judged_by_each_dump() {
+    let (t, eth1) = (t0(), crate::units::IfName::new("eth1").unwrap());
+    let kind = TrackerKind::Interface([(name("lb1"), eth1.clone())].into());
+    let mut tracking = tracking(&[tracker("x", kind), file("y")], Hold::In, t);
+    let link = |up| crate::node::event::Link {
+        index: 3,
+        name: eth1.clone(),
+        up,
+        mac: None,
+        alias: None,
+        parent: None,
+        arp: None,
+    };
+    for (links, good) in
+        [(vec![link(true)], true), (vec![link(false)], false), (vec![link(true)], true), (vec![], false)]
+    {
+        let network = Network { links, addresses: Vec::new() };
+        tracking.links(t, &network, &name("lb1"), &mut Outbox::default());
+        assert_eq!(tracking.machines[0].tally().verdict() == &Verdict::Good, good);
+        assert_eq!(tracking.machines[1].tally().verdict(), &Verdict::Pending(Hold::In));
+    }
+}

@@ -164,3 +164,14 @@ fn a_vip_is_gone_when_it_takes_no_part_and_has_nothing_here() {
     idle.leaving.push(placed);
     assert!(!idle.is_gone(), "what left the configuration counts too");
 }
+
+#[test]
+fn the_peers_of_a_vip_are_the_other_nodes_that_take_part_in_it() {
+    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
+    let mut config = config::load(&sources).unwrap();
+    let (name, address) = (Name::new("lb3").unwrap(), IpAddr::from([10, 0, 0, 13]));
+    config.nodes.push(config::NodeConfig { name, address, second_address: None });
+    let of = |me: &str| peers(&config.vips[0], &config, &Name::new(me).unwrap());
+    assert_eq!(of("lb1"), [IpAddr::from([10, 0, 0, 12])]);
+    assert_eq!(of("lb2"), [IpAddr::from([10, 0, 0, 11])]);
+}

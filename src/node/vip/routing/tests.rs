@@ -129,3 +129,17 @@ impl Vip {
         self.routing.iter().chain(&self.routing_leaving).any(Routed::may_be_present)
     }
 }
+
+/// With an address the kernel removes the routes that have it as their source.
+#[test]
+fn routes_are_looked_after_when_an_address_was_lost() {
+    for (here, due) in [(true, PACE.first), (false, ms(10))] {
+        let (mut vip, stage, now) = with(vec![route(Some("eth0"))]);
+        asked(&mut vip, &stage, now, Want::Present, 2);
+        answer(&mut vip, now, 2, Ok(()));
+        let seen = crate::node::vip::Seen { ours: true, valid_secs: Some(3), as_wanted: true };
+        let later = now + ms(10);
+        vip.observe(later, later, &stage.network, &|_| here.then_some(seen), &mut Outbox::default());
+        assert_eq!(vip.routing[0].kept.deadline(Want::Present), Some(now + due), "{here}");
+    }
+}
