@@ -335,3 +335,6 @@ fn reply_all(waiting: Vec<RequestId>, result: &Result<String, String>, out: &mut
         out.push(Effect::Reply { request, result: result.clone() });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,3 +139,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

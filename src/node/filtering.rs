@@ -126,3 +126,6 @@ impl Node {
         Some(format!("this host answers on the addresses although `accept = false`: {why}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

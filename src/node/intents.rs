@@ -136,3 +136,6 @@ impl Node {
         out.push(Effect::Attend { op, what: Attend::Command(vec![command]) });
     }
 }
+
+#[cfg(test)]
+mod tests;

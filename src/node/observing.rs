@@ -115,3 +115,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -413,3 +413,6 @@ impl Node {
         counters.into_iter().flatten().map(|(reason, n)| (reason.name().to_owned(), *n)).collect()
     }
 }
+
+#[cfg(test)]
+pub(in crate::node) mod tests;

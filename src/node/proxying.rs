@@ -446,3 +446,6 @@ fn fault(sample: &Sample, loaded: &Loaded) -> Option<Fault> {
     let missing = loaded.config.frontends.iter().find(|f| !listed(f.name.as_str()));
     missing.map(|f| Fault::new(format!("frontend {} is missing", f.name)))
 }
+
+#[cfg(test)]
+pub(in crate::node) mod tests;

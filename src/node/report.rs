@@ -305,3 +305,6 @@ fn ms(now: Instant, then: Instant) -> u64 {
 fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

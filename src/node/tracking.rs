@@ -280,3 +280,6 @@ fn ask(machines: &mut [Machine], now: Instant, hooks: &crate::config::HookSettin
 fn role(vips: &[crate::node::vip::Vip], name: &Name) -> Option<Role> {
     vips.iter().find(|v| v.config.name == *name && v.farewell.is_none()).map(|v| v.router.role())
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,40 @@ fn a_switchover_that_cannot_succeed_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn operators_are_told_what_became_of_what_they_asked_for() {
+    let mut world = settled(Cluster { vips: 2, ..pair() });
+    let mut said = |host, request| ask(&mut world, host, request).unwrap_or_else(|why| format!("no: {why}"));
+    assert_eq!(
+        said(0, Request::Maintenance { on: true }),
+        "in maintenance, over restarts too, until `vipkeeper maintenance off`: gives up vip0, vip1"
+    );
+    assert_eq!(said(0, Request::Maintenance { on: false }), "the maintenance is over, taking part again: vip0, vip1");
+    let release = |vip: &str| Request::Release { vip: Some(Name::new(vip).unwrap()), hold: ms(10) };
+    assert_eq!(said(0, release("vip1")), "released: vip1");
+    assert_eq!(said(0, release("vip7")), "no: this node takes part in no VIP \"vip7\"");
+    assert_eq!(said(0, resume()), "taking part again: vip0, vip1");
+    assert_eq!(said(1, Request::Resume { vip: Some(Name::new("vip0").unwrap()) }), "taking part again: vip0");
+}
+
+#[test]
+fn a_node_that_holds_nothing_has_nothing_to_hand_over() {
+    let mut world = settled(pair());
+    let why = ask(&mut world, 1, switchover(None, None)).unwrap_err();
+    assert_eq!(why, "no VIP is on lb2: there is nothing to hand over");
+    assert_eq!(status(&world, 1).vips[0].operator, None);
+}
+
+#[test]
+fn a_release_for_a_time_ends_to_the_millisecond() {
+    let mut world = settled(pair());
+    world.request(0, 1, Request::Release { vip: None, hold: ms(700) });
+    world.run(ms(699)).unwrap();
+    assert_eq!(status(&world, 0).vips[0].operator.as_deref(), Some("released"));
+    world.run(ms(2)).unwrap();
+    assert_eq!(status(&world, 0).vips[0].operator, None);
+}
+
+#[test]
 fn without_hellos_nobody_is_known_to_be_fit() {
     let mut world = settled(standard());
     let why = ask(&mut world, 0, switchover(None, None)).unwrap_err();

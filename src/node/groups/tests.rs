@@ -151,3 +151,40 @@ fn a_group_that_is_torn_is_noticed() {
     let _steps = vips[1].router.resume(now, priority, "test");
     check(&groups, &vips).unwrap();
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+fn a_group_waits_for_the_youngest_link_of_its_members() {
+    let (groups, mut vips) = pair(&["a", "b"]);
+    let now = std::time::Instant::now();
+    let me = name("lb1");
+    let (network, peering) = (
+        crate::node::event::Network::default(),
+        crate::node::peering::Peering::new(me.clone(), crate::peer::Incarnation(1)),
+    );
+    let hooks = config::HookSettings { user: None, group: None, timeout: std::time::Duration::from_secs(1) };
+    let (wall, proxy) = (std::time::Duration::ZERO, crate::proxy::health::Verdict::Healthy);
+    let host = Host {
+        now,
+        wall,
+        network: &network,
+        hooks: &hooks,
+        stopping: false,
+        me: &me,
+        peering: &peering,
+        proxy: &proxy,
+    };
+    for vip in &mut vips {
+        let _steps = vip.router.entitle(now, Entitlement::Claim(Priority::new(200).unwrap()));
+    }
+    let until = now + std::time::Duration::from_secs(60);
+    let alone = vips[1].router.deadline();
+    wait(&groups, &mut vips, &host);
+    assert_eq!(vips[1].router.deadline(), alone);
+    vips[0].router.hold_for_link(until);
+    wait(&groups, &mut vips, &host);
+    assert_eq!((vips[0].router.deadline(), vips[1].router.deadline()), (Some(until), Some(until)));
+    vips[0].router.link_carries();
+    wait(&groups, &mut vips, &host);
+    assert_eq!(vips[1].router.deadline(), alone);
+}

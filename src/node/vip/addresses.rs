@@ -181,3 +181,6 @@ impl Vip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,6 @@ impl Vip {
         [second_round, refresh, after_rival, overlap_ends, portion_at, spaced].into_iter().flatten().min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,3 +194,6 @@ impl Vip {
         Some(device.name.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

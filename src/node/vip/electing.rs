@@ -179,3 +179,6 @@ impl Vip {
         self.conflict.retold_at == Some(now)
     }
 }
+
+#[cfg(test)]
+mod tests;

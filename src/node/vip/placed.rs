@@ -82,3 +82,6 @@ impl Vip {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,6 @@ impl Vip {
         self.routing.iter().map(said).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

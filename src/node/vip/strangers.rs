@@ -180,3 +180,6 @@ impl Refused {
 pub(in crate::node) fn mac(octets: [u8; 6]) -> String {
     octets.map(|o| format!("{o:02x}")).join(":")
 }
+
+#[cfg(test)]
+mod tests;

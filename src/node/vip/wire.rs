@@ -144,3 +144,6 @@ impl Vip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,9 @@
 //! What must hold of a hand-over after every turn is noticed when it does not.
 
+mod knowing;
+mod leaving;
+mod peers;
+
 use super::*;
 use crate::config::HookSettings;
 use crate::node::event::Network;
@@ -84,4 +88,66 @@ fn a_peer_is_told_of_a_vip_in_which_both_take_part() {
     let host =
         Host { now, wall, network: &network, hooks: &hooks, stopping, me: &me, peering: &peering, proxy: &proxy };
     assert_eq!(vip.peer_state(&host, &lb2), None);
+}
+
+#[test]
+fn an_advert_of_somebody_else_shortens_what_lingers_and_a_resignation_does_not() {
+    let (mut vip, now) = vip();
+    let (lb2, other, claim) = (Name::new("lb2").unwrap(), IpAddr::from([10, 0, 1, 1]), Priority::new(1).unwrap());
+    let until = now + LINGER_MAX;
+    vip.handover.linger = Some(Linger { unless_taken: UnlessTaken::TakeBack, ..linger(until).unwrap() });
+    vip.handover.heard(now, now, (other, Some(&lb2)), Claim::Resign);
+    assert_eq!((vip.handover.linger.as_ref().unwrap().until, vip.handover.may_take_back()), (until, true));
+    vip.handover.heard(now, now, (other, Some(&lb2)), Claim::Of(claim));
+    let soon = now + Duration::from_millis(20);
+    assert_eq!((vip.handover.linger.as_ref().unwrap().until, vip.handover.may_take_back()), (soon, false));
+    let late = now + Duration::from_millis(90);
+    vip.handover.heard(late, late, (other, Some(&lb2)), Claim::Of(claim));
+    assert_eq!(vip.handover.linger.as_ref().unwrap().until, soon, "never longer");
+    // With a hardware address of its own it goes at once.
+    let virtual_one = Handover::new(vip.handover.id, Hardware::Virtual);
+    assert_eq!(virtual_one.linger_heard, Duration::ZERO);
+}
+
+#[test]
+fn only_an_advert_that_claims_the_vip_is_a_word_of_its_holder() {
+    let (mut vip, now) = vip();
+    vip.handover.spoke(now, Claim::Resign);
+    assert_eq!(vip.handover.spoken, None);
+    vip.handover.spoke(now, Claim::Of(Priority::new(1).unwrap()));
+    assert_eq!(vip.handover.spoken, Some(now));
+}
+
+#[test]
+fn the_others_of_a_group_leave_as_the_first_one_did() {
+    let (mut vip, now) = vip();
+    let lb2 = Name::new("lb2").unwrap();
+    assert_eq!(vip.departure(now), None);
+    assert!(!vip.handover.lingers() && !vip.handover.may_take_back());
+    vip.handover.linger = Some(Linger { unless_taken: UnlessTaken::TakeBack, ..linger(now).unwrap() });
+    let offered = Departure { leaving: Leaving::Offered(lb2.clone()), deaf: None };
+    assert_eq!(vip.departure(now), Some(offered));
+    assert!(vip.handover.lingers() && vip.handover.may_take_back());
+    // Another one was taken.
+    vip.handover.concede();
+    assert!(!vip.handover.may_take_back());
+    vip.handover.deaf = Some(lb2.clone());
+    let yielded = Departure { leaving: Leaving::Yielded(lb2.clone()), deaf: Some(lb2) };
+    assert_eq!(vip.departure(now), Some(yielded));
+    // A router that no peer is.
+    vip.handover.linger = None;
+    let _steps = vip.router.entitle(now, Entitlement::Claim(Priority::new(100).unwrap()));
+    let claim = Claim::Of(Priority::new(200).unwrap());
+    let _steps = vip.router.hear(now, now, [10, 0, 0, 99].into(), claim, crate::units::Centis::SECOND);
+    assert_eq!(vip.departure(now), Some(Departure { leaving: Leaving::Surrendered, deaf: None }));
+}
+
+#[test]
+fn addresses_that_linger_go_with_the_word_of_their_successor_alone() {
+    let (mut vip, now) = vip();
+    vip.handover.linger = linger(now + LINGER_MAX);
+    vip.successor_holds(&Name::new("lb3").unwrap());
+    assert!(vip.handover.lingers());
+    vip.successor_holds(&Name::new("lb2").unwrap());
+    assert!(!vip.handover.lingers());
 }
