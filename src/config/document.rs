@@ -9,8 +9,8 @@ use toml::de::{DeTable, Deserializer};
 use super::limits::{FILE_BYTES_MAX, FILES_MAX};
 use super::problem::{Place, Problem, Problems};
 use super::raw::{
-    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawHttp, RawNode, RawNotify, RawPeers, RawProxy, RawResolvers,
-    RawTracker, RawUserlist, RawVip,
+    RawBackend, RawFile, RawFrontend, RawGroup, RawHooks, RawHttp, RawNode, RawNotify, RawPeers, RawProxy,
+    RawResolvers, RawTracker, RawUserlist, RawVip,
 };
 use super::written::At;
 use super::{Sources, shape};

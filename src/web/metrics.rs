@@ -132,7 +132,8 @@ fn addresses(out: &mut Exposition, vips: &[VipStatus]) {
     for vip in vips {
         family.one(&[("vip", &vip.name)], vip.installed.len());
     }
-    let mut family = out.gauge("vipkeeper_vip_troubles", "What a human should look at; `vipkeeper status` has the words.");
+    let mut family =
+        out.gauge("vipkeeper_vip_troubles", "What a human should look at; `vipkeeper status` has the words.");
     for vip in vips {
         family.one(&[("vip", &vip.name)], vip.troubles.len());
     }

@@ -53,7 +53,8 @@ fn look(schemas: &mut SchemaGenerator, paths: &mut Map<String, Value>) {
         }
     }
     paths.insert("/api/v1/vips/{name}".into(), one);
-    let events = "Server-sent events named `status`, each with the whole status: when something changed, and every 5 s.";
+    let events =
+        "Server-sent events named `status`, each with the whole status: when something changed, and every 5 s.";
     paths.insert("/api/v1/events".into(), get(events, &text("text/event-stream")));
     paths.insert("/metrics".into(), get("The status for Prometheus.", &text("text/plain")));
     paths.insert("/healthz".into(), get("vipkeeper answers.", &text("text/plain")));

@@ -281,8 +281,7 @@ fn time_and_adverts_alone_are_no_news() {
 #[test]
 fn hosts_are_addresses_and_known_names() {
     let known = ["lb1".to_owned(), "vip.example.com".to_owned()];
-    for good in
-        ["127.0.0.1", "127.0.0.1:9112", "[::1]", "[::1]:9112", "localhost:9112", "LB1:9112", "vip.example.com."]
+    for good in ["127.0.0.1", "127.0.0.1:9112", "[::1]", "[::1]:9112", "localhost:9112", "LB1:9112", "vip.example.com."]
     {
         assert!(is_host(good, &known), "{good}");
     }
@@ -296,7 +295,14 @@ fn a_token_is_whole_and_long_enough() {
     let token = "0123456789abcdef\n";
     assert!(is_permitted(Some("Bearer 0123456789abcdef"), token));
     assert!(is_permitted(Some("bearer  0123456789abcdef "), token));
-    for bad in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Bearer 0123456789abcdeF"), Some("Basic 0123456789abcdef")] {
+    for bad in [
+        None,
+        Some(""),
+        Some("Bearer"),
+        Some("Bearer "),
+        Some("Bearer 0123456789abcdeF"),
+        Some("Basic 0123456789abcdef"),
+    ] {
         assert!(!is_permitted(bad, token), "{bad:?}");
     }
     assert!(!is_permitted(Some("Bearer short"), "short"));

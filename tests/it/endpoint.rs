@@ -157,7 +157,8 @@ fn a_node_that_could_not_serve_is_not_ready_and_says_why() {
 fn names_of_others_that_lead_here_are_refused() {
     on_thread(|| async {
         let bench = Bench::new(None).await;
-        for (host, expected) in [("evil.example", "421"), ("evil.example:9112", "421"), ("lb1", "200"), ("[::1]", "200")]
+        for (host, expected) in
+            [("evil.example", "421"), ("evil.example:9112", "421"), ("lb1", "200"), ("[::1]", "200")]
         {
             let answer = bench.raw(&format!("GET /api/v1/status HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
             assert_eq!(code(&answer), expected, "{host}");

@@ -71,7 +71,9 @@ fn one(cx: &mut Cx<'_>, place: Place, text: &str) -> Option<Listen> {
     });
     if parsed.is_none() {
         let problem = Problem::new(place, "`listen` of [http] must be an address and a port");
-        let fix = format!("write, for example, \"{HTTP_LISTEN}\", \"[::1]:{HTTP_PORT}\", \"node:{HTTP_PORT}\" or \"*:{HTTP_PORT}\"");
+        let fix = format!(
+            "write, for example, \"{HTTP_LISTEN}\", \"[::1]:{HTTP_PORT}\", \"node:{HTTP_PORT}\" or \"*:{HTTP_PORT}\""
+        );
         cx.add(problem.label("not such an address").fix(fix));
     }
     parsed

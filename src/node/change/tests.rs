@@ -23,6 +23,7 @@ fn loaded(text: &str) -> Loaded {
         origins: Vec::new(),
         sources: Arc::new(sources()),
         files: Vec::new(),
+        reads: std::collections::BTreeMap::new(),
     };
     let config = Arc::new(config::load(&sources()).unwrap());
     Loaded { config, rendered: Arc::new(rendered), key: None, key_note: None }

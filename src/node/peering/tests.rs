@@ -73,6 +73,7 @@ impl Company {
             origins: Vec::new(),
             sources: Arc::new(sources()),
             files: Vec::new(),
+            reads: std::collections::BTreeMap::new(),
         };
         let key = PeerKey::new([7; 32]);
         let (loaded, rendered) = (Arc::new(config.clone()), Arc::new(rendered));
@@ -260,6 +261,7 @@ fn what_is_wrong_with_the_key_is_told_once() {
         origins: Vec::new(),
         sources: Arc::new(Sources { files: Vec::new() }),
         files: Vec::new(),
+        reads: std::collections::BTreeMap::new(),
     });
     let mut told = Vec::new();
     for message in ["no such file", "no such file", "too short"] {

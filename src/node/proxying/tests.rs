@@ -59,6 +59,7 @@ fn rendered(generation: u64) -> Arc<Rendered> {
         origins: vec![None],
         sources: Arc::new(Sources { files: Vec::new() }),
         files: Vec::new(),
+        reads: std::collections::BTreeMap::new(),
     })
 }
 
@@ -76,6 +77,7 @@ pub(in crate::node) fn sample(pid: u32) -> Sample {
         stopping: false,
         connections: 0,
         connections_max: 100,
+        accepted: None,
         uptime_secs: 1,
         refused: 0,
         frontends: ["www", "api"].map(|name| (name.to_owned(), "OPEN".to_owned())).to_vec(),

@@ -213,11 +213,15 @@ fn a_certificate_that_is_renewed_needs_no_reload_and_any_other_file_does() {
     };
     let file = ["crt /etc/certs/www.pem alpn h2"];
     let renewed = |path: &str| Some(format!("certificate {path}: renewed"));
-    assert_eq!(changes(&file, &[("/etc/certs/www.pem", 1)], &[("/etc/certs/www.pem", 2)]), renewed("/etc/certs/www.pem"));
+    assert_eq!(
+        changes(&file, &[("/etc/certs/www.pem", 1)], &[("/etc/certs/www.pem", 2)]),
+        renewed("/etc/certs/www.pem")
+    );
     assert_eq!(changes(&file, &[("/etc/certs/www.pem", 1)], &[("/etc/certs/www.pem", 1)]), None);
     // In a directory that is named.
     for directory in ["crt /etc/certs", "crt /etc/certs/"] {
-        let (old, new) = ([("/etc/certs/a.pem", 1), ("/etc/certs/b.pem", 1)], [("/etc/certs/a.pem", 1), ("/etc/certs/b.pem", 3)]);
+        let (old, new) =
+            ([("/etc/certs/a.pem", 1), ("/etc/certs/b.pem", 1)], [("/etc/certs/a.pem", 1), ("/etc/certs/b.pem", 3)]);
         assert_eq!(changes(&[directory], &old, &new), renewed("/etc/certs/b.pem"), "{directory}");
     }
     // One more, one less, and what is none.

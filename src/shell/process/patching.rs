@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{ProxyPaths, blocking, files};
-use crate::proxy::runtime::readback::{self, READBACK_COMMAND};
 use crate::proxy::runtime::certificate::{self, Exchange};
+use crate::proxy::runtime::readback::{self, READBACK_COMMAND};
 use crate::proxy::runtime::{Change, Command, HALF_PATCHED, PATCH_WITHIN, Patch, Patched, REMOVAL_PATIENCE};
 use crate::proxy::server_state::Worker;
 use crate::proxy::stats;
