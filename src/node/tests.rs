@@ -211,7 +211,7 @@ fn the_service_manager_is_told_once_of_each_change_and_once_that_all_is_ready() 
 }
 
 /// A node with so many VIPs.
-fn crowded(count: u16) -> (Node, Instant) {
+pub(super) fn crowded(count: u16) -> (Node, Instant) {
     let (mut node, now) = node();
     let config = Arc::make_mut(&mut node.loaded.config);
     let first = config.vips.remove(0);
@@ -369,4 +369,27 @@ fn a_reload_that_reads_what_is_in_force_is_none() {
         let (mut node, now) = node();
         assert_eq!(reloaded(&mut node, now, other), None, "the proxy is asked first");
     }
+}
+
+#[test]
+fn sockets_are_opened_anew_on_an_interface_that_was_made_anew() {
+    let (mut node, now) = node();
+    let observed = |node: &mut Node, index| {
+        let name = IfName::new("eth0").unwrap();
+        let eth0 = event::Link { index, name, up: true, mac: Some([2; 6]), alias: None, parent: None, arp: None };
+        let network = event::Network { links: vec![eth0], addresses: Vec::new() };
+        let mut said = Vec::new();
+        for effect in node.handle(now, Event::NetworkObserved(network)) {
+            if let Effect::OpenInterface { index, .. } = &effect {
+                said.push(*index);
+            }
+            if let Effect::CloseInterface { .. } = effect {
+                said.push(0);
+            }
+        }
+        said
+    };
+    assert_eq!(observed(&mut node, 2), [2]);
+    assert_eq!(observed(&mut node, 2), [0; 0]);
+    assert_eq!(observed(&mut node, 7), [0, 7]);
 }

@@ -1,5 +1,8 @@
 use super::*;
 use crate::config::{self, Source, Sources};
+use crate::node::peering::tests::{Company, state};
+use crate::peer::VipId;
+use crate::peer::message::VipState;
 use crate::units::Priority;
 
 const PAIR: &str = r#"
@@ -187,4 +190,103 @@ fn a_group_waits_for_the_youngest_link_of_its_members() {
     vips[0].router.link_carries();
     wait(&groups, &mut vips, &host);
     assert_eq!(vips[1].router.deadline(), alone);
+}
+
+/// VIPs a and b of lb1 as one group, and peers.
+struct Lab {
+    groups: Vec<Group>,
+    vips: Vec<Vip>,
+    company: Company,
+    network: crate::node::event::Network,
+    now: std::time::Instant,
+}
+
+impl Lab {
+    /// Those that are named are active; both are backups otherwise.
+    #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+    fn new(active: &[&str]) -> Self {
+        let now = std::time::Instant::now();
+        let company = Company::new(now);
+        let mut config = company.config.clone();
+        config.vips.push(config::VipConfig { name: name("b"), ..config.vips[0].clone() });
+        let vips = config.vips.iter().map(|vip| vip.name.clone()).collect();
+        config.groups = vec![GroupConfig { name: name("edge"), vips, hooks: config::HookCommands::default() }];
+        let me = name("lb1");
+        let vips: Vec<Vip> = config.vips.iter().filter_map(|vip| Vip::new(vip, &config, &me, now)).collect();
+        let eth0 = crate::node::event::Link {
+            index: 2,
+            name: crate::units::IfName::new("eth0").unwrap(),
+            up: true,
+            mac: Some([2; 6]),
+            alias: None,
+            parent: None,
+            arp: None,
+        };
+        let network = crate::node::event::Network { links: vec![eth0], addresses: Vec::new() };
+        let mut lab = Self { groups: adopt(Vec::new(), &config), vips, company, network, now };
+        for at in 0..2 {
+            let active = active.contains(&lab.vips[at].config.name.as_str());
+            lab.with(|_, vips, host, out| {
+                let _steps = vips[at].router.entitle(host.now, Entitlement::Claim(Priority::new(200).unwrap()));
+                if active {
+                    vips[at].take_over(host, "it is wanted so", out);
+                }
+            });
+        }
+        lab
+    }
+
+    fn with(&mut self, what: impl FnOnce(&mut Vec<Group>, &mut Vec<Vip>, &Host<'_>, &mut Outbox)) {
+        let (me, proxy) = (name("lb1"), crate::proxy::health::Verdict::Healthy);
+        let (wall, stopping) = (std::time::Duration::ZERO, false);
+        let hooks = config::HookSettings { user: None, group: None, timeout: std::time::Duration::from_secs(1) };
+        let (now, network, peering) = (self.now, &self.network, &self.company.peering);
+        let host = Host { now, wall, network, hooks: &hooks, stopping, me: &me, peering, proxy: &proxy };
+        what(&mut self.groups, &mut self.vips, &host, &mut Outbox::default());
+    }
+
+    fn align(&mut self, held: Held) -> Vec<(Role, String)> {
+        self.groups[0].held = held;
+        self.with(|groups, vips, host, out| align(groups, vips, host, Pull::Up, out));
+        self.vips.iter().map(|vip| (vip.router.role(), vip.why.clone())).collect()
+    }
+}
+
+#[test]
+fn what_turned_alone_takes_the_others_along_and_says_who_did() {
+    let why = |vip: &str, why: &str| format!("vip {vip} of group edge: {why}");
+    let mut lab = Lab::new(&["a"]);
+    let is = lab.align(Held::None);
+    assert_eq!(is[1], (Role::Active, why("a", "it is wanted so")));
+    assert_eq!(lab.groups[0].held, Held::All);
+    let mut lab = Lab::new(&["a"]);
+    let is = lab.align(Held::All);
+    assert_eq!(is[0], (Role::Backup, why("b", "starting")), "b let go");
+    assert_eq!(lab.groups[0].held, Held::None);
+    let mut lab = Lab::new(&["a"]);
+    assert_eq!(lab.align(Held::Unknown)[1].0, Role::Backup, "nothing is known of them as a group");
+    let mut lab = Lab::new(&[]);
+    lab.align(Held::All);
+    assert_eq!(lab.groups[0].held, Held::None);
+    lab.vips.clear();
+    lab.align(Held::All);
+    assert_eq!(lab.groups[0].held, Held::None, "it takes part in none of them");
+}
+
+#[test]
+fn what_was_offered_is_taken_back_together_or_not_at_all() {
+    for (offered, back) in [(&["a", "b"][..], true), (&["a"], false), (&["b"], false)] {
+        let mut lab = Lab::new(&["a", "b"]);
+        let wanting = VipState { wants: true, ..state(Role::Backup, 210) };
+        for vip in offered {
+            let vip = VipId::of(&name(vip));
+            lab.company.says("lb2", lab.now, VipState { vip, ..wanting.clone() });
+        }
+        lab.with(|groups, vips, host, out| {
+            vips.iter_mut().for_each(|vip| vip.settle_handover(host, out));
+            concede(groups, vips);
+        });
+        let may: Vec<bool> = lab.vips.iter().map(|vip| vip.handover.may_take_back()).collect();
+        assert_eq!(may, [back, back], "{offered:?}");
+    }
 }

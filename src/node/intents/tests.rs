@@ -10,19 +10,18 @@ fn wishes() -> Wishes {
     Wishes { waiting, again: Some(OpId(3)), ..Wishes::default() }
 }
 
+/// Who hears what.
+type Heard = (RequestId, Result<String, String>);
+
 /// Whether it was one of ours; the answers, and the number of log lines.
-fn attended(
-    wishes: &mut Wishes,
-    op: u64,
-    outcome: &Attended,
-) -> (bool, Vec<(RequestId, Result<String, String>)>, usize) {
+fn attended(wishes: &mut Wishes, op: u64, outcome: &Attended) -> (bool, Vec<Heard>, usize) {
     let mut out = Outbox::default();
     let ours = wishes.attended(OpId(op), outcome, &mut out);
     let (mut replies, mut lines) = (Vec::new(), 0);
     for effect in out.into_effects() {
-        match effect {
-            Effect::Reply { request, result } => replies.push((request, result)),
-            other => lines += usize::from(matches!(other, Effect::Log(_))),
+        lines += usize::from(matches!(effect, Effect::Log(_)));
+        if let Effect::Reply { request, result } = effect {
+            replies.push((request, result));
         }
     }
     (ours, replies, lines)

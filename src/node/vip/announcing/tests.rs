@@ -155,3 +155,24 @@ fn a_large_round_leaves_in_portions_a_millisecond_apart_every_address_once_befor
     assert_eq!((lab.due(), lab.frames(100), lab.frames(101), lab.frames(102)), (Some(101), 0, 144, 0));
     assert_eq!(lab.due(), Some(5_100));
 }
+
+#[test]
+fn what_has_gone_before_its_portion_came_is_not_waited_for() {
+    let mut lab = Lab::new();
+    let present = lab.vip.addresses[0].clone();
+    lab.vip.addresses = (0..200_u8)
+        .map(|last| {
+            let address = crate::units::VipAddress::new(IpAddr::from([10, 0, 1, last]), 24).unwrap();
+            let mut placed = present.clone();
+            placed.lease = crate::addrs::LeasedAddress::new(address, lab.start);
+            let _news = placed.lease.observed(lab.start, lab.start, crate::addrs::Presence::Here);
+            placed
+        })
+        .collect();
+    lab.vip.config.announce.repeat = 2;
+    lab.vip.moved_hardware();
+    assert_eq!((lab.frames(100), lab.due()), (256, Some(101)));
+    // The first one was announced twice already.
+    lab.vip.addresses.truncate(1);
+    assert_eq!((lab.frames(101), lab.due()), (0, Some(5_100)));
+}

@@ -140,7 +140,7 @@ fn a_named_successor_takes_over_from_the_holder_alone_and_with_a_proxy_that_serv
         }
         lab.with(|vip, host, out| vip.named_successor(host, &name("lb2"), out));
         assert_eq!(lab.role() == Role::Active, takes);
-        assert_eq!(lab.vip.counters.get("offers-ignored").is_some(), !takes);
+        assert_eq!(lab.vip.counters.contains_key("offers-ignored"), !takes);
         assert!(!takes || lab.vip.why == "lb2 hands over");
     }
 }

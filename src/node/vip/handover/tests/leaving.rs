@@ -166,7 +166,8 @@ fn the_time_of_a_rival_begins_anew_with_another_one_and_ends_with_a_sign_that_it
 
 #[test]
 fn a_deaf_holder_is_left_alone_until_it_hears_or_is_gone() {
-    let table: [(fn(&mut Lab), bool); 5] = [
+    type Happens = fn(&mut Lab);
+    let table: [(Happens, bool); 5] = [
         (|lab| lab.says("lb2", deaf(Role::Active, 100)), true),
         (|lab| lab.says("lb2", state(Role::Active, 100)), false),
         (|lab| lab.says("lb2", deaf(Role::Backup, 100)), false),
