@@ -127,7 +127,9 @@ async fn answer(
             watching.store(true, Ordering::Relaxed);
             return events::answer(door);
         }
-        other => return look(other, calls).await,
+        Path::Status | Path::Vip(_) | Path::Metrics | Path::Health | Path::Ready | Path::OpenApi | Path::Asset(_) => {
+            return look(path, calls).await;
+        }
     };
     if let Door::Public(public) = door
         && let Err(response) = permit(public, text_of(AUTHORIZATION)).await

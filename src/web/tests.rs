@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use expect_test::expect;
+use expect_test::expect_file;
 
 use super::*;
 use crate::node::event::Request;
 use crate::node::status::{ConfigStatus, Holder, PeerStatus, PeerVipStatus, ProxyStatus, ReloadStatus, VipStatus};
 
-fn status() -> Status {
-    let proxy = ProxyStatus {
+fn proxy() -> ProxyStatus {
+    ProxyStatus {
         engine: "haproxy".to_owned(),
         healthy: true,
         why: "answers and every frontend is open".to_owned(),
@@ -30,8 +30,11 @@ fn status() -> Status {
         old_workers: Vec::new(),
         old_workers_more: 1,
         intents: Vec::new(),
-    };
-    let vip = VipStatus {
+    }
+}
+
+fn vip() -> VipStatus {
+    VipStatus {
         name: "www".to_owned(),
         vrid: 51,
         interface: "eth0".to_owned(),
@@ -58,8 +61,11 @@ fn status() -> Status {
         duplicates: Vec::new(),
         refused: Vec::new(),
         troubles: vec!["look at this".to_owned()],
-    };
-    let peer = PeerStatus {
+    }
+}
+
+fn peer() -> PeerStatus {
+    PeerStatus {
         name: "lb2".to_owned(),
         address: "192.0.2.2".to_owned(),
         heard_ms_ago: Some(250),
@@ -73,7 +79,10 @@ fn status() -> Status {
             why: "its proxy".to_owned(),
         }],
         dropped: BTreeMap::new(),
-    };
+    }
+}
+
+fn status() -> Status {
     Status {
         node: "lb1".to_owned(),
         version: "0.1.0".to_owned(),
@@ -86,147 +95,18 @@ fn status() -> Status {
             loaded_ms_ago: 2_000,
             last_reload: Some(ReloadStatus { ok: false, message: "refused".to_owned(), ms_ago: 10, took_ms: 352 }),
         },
-        proxy,
-        vips: vec![vip],
+        proxy: proxy(),
+        vips: vec![vip()],
         dropped: BTreeMap::from([("eth0".to_owned(), BTreeMap::from([("unknown-vrid".to_owned(), 5)]))]),
         trackers: Vec::new(),
-        peers: vec![peer],
+        peers: vec![peer()],
         peers_note: None,
     }
 }
 
 #[test]
 fn a_status_becomes_the_text_that_prometheus_reads() {
-    expect![[r##"
-        # HELP vipkeeper_build_info Which vipkeeper this is.
-        # TYPE vipkeeper_build_info gauge
-        vipkeeper_build_info{version="0.1.0",node="lb1"} 1
-        # HELP vipkeeper_uptime_seconds Since this vipkeeper started.
-        # TYPE vipkeeper_uptime_seconds gauge
-        vipkeeper_uptime_seconds 3600.000
-        # HELP vipkeeper_ready Whether this node could hold a VIP.
-        # TYPE vipkeeper_ready gauge
-        vipkeeper_ready 1
-        # HELP vipkeeper_maintenance Whether an operator wants this node to hold no VIP.
-        # TYPE vipkeeper_maintenance gauge
-        vipkeeper_maintenance 0
-        # HELP vipkeeper_config_info Digest of the configuration in force; equal on nodes that read the same.
-        # TYPE vipkeeper_config_info gauge
-        vipkeeper_config_info{digest="00ff"} 1
-        # HELP vipkeeper_config_age_seconds Since the configuration was put in force.
-        # TYPE vipkeeper_config_age_seconds gauge
-        vipkeeper_config_age_seconds 2.000
-        # HELP vipkeeper_config_last_reload_successful Whether the last change of the files is in force.
-        # TYPE vipkeeper_config_last_reload_successful gauge
-        vipkeeper_config_last_reload_successful 0
-        # HELP vipkeeper_config_last_reload_duration_seconds How long the last change of the files took.
-        # TYPE vipkeeper_config_last_reload_duration_seconds gauge
-        vipkeeper_config_last_reload_duration_seconds 0.352
-        # HELP vipkeeper_proxy_info Which proxy runs.
-        # TYPE vipkeeper_proxy_info gauge
-        vipkeeper_proxy_info{engine="haproxy",version="2.6.12"} 1
-        # HELP vipkeeper_proxy_healthy Whether the proxy counts as fit to hold a VIP.
-        # TYPE vipkeeper_proxy_healthy gauge
-        vipkeeper_proxy_healthy 1
-        # HELP vipkeeper_proxy_verdict_age_seconds Since the proxy counts as healthy, or as not.
-        # TYPE vipkeeper_proxy_verdict_age_seconds gauge
-        vipkeeper_proxy_verdict_age_seconds 61.005
-        # HELP vipkeeper_proxy_starts_total Starts of the proxy by this vipkeeper.
-        # TYPE vipkeeper_proxy_starts_total counter
-        vipkeeper_proxy_starts_total 2
-        # HELP vipkeeper_proxy_connections Connections of the worker that serves.
-        # TYPE vipkeeper_proxy_connections gauge
-        vipkeeper_proxy_connections 7
-        # HELP vipkeeper_proxy_connections_limit Its limit.
-        # TYPE vipkeeper_proxy_connections_limit gauge
-        vipkeeper_proxy_connections_limit 1000
-        # HELP vipkeeper_proxy_connections_total Connections that the worker accepted since its start.
-        # TYPE vipkeeper_proxy_connections_total counter
-        vipkeeper_proxy_connections_total 4321
-        # HELP vipkeeper_proxy_old_workers Replaced workers that finish their connections.
-        # TYPE vipkeeper_proxy_old_workers gauge
-        vipkeeper_proxy_old_workers 1
-        # HELP vipkeeper_frontend_open Whether the frontend takes connections.
-        # TYPE vipkeeper_frontend_open gauge
-        vipkeeper_frontend_open{frontend="www"} 1
-        # HELP vipkeeper_backend_up Whether the backend has a server that is up.
-        # TYPE vipkeeper_backend_up gauge
-        vipkeeper_backend_up{backend="web"} 1
-        vipkeeper_backend_up{backend="spare"} 0
-        # HELP vipkeeper_vip_state 1 for the state that this node is in (RFC 9568).
-        # TYPE vipkeeper_vip_state gauge
-        vipkeeper_vip_state{vip="www",vrid="51",interface="eth0",state="active"} 1
-        vipkeeper_vip_state{vip="www",vrid="51",interface="eth0",state="backup"} 0
-        vipkeeper_vip_state{vip="www",vrid="51",interface="eth0",state="fault"} 0
-        # HELP vipkeeper_vip_state_age_seconds Since the VIP is in its state on this node.
-        # TYPE vipkeeper_vip_state_age_seconds gauge
-        vipkeeper_vip_state_age_seconds{vip="www"} 1.500
-        # HELP vipkeeper_vip_priority Priority now; absent while the node abstains.
-        # TYPE vipkeeper_vip_priority gauge
-        vipkeeper_vip_priority{vip="www"} 90
-        # HELP vipkeeper_vip_base_priority Priority of the configuration.
-        # TYPE vipkeeper_vip_base_priority gauge
-        vipkeeper_vip_base_priority{vip="www"} 100
-        # HELP vipkeeper_vip_weight What raises or lowers the priority now.
-        # TYPE vipkeeper_vip_weight gauge
-        vipkeeper_vip_weight{vip="www",reason="a \"quoted\\name\""} -10
-        # HELP vipkeeper_vip_holder_info Who holds the VIP as far as this node knows.
-        # TYPE vipkeeper_vip_holder_info gauge
-        vipkeeper_vip_holder_info{vip="www",holder="lb1"} 1
-        # HELP vipkeeper_vip_standing_aside Whether an operator wants the VIP on another node.
-        # TYPE vipkeeper_vip_standing_aside gauge
-        vipkeeper_vip_standing_aside{vip="www"} 0
-        # HELP vipkeeper_vip_addresses Addresses of the VIP.
-        # TYPE vipkeeper_vip_addresses gauge
-        vipkeeper_vip_addresses{vip="www"} 1
-        # HELP vipkeeper_vip_addresses_installed How many of them are on the interface.
-        # TYPE vipkeeper_vip_addresses_installed gauge
-        vipkeeper_vip_addresses_installed{vip="www"} 1
-        # HELP vipkeeper_vip_troubles What a human should look at; `vipkeeper status` has the words.
-        # TYPE vipkeeper_vip_troubles gauge
-        vipkeeper_vip_troubles{vip="www"} 1
-        # HELP vipkeeper_vip_foreign_speakers Routers of nobody's that speak for the VRID.
-        # TYPE vipkeeper_vip_foreign_speakers gauge
-        vipkeeper_vip_foreign_speakers{vip="www"} 0
-        # HELP vipkeeper_vip_duplicate_addresses Hosts that claimed an address of the VIP.
-        # TYPE vipkeeper_vip_duplicate_addresses gauge
-        vipkeeper_vip_duplicate_addresses{vip="www"} 0
-        # HELP vipkeeper_vip_transitions_total Changes of state.
-        # TYPE vipkeeper_vip_transitions_total counter
-        vipkeeper_vip_transitions_total{vip="www"} 2
-        # HELP vipkeeper_vip_adverts_sent_total Adverts sent.
-        # TYPE vipkeeper_vip_adverts_sent_total counter
-        vipkeeper_vip_adverts_sent_total{vip="www"} 12
-        # HELP vipkeeper_vip_adverts_received_total Adverts received and accepted.
-        # TYPE vipkeeper_vip_adverts_received_total counter
-        vipkeeper_vip_adverts_received_total{vip="www"} 0
-        # HELP vipkeeper_vip_events_total What else happened to the VIP, by kind.
-        # TYPE vipkeeper_vip_events_total counter
-        vipkeeper_vip_events_total{vip="www",event="rivals-heard"} 1
-        # HELP vipkeeper_vip_packets_dropped_total Packets for the VRID that were dropped.
-        # TYPE vipkeeper_vip_packets_dropped_total counter
-        vipkeeper_vip_packets_dropped_total{vip="www",reason="hop-limit"} 3
-        # HELP vipkeeper_packets_dropped_total Packets that were dropped before they could be attributed to a VIP; of interface `hellos`: hellos.
-        # TYPE vipkeeper_packets_dropped_total counter
-        vipkeeper_packets_dropped_total{interface="eth0",reason="unknown-vrid"} 5
-        # HELP vipkeeper_peer_fresh Whether the other node is heard beside VRRP.
-        # TYPE vipkeeper_peer_fresh gauge
-        vipkeeper_peer_fresh{peer="lb2"} 1
-        # HELP vipkeeper_peer_heard_age_seconds Since its last hello that counted.
-        # TYPE vipkeeper_peer_heard_age_seconds gauge
-        vipkeeper_peer_heard_age_seconds{peer="lb2"} 0.250
-        # HELP vipkeeper_peer_config_matches Whether it has the same configuration in force.
-        # TYPE vipkeeper_peer_config_matches gauge
-        vipkeeper_peer_config_matches{peer="lb2"} 0
-        # HELP vipkeeper_peer_vip_fit Whether it could serve the VIP, as it said last.
-        # TYPE vipkeeper_peer_vip_fit gauge
-        vipkeeper_peer_vip_fit{peer="lb2",vip="www"} 0
-        # HELP vipkeeper_peer_vip_state 1 for the state that it is in, as it said last.
-        # TYPE vipkeeper_peer_vip_state gauge
-        vipkeeper_peer_vip_state{peer="lb2",vip="www",state="active"} 0
-        vipkeeper_peer_vip_state{peer="lb2",vip="www",state="backup"} 1
-        vipkeeper_peer_vip_state{peer="lb2",vip="www",state="fault"} 0
-    "##]].assert_eq(&metrics(&status()));
+    expect_file!["tests/metrics.txt"].assert_eq(&metrics(&status()));
 }
 
 #[test]

@@ -99,13 +99,14 @@ fn code(answer: &str) -> &str {
 /// The next event of a stream; what follows it is kept.
 async fn event(stream: &mut TcpStream, seen: &mut String) -> String {
     loop {
-        if let Some((before, rest)) = seen.split_once("event: status\ndata: ") {
-            if let Some((data, after)) = rest.split_once("\n\n") {
-                let (data, after) = (data.to_owned(), after.to_owned());
-                assert!(!before.contains("\ndata:"), "{before}");
-                *seen = after;
-                return data;
-            }
+        let found = seen.split_once("event: status\ndata: ").and_then(|(before, rest)| {
+            let (data, after) = rest.split_once("\n\n")?;
+            Some((before.to_owned(), data.to_owned(), after.to_owned()))
+        });
+        if let Some((before, data, after)) = found {
+            assert!(!before.contains("\ndata:"), "{before}");
+            *seen = after;
+            return data;
         }
         let mut part = [0; 4096];
         let got = stream.read(&mut part).await.unwrap();

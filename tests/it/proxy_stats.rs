@@ -30,7 +30,9 @@ fn a_serving_proxy_is_read() {
             stopping: false,
             connections: 0,
             connections_max: 1000,
-            accepted: None,
+            accepted: Some(
+                2,
+            ),
             uptime_secs: 1,
             refused: 0,
             frontends: [

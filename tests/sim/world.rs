@@ -859,8 +859,8 @@ impl World {
                         let late = Event::ProbeLate { op, runnable: starving };
                         self.push(timeout * 2 / 3, host, Item::Deliver(incarnation, late));
                         // The shell looks again for as long as the worker gets no processor.
-                        let looks = if self.hosts[host].hungry { 1..=12 } else { 1..=0 };
-                        for look in looks {
+                        let looks = if self.hosts[host].hungry { 12 } else { 0 };
+                        for look in 1..=looks {
                             let late = Event::ProbeLate { op, runnable: true };
                             let after = timeout * 2 / 3 + ms(400) * look;
                             self.push(after, host, Item::Deliver(incarnation, late));
