@@ -113,8 +113,9 @@ const SCHED_FLAG_RESET_ON_FORK: u64 = 0x01;
 /// What others reserved and do not use may be used.
 const SCHED_FLAG_RECLAIM: u64 = 0x02;
 
-/// In each period this much time of a processor is reserved: many times what adverts of hundreds of routers take.
-const DEADLINE_RUNTIME_NS: u64 = 2_000_000;
+/// In each period this much time of a processor is reserved. Adverts take a hundredth of it; but who uses it up waits for the
+/// next period, and a hand-over with a restart of the proxy takes milliseconds at once.
+const DEADLINE_RUNTIME_NS: u64 = 5_000_000;
 /// The shortest interval of adverts (RFC 9568 counts in hundredths of a second).
 const DEADLINE_PERIOD_NS: u64 = 10_000_000;
 
