@@ -113,9 +113,10 @@ const SCHED_FLAG_RESET_ON_FORK: u64 = 0x01;
 /// What others reserved and do not use may be used.
 const SCHED_FLAG_RECLAIM: u64 = 0x02;
 
-/// In each period this much time of a processor is reserved. Adverts take a hundredth of it; but who uses it up waits for the
-/// next period, and a hand-over with a restart of the proxy takes milliseconds at once.
-const DEADLINE_RUNTIME_NS: u64 = 5_000_000;
+/// In each period this much time of a processor is reserved, or as much as the kernel still has to give. Adverts take a
+/// hundredth of it; but who uses it up waits for the next period, and a hand-over with a restart of the proxy takes
+/// milliseconds at once.
+const DEADLINE_RUNTIMES_NS: [u64; 3] = [5_000_000, 3_000_000, 1_000_000];
 /// The shortest interval of adverts (RFC 9568 counts in hundredths of a second).
 const DEADLINE_PERIOD_NS: u64 = 10_000_000;
 
@@ -140,13 +141,26 @@ struct SchedAttr {
 /// # Errors
 /// `EPERM` without privilege or under a cpuset, `EBUSY` when so much is reserved already.
 pub(crate) fn schedule_deadline() -> io::Result<()> {
+    let mut result = Err(io::ErrorKind::Unsupported.into());
+    for runtime in DEADLINE_RUNTIMES_NS {
+        result = reserve(runtime);
+        match &result {
+            // Others have reserved so much already.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            Ok(()) | Err(_) => break,
+        }
+    }
+    result
+}
+
+fn reserve(runtime: u64) -> io::Result<()> {
     let attr = SchedAttr {
         size: u32::try_from(size_of::<SchedAttr>()).map_err(io::Error::other)?,
         policy: SCHED_DEADLINE,
         flags: SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_RECLAIM,
         nice: 0,
         priority: 0,
-        runtime: DEADLINE_RUNTIME_NS,
+        runtime,
         deadline: DEADLINE_PERIOD_NS,
         period: DEADLINE_PERIOD_NS,
     };
