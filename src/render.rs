@@ -113,12 +113,13 @@ impl Rendered {
         text: String,
         generation: Digest,
         files: Vec<AuxFile>,
+        reads: BTreeMap<PathBuf, Digest>,
         config: &Config,
         sources: Arc<Sources>,
     ) -> Self {
         let dir = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
         let origins = trace(&text, config, dir);
-        Self { text, generation, origins, sources, files, reads: BTreeMap::new() }
+        Self { text, generation, origins, sources, files, reads }
     }
 }
 

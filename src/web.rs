@@ -9,7 +9,7 @@ mod metrics;
 mod openapi;
 mod page;
 
-pub use api::{Act, Answer, PATHS, Path, parse};
+pub use api::{Act, Answer, PATHS, Path, View, parse};
 pub use api::{MaintenanceBody, ReleaseBody, ResumeBody, ServerBody, SwitchoverBody};
 pub use guard::{TOKEN_BYTES_MIN, is_host, is_permitted};
 pub use metrics::{CONTENT_TYPE as METRICS_TYPE, metrics};

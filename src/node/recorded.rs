@@ -58,8 +58,7 @@ impl TryFrom<Texts> for Loaded {
         let Texts { sources, rendered, generation, files, reads, key, key_note } = texts;
         let key = key.map(|key| PeerKey::from_hex(&key)).transpose().map_err(|error| error.to_string())?;
         let config = config::load(&sources).map_err(|problems| problems.report(&sources, Colour::None))?;
-        let rendered = Rendered::again(rendered, generation, files, &config, Arc::new(sources));
-        let rendered = Rendered { reads, ..rendered };
+        let rendered = Rendered::again(rendered, generation, files, reads, &config, Arc::new(sources));
         Ok(Self { config: Arc::new(config), rendered: Arc::new(rendered), key, key_note })
     }
 }

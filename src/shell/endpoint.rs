@@ -21,9 +21,6 @@ use crate::config::Endpoint;
 /// Connections at the same time; more wait in the listen queue.
 const CONNECTIONS_MAX: usize = 32;
 
-/// Pause when a connection could not be accepted (out of descriptors).
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
-
 /// Pause before an address that could not be bound is tried again.
 const BIND_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -33,25 +30,32 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests that read a token's file, and no other work that blocks.
 const BLOCKING_THREADS_MAX: usize = 2;
 
-/// Starts the thread; it ends when the sender of the settings is dropped, or with the process.
-///
-/// # Errors
-/// When the thread or its runtime cannot be made.
-pub fn start(settings: watch::Receiver<Option<Endpoint>>, calls: mpsc::Sender<Call>) -> io::Result<()> {
+/// Serves what the settings say, on a thread that is started when they say something for the first time. It ends when the
+/// sender of the settings is dropped, or with the process.
+pub async fn run(mut settings: watch::Receiver<Option<Endpoint>>, calls: mpsc::Sender<Call>) {
+    if settings.wait_for(Option::is_some).await.is_err() {
+        return;
+    }
+    if let Err(error) = start(settings, calls) {
+        tracing::warn!(%error, "HTTP is not answered: its thread cannot be started");
+    }
+}
+
+fn start(settings: watch::Receiver<Option<Endpoint>>, calls: mpsc::Sender<Call>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()?;
     std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-        runtime.block_on(run(settings, calls));
+        runtime.block_on(serve(settings, calls));
         runtime.shutdown_background();
     })?;
     Ok(())
 }
 
 /// Serves what the settings say, until nobody can change them any more.
-async fn run(mut settings: watch::Receiver<Option<Endpoint>>, calls: mpsc::Sender<Call>) {
+async fn serve(mut settings: watch::Receiver<Option<Endpoint>>, calls: mpsc::Sender<Call>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // By address; those that stay the same over a change are not closed for it.
     let mut listening: BTreeMap<SocketAddr, watch::Sender<Arc<Public>>> = BTreeMap::new();
@@ -107,20 +111,8 @@ async fn listen_on(
                 Err(_) => return,
             },
         };
-        match accepted {
-            Ok((stream, _)) => {
-                set_up(&stream);
-                let (door, calls) = (Door::Public(Arc::clone(&public.borrow())), calls.clone());
-                tokio::spawn(async move {
-                    http::serve(stream, door, calls).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::debug!(%error, %address, "cannot accept");
-                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
-            }
-        }
+        let stream = accepted.map(|(stream, _)| stream).inspect(set_up);
+        http::take(stream, slot, || Door::Public(Arc::clone(&public.borrow())), &calls).await;
     }
 }
 
@@ -138,10 +130,7 @@ async fn bind(address: SocketAddr, public: &mut watch::Receiver<Arc<Public>>) ->
         }
         tokio::select! {
             () = tokio::time::sleep(BIND_AGAIN_AFTER) => {}
-            gone = async { while public.changed().await.is_ok() {} } => {
-                let () = gone;
-                return None;
-            }
+            () = async { while public.changed().await.is_ok() {} } => return None,
         }
     }
 }

@@ -7,11 +7,12 @@ pub mod intents;
 pub mod key_file;
 pub mod last_good;
 pub(crate) mod reads;
+pub(crate) mod regular;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -207,22 +208,15 @@ fn read_file(path: &Path) -> Result<Source, String> {
 
 fn read_text(path: &Path) -> Result<String, String> {
     let fail = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
-    // A FIFO would hold the reader for ever, a device would never end.
-    if fs::metadata(path).map_err(|e| fail(&e))?.is_file() {
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(|e| fail(&e))?;
-        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| fail(&e))?;
-        if u64::try_from(bytes.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
-            return Err(fail(&format!("it is longer than {FILE_BYTES_MAX} bytes")));
-        }
-        String::from_utf8(bytes).map_err(|e| {
-            let before = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
-            let line = before.iter().fold(1_usize, |n, b| if *b == b'\n' { n + 1 } else { n });
-            fail(&format!("line {line} is not UTF-8; save the file as UTF-8"))
-        })
-    } else {
-        Err(fail(&"it is not a regular file"))
+    let bytes = regular::read(path, FILE_BYTES_MAX + 1).map_err(|e| fail(&e))?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
+        return Err(fail(&format!("it is longer than {FILE_BYTES_MAX} bytes")));
     }
+    String::from_utf8(bytes).map_err(|e| {
+        let before = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = before.iter().fold(1_usize, |n, b| if *b == b'\n' { n + 1 } else { n });
+        fail(&format!("line {line} is not UTF-8; save the file as UTF-8"))
+    })
 }
 
 /// What a load depends on beside the files.

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod token;
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,13 +24,16 @@ use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use self::events::Feed;
 use super::control::Call;
 use crate::node::Status;
 use crate::node::event::Request;
-use crate::web::{self, Answer, Path};
+use crate::web::{self, Answer, Path, View};
+
+/// Pause when a connection could not be accepted (out of descriptors).
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// A longer body is answered 413.
 const BODY_BYTES_MAX: usize = 4096;
@@ -71,8 +75,32 @@ pub(crate) struct Public {
     pub(crate) feed: Feed,
 }
 
+/// Serves a connection that was accepted, beside the caller; it keeps its place to its end.
+pub(crate) async fn take<S>(
+    accepted: io::Result<S>,
+    place: OwnedSemaphorePermit,
+    door: impl FnOnce() -> Door,
+    calls: &mpsc::Sender<Call>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match accepted {
+        Ok(stream) => {
+            let (door, calls) = (door(), calls.clone());
+            tokio::spawn(async move {
+                serve(stream, door, calls).await;
+                drop(place);
+            });
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot accept a connection for HTTP");
+            tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+        }
+    }
+}
+
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, door: Door, calls: mpsc::Sender<Call>) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, door: Door, calls: mpsc::Sender<Call>) {
     let watches = Arc::new(AtomicBool::new(false));
     let watching = Arc::clone(&watches);
     let service = service_fn(move |request| {
@@ -127,8 +155,11 @@ async fn answer(
             watching.store(true, Ordering::Relaxed);
             return events::answer(door);
         }
-        Path::Status | Path::Vip(_) | Path::Metrics | Path::Health | Path::Ready | Path::OpenApi | Path::Asset(_) => {
-            return look(path, calls).await;
+        Path::View(view) => return look(&view, calls).await,
+        Path::OpenApi => return json(StatusCode::OK, &web::openapi()),
+        Path::Asset(asset) => {
+            let bytes = Bytes::from_static(asset.text.as_bytes());
+            return with(response(StatusCode::OK, asset.media_type, bytes), CACHE_CONTROL, "no-cache");
         }
     };
     if let Door::Public(public) = door
@@ -150,32 +181,25 @@ async fn answer(
     }
 }
 
-/// What changes nothing.
-async fn look(path: Path, calls: &mpsc::Sender<Call>) -> Response<Body> {
-    match path {
-        Path::Asset(asset) => {
-            let bytes = Bytes::from_static(asset.text.as_bytes());
-            return with(response(StatusCode::OK, asset.media_type, bytes), CACHE_CONTROL, "no-cache");
-        }
-        Path::OpenApi => return json(StatusCode::OK, &web::openapi()),
-        Path::Status | Path::Vip(_) | Path::Metrics | Path::Health | Path::Ready | Path::Events | Path::Act(_) => {}
-    }
-    let status = match status(calls).await {
+/// Something of the status.
+async fn look(view: &View, calls: &mpsc::Sender<Call>) -> Response<Body> {
+    let (reply, status) = oneshot::channel();
+    let status: Box<Status> = match ask(Call::Status(reply), status, calls).await {
         Ok(status) => status,
         Err(response) => return response,
     };
-    match path {
-        Path::Vip(name) => match status.vips.iter().find(|vip| vip.name == name) {
+    match view {
+        View::Status => json(StatusCode::OK, &*status),
+        View::Vip(name) => match status.vips.iter().find(|vip| vip.name == *name) {
             Some(vip) => json(StatusCode::OK, vip),
             None => refuse(StatusCode::NOT_FOUND, format!("this node takes part in no VIP {name}")),
         },
-        Path::Metrics => response(StatusCode::OK, web::METRICS_TYPE, web::metrics(&status).into()),
-        Path::Health => text(StatusCode::OK, "ok\n".to_owned()),
-        Path::Ready => match web::readiness(&status) {
+        View::Metrics => response(StatusCode::OK, web::METRICS_TYPE, web::metrics(&status).into()),
+        View::Health => text(StatusCode::OK, "ok\n".to_owned()),
+        View::Ready => match web::readiness(&status) {
             Ok(()) => text(StatusCode::OK, "ready\n".to_owned()),
             Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
-        Path::Status | Path::OpenApi | Path::Asset(_) | Path::Events | Path::Act(_) => json(StatusCode::OK, &*status),
     }
 }
 
@@ -190,11 +214,6 @@ async fn permit(public: &Public, authorization: Option<&str>) -> Result<(), Resp
     }
     let text = format!("send `Authorization: Bearer TOKEN`, with the token of {}", file.display());
     Err(with(refuse(StatusCode::UNAUTHORIZED, text), WWW_AUTHENTICATE, "Bearer"))
-}
-
-async fn status(calls: &mpsc::Sender<Call>) -> Result<Box<Status>, Response<Body>> {
-    let (reply, status) = oneshot::channel();
-    ask(Call::Status(reply), status, calls).await
 }
 
 async fn pass_on(request: Request, calls: &mpsc::Sender<Call>) -> Response<Body> {

@@ -198,14 +198,11 @@ fn schedule(realtime: Realtime, interval: Option<Duration>) {
     };
     let hurried = interval.is_some_and(|interval| interval <= DEADLINE_UP_TO) && sys::Policy::inherited().is_none();
     let by_deadline = realtime == Realtime::Deadline || (realtime == Realtime::Default && hurried);
-    let scheduling = match by_deadline.then(sys::schedule_deadline) {
-        Some(Ok(())) => Some(sys::Scheduling::Deadline),
-        Some(Err(error)) => {
-            tracing::debug!(%error, "not under SCHED_DEADLINE");
-            wish.map(sys::schedule_real_time)
-        }
-        None => wish.map(sys::schedule_real_time),
+    let deadline = by_deadline && {
+        let scheduled = sys::schedule_deadline();
+        scheduled.inspect_err(|error| tracing::debug!(%error, "not under SCHED_DEADLINE")).is_ok()
     };
+    let scheduling = if deadline { Some(sys::Scheduling::Deadline) } else { wish.map(sys::schedule_real_time) };
     match scheduling {
         None => tracing::debug!("scheduling is left alone"),
         Some(sys::Scheduling::RealTime) => tracing::debug!("running under SCHED_RR"),

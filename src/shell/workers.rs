@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -149,7 +149,7 @@ pub(crate) fn spawn(plan: Plan<'_>) -> anyhow::Result<(Workers, Inlets, Outlets)
     let (calls, inlet_calls) = mpsc::channel(CALLS);
     let server = Server::bind(&setup.runtime_dir).map_err(|e| anyhow!(e))?;
     let (endpoint, wanted) = watch::channel(None);
-    endpoint::start(wanted, calls.clone()).context("cannot start the thread for HTTP")?;
+    tokio::spawn(endpoint::run(wanted, calls.clone()));
     // Ends with the runtime, so that the lock is held to the last.
     tokio::spawn(keep(runtime_dir, server.look()));
     let control = tokio::spawn(server.run(calls)).abort_handle();
@@ -223,7 +223,7 @@ async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, 
         let soon = probe.timeout * 2 / 3;
         let result = match tokio::time::timeout(soon, &mut probing).await {
             Ok(result) => result,
-            Err(_) => wait_for_late(engine, probe, probing, &events)
+            Err(_) => wait_for_late(engine, probe, soon, probing, &events)
                 .await
                 .map_err(|waited| format!("the socket {} did not answer within {waited:?}", socket.display()))
                 .and_then(|result| result),
@@ -235,17 +235,17 @@ async fn probe(engine: Engine, socket: PathBuf, mut ops: mpsc::Receiver<Probe>, 
     }
 }
 
-/// Waits for an answer that is late: to the end of the timeout, or for as long as the worker gets no processor. How long
+/// Waits for an answer that is late, at `looked` after the question: to the end of the timeout, or for as long as the worker gets no processor. How long
 /// it waited, if in vain.
 async fn wait_for_late<T>(
     engine: Engine,
     Probe { op, timeout, worker, listeners: _ }: Probe,
+    looked: Duration,
     mut probing: Pin<&mut impl Future<Output = T>>,
     events: &mpsc::Sender<Event>,
 ) -> Result<T, Duration> {
     // When nobody hears it any more, the end of the queue ends the worker.
     let tell = async |runnable| drop(events.send(Event::ProbeLate { op, runnable }).await);
-    let looked = timeout * 2 / 3;
     let before = worker.and_then(|worker| process::cpu_time(engine, worker));
     let runnable = worker.is_some_and(|worker| process::waits_for_processor(engine, worker));
     tell(runnable).await;

@@ -17,24 +17,31 @@ const WEIGHT_MAX: u32 = 256;
 /// What a path stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Path {
-    /// The whole status.
-    Status,
-    /// One VIP of it, by name.
-    Vip(String),
+    /// Something of the status at this moment.
+    View(View),
     /// The status again and again, as server-sent events.
     Events,
-    /// The status for Prometheus.
-    Metrics,
-    /// Whether vipkeeper answers.
-    Health,
-    /// Whether this node could hold a VIP.
-    Ready,
     /// What there is.
     OpenApi,
     /// A file of the page.
     Asset(&'static Asset),
     /// Something to be done.
     Act(Act),
+}
+
+/// What of the status is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// All of it.
+    Status,
+    /// One VIP, by name.
+    Vip(String),
+    /// For Prometheus.
+    Metrics,
+    /// Whether vipkeeper answers.
+    Health,
+    /// Whether this node could hold a VIP.
+    Ready,
 }
 
 /// Something to be done.
@@ -74,9 +81,9 @@ impl Path {
     /// What that path stands for; none: nothing. `/v1` is short for `/api/v1`.
     pub fn of(path: &str) -> Option<Self> {
         match path {
-            "/metrics" => return Some(Self::Metrics),
-            "/healthz" => return Some(Self::Health),
-            "/readyz" => return Some(Self::Ready),
+            "/metrics" => return Some(Self::View(View::Metrics)),
+            "/healthz" => return Some(Self::View(View::Health)),
+            "/readyz" => return Some(Self::View(View::Ready)),
             _ => {}
         }
         if let Some(asset) = page::asset(path) {
@@ -84,11 +91,11 @@ impl Path {
         }
         let rest = path.strip_prefix("/api").unwrap_or(path).strip_prefix("/v1/")?;
         match rest {
-            "status" => Some(Self::Status),
+            "status" => Some(Self::View(View::Status)),
             "events" => Some(Self::Events),
             "openapi.json" => Some(Self::OpenApi),
             _ => match rest.strip_prefix("vips/") {
-                Some(name) => Some(Self::Vip(name.to_owned())),
+                Some(name) => Some(Self::View(View::Vip(name.to_owned()))),
                 None => Act::ALL.iter().find(|(name, _)| *name == rest).map(|(_, act)| Self::Act(*act)),
             },
         }
@@ -98,14 +105,7 @@ impl Path {
     pub fn method(&self) -> &'static str {
         match self {
             Self::Act(_) => "POST",
-            Self::Status
-            | Self::Vip(_)
-            | Self::Events
-            | Self::Metrics
-            | Self::Health
-            | Self::Ready
-            | Self::OpenApi
-            | Self::Asset(_) => "GET",
+            Self::View(_) | Self::Events | Self::OpenApi | Self::Asset(_) => "GET",
         }
     }
 }

@@ -191,15 +191,15 @@ fn a_token_is_whole_and_long_enough() {
 
 #[test]
 fn paths_mean_the_same_with_and_without_api() {
-    assert_eq!(Path::of("/api/v1/status"), Some(Path::Status));
-    assert_eq!(Path::of("/v1/status"), Some(Path::Status));
+    assert_eq!(Path::of("/api/v1/status"), Some(Path::View(View::Status)));
+    assert_eq!(Path::of("/v1/status"), Some(Path::View(View::Status)));
     assert_eq!(Path::of("/v1/release"), Some(Path::Act(Act::Release)));
-    assert_eq!(Path::of("/api/v1/vips/www"), Some(Path::Vip("www".to_owned())));
+    assert_eq!(Path::of("/api/v1/vips/www"), Some(Path::View(View::Vip("www".to_owned()))));
     assert!(matches!(Path::of("/"), Some(Path::Asset(asset)) if asset.media_type.starts_with("text/html")));
     for nothing in ["", "/v2/status", "/api/status", "/v1/", "/v1/release/", "/metrics/", "/app.js.map"] {
         assert_eq!(Path::of(nothing), None, "{nothing}");
     }
-    assert_eq!((Path::Act(Act::Reload).method(), Path::Metrics.method()), ("POST", "GET"));
+    assert_eq!((Path::Act(Act::Reload).method(), Path::View(View::Metrics).method()), ("POST", "GET"));
 }
 
 #[test]

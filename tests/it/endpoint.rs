@@ -48,7 +48,7 @@ impl Bench {
                 }
             }
         });
-        endpoint::start(wanted, calls).unwrap();
+        tokio::spawn(endpoint::run(wanted, calls));
         let bench = Self { address, settings, says, _directory: directory };
         drop(bench.connect().await);
         bench

@@ -7,7 +7,6 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::sys::stat::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -22,9 +21,6 @@ const CONNECTIONS_MAX: usize = 16;
 
 /// Connections that the kernel holds until there is room; those beyond wait in `connect`.
 const QUEUE_MAX: i32 = 128;
-
-/// Pause when a connection could not be accepted (out of descriptors).
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// The listening socket; its file is removed when this is dropped.
 #[derive(Debug)]
@@ -68,19 +64,7 @@ impl Server {
                     continue;
                 }
             };
-            match accepted {
-                Ok((stream, _)) => {
-                    let calls = calls.clone();
-                    tokio::spawn(async move {
-                        http::serve(stream, Door::Owner, calls).await;
-                        drop(slot);
-                    });
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "cannot accept on the control socket");
-                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
-                }
-            }
+            http::take(accepted.map(|(stream, _)| stream), slot, || Door::Owner, &calls).await;
         }
     }
 

@@ -1,12 +1,13 @@
 //! The file with the key that the nodes share: read at each load, written once by `keygen`.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::regular;
 use crate::config::Config;
 use crate::node::{LogLevel, LogLine};
 use crate::peer::{Incarnation, KEY_BYTES, PeerKey};
@@ -40,15 +41,9 @@ pub(crate) fn read(config: &Config) -> (Option<PeerKey>, Option<LogLine>) {
 }
 
 fn read_file(path: &Path) -> io::Result<(PeerKey, u32)> {
-    let metadata = fs::metadata(path)?;
-    // A FIFO would hold the reader for ever.
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut text = String::new();
-    File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    let text = regular::read_text(path, FILE_BYTES_MAX)?;
     let key = PeerKey::from_hex(&text).map_err(io::Error::other)?;
-    Ok((key, metadata.permissions().mode()))
+    Ok((key, fs::metadata(path)?.permissions().mode()))
 }
 
 /// Writes a new key to a file that does not exist yet, for its owner alone.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::FILE_BYTES_MAX;
+use super::{FILE_BYTES_MAX, regular};
 use crate::config::Config;
 use crate::render::Reads;
 use crate::units::Digest;
@@ -28,7 +27,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Option<Reads> {
     let mut hash = Sha256::new();
     let mut each = BTreeMap::new();
     for file in files(paths) {
-        let held = held(&file).unwrap_or_default();
+        let held = regular::read(&file, FILE_BYTES_MAX).unwrap_or_default();
         hash.update(u64::try_from(held.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(&held);
         each.insert(file, digest_of(&held));
@@ -64,14 +63,4 @@ pub(super) fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
     }
     all.truncate(READS_MAX);
     all
-}
-
-fn held(path: &Path) -> Option<Vec<u8>> {
-    // A FIFO would hold the reader for ever.
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path).ok()?.take(FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }

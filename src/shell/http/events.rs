@@ -11,6 +11,7 @@ use hyper::body::Frame;
 use hyper::header::RETRY_AFTER;
 use hyper::{Response, StatusCode};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Body, Door, refuse, streaming, with};
@@ -36,23 +37,18 @@ pub(crate) struct Feed {
     latest: watch::Sender<Option<Bytes>>,
     came: Arc<Notify>,
     places: Arc<Semaphore>,
+    /// Ends with this.
+    _filling: JoinSet<()>,
 }
 
 impl Feed {
-    /// A feed and the task that fills it; to be called on a runtime. The task ends when the feed is dropped.
+    /// A feed and the task that fills it; to be called on a runtime. Connections of watchers keep it alive.
     pub(crate) fn start(calls: mpsc::Sender<Call>) -> Self {
         let (latest, _) = watch::channel(None);
         let came = Arc::new(Notify::new());
-        tokio::spawn(fill(calls, latest.clone(), Arc::clone(&came)));
-        Self { latest, came, places: Arc::new(Semaphore::new(WATCHERS_MAX)) }
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        // The task looks whether anybody is left.
-        self.places.close();
-        self.came.notify_one();
+        let mut filling = JoinSet::new();
+        filling.spawn(fill(calls, latest.clone(), Arc::clone(&came)));
+        Self { latest, came, places: Arc::new(Semaphore::new(WATCHERS_MAX)), _filling: filling }
     }
 }
 
@@ -106,10 +102,6 @@ async fn fill(calls: mpsc::Sender<Call>, latest: watch::Sender<Option<Bytes>>, c
             latest.send_replace(None);
             told = None;
             came.notified().await;
-            // Woken by the end of the feed: nobody will come any more.
-            if calls.is_closed() || Arc::strong_count(&came) == 1 {
-                return;
-            }
         }
         let (reply, status) = oneshot::channel();
         if calls.send(Call::Status(reply)).await.is_err() {

@@ -1,10 +1,9 @@
 //! The file with the token of `[http]`.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::shell::files::regular;
 use crate::web::TOKEN_BYTES_MIN;
 
 /// More than a token has with white space around it.
@@ -24,13 +23,7 @@ pub(crate) async fn read(path: PathBuf) -> Result<String, String> {
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    // A FIFO would hold the reader for ever.
-    if !fs::metadata(path).map_err(|e| e.to_string())?.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let mut text = String::new();
-    let file = File::open(path).map_err(|e| e.to_string())?;
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    let text = regular::read_text(path, FILE_BYTES_MAX).map_err(|e| e.to_string())?;
     let token = text.trim();
     if token.len() < TOKEN_BYTES_MIN {
         return Err(format!("it has less than {TOKEN_BYTES_MIN} characters; `vipkeeper keygen` writes a good one"));

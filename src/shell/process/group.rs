@@ -39,7 +39,7 @@ pub(super) fn siblings(pid: u32) -> Vec<u32> {
 }
 
 /// Clock ticks of a second in `/proc` (`USER_HZ`, part of the interface of the kernel to programs).
-pub(super) const TICKS_PER_SEC: u64 = 100;
+const TICKS_PER_SEC: u64 = 100;
 
 /// What `/proc/<pid>/stat` says of a process.
 pub(super) struct Stat {
@@ -48,6 +48,8 @@ pub(super) struct Stat {
     pub(super) ended: bool,
     pub(super) parent: u32,
     pub(super) group: u32,
+    /// Time of processors that it has used with all its threads.
+    pub(super) cpu: Duration,
     /// Clock ticks from boot to its start: with the number it names a process for good.
     pub(super) start_ticks: u64,
 }
@@ -56,15 +58,18 @@ impl Stat {
     pub(super) fn of(pid: u32) -> Option<Self> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in parentheses may hold anything, parentheses too. After it, by proc_pid_stat(5): the state first,
-        // then the parent, then the group, the number of threads 15 after that, and the start time 2 after that.
+        // then the parent, then the group, the times of processors for programs and kernel 9 and 10 after that, the
+        // number of threads 5 after that, and the start time 2 after that.
         let (_, fields) = text.rsplit_once(')')?;
         let mut fields = fields.split_whitespace();
         let zombie = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        let threads: u32 = fields.nth(14)?.parse().ok()?;
+        let (user, system): (u64, u64) = (fields.nth(8)?.parse().ok()?, fields.next()?.parse().ok()?);
+        let threads: u32 = fields.nth(4)?.parse().ok()?;
         let start_ticks = fields.nth(1)?.parse().ok()?;
-        Some(Self { ended: zombie && threads <= 1, parent, group, start_ticks })
+        let cpu = Duration::from_millis(user.saturating_add(system).saturating_mul(1000 / TICKS_PER_SEC));
+        Some(Self { ended: zombie && threads <= 1, parent, group, cpu, start_ticks })
     }
 }
 

@@ -3,7 +3,6 @@
 //! The record is there before the first change: who finds the worker later must know that its `description` is no longer
 //! the whole truth. What is a success is `proxy::runtime`'s to say.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::proxy::runtime::{Change, Command, HALF_PATCHED, PATCH_WITHIN, Patch, 
 use crate::proxy::server_state::Worker;
 use crate::proxy::stats;
 use crate::shell::files::reads::digest_of;
+use crate::shell::files::{FILE_BYTES_MAX, regular};
 use crate::shell::inspect::certificates::leaf_serial;
 use crate::shell::stats_socket;
 use crate::units::Digest;
@@ -29,9 +29,6 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// A server that is being removed is asked for again after that.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
-
-/// No file of a certificate is longer; what HAProxy takes is much shorter.
-const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A record is one short line; a longer file is none.
 const RECORD_BYTES_MAX: u64 = 4096;
@@ -118,13 +115,8 @@ async fn apply_unbounded(paths: &ProxyPaths, worker: u32, patch: &Patch) -> Resu
 /// Puts what a certificate's file holds in the place of what the worker uses, and looks whether it does so.
 async fn exchange(paths: &ProxyPaths, path: &str, digest: Digest) -> Result<(), String> {
     let file = PathBuf::from(path);
-    let held = blocking(move || {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(&file).map_err(|e| e.to_string())?;
-        file.take(PEM_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        Ok(bytes)
-    })
-    .await?;
+    // As it was read for its digest.
+    let held = blocking(move || regular::read(&file, FILE_BYTES_MAX).map_err(|e| e.to_string())).await?;
     if digest_of(&held) != digest {
         return Err("its file changed again".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::group::{self, TICKS_PER_SEC};
+use super::group::{self, Stat};
 use crate::config::Engine;
 
 /// Whether a thread of a process has a processor or waits for one. Not, if it is stopped, asleep or gone.
@@ -18,27 +18,20 @@ pub(crate) fn is_runnable(pid: u32) -> bool {
     })
 }
 
-/// Whether the worker is runnable; with nginx any of its master's, each of which may have the question.
+/// The worker; with nginx all of its master's, since each of them may have the question.
+fn workers(engine: Engine, worker: u32) -> Vec<u32> {
+    match engine {
+        Engine::Haproxy => vec![worker],
+        Engine::Nginx => group::siblings(worker),
+    }
+}
+
+/// Whether one of them is runnable.
 pub(crate) fn waits_for_processor(engine: Engine, worker: u32) -> bool {
-    match engine {
-        Engine::Haproxy => is_runnable(worker),
-        Engine::Nginx => group::siblings(worker).into_iter().any(is_runnable),
-    }
+    workers(engine, worker).into_iter().any(is_runnable)
 }
 
-/// How much time of processors those have used; none: they are gone.
+/// How much time of processors they have used; none: one is gone.
 pub(crate) fn cpu_time(engine: Engine, worker: u32) -> Option<Duration> {
-    match engine {
-        Engine::Haproxy => cpu_time_of(worker),
-        Engine::Nginx => group::siblings(worker).into_iter().map(cpu_time_of).sum(),
-    }
-}
-
-/// Time of processors that a process has used with all its threads; none: it is gone.
-fn cpu_time_of(pid: u32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // utime and stime (proc_pid_stat(5)), behind the name, which may hold any text.
-    let mut times = text.rsplit_once(')')?.1.split_whitespace().skip(11).map(str::parse::<u64>);
-    let ticks = times.next()?.ok()?.saturating_add(times.next()?.ok()?);
-    Some(Duration::from_millis(ticks.saturating_mul(1000 / TICKS_PER_SEC)))
+    workers(engine, worker).into_iter().map(|pid| Some(Stat::of(pid)?.cpu)).sum()
 }
