@@ -1,67 +1,32 @@
 //! What the simulation asks of every node after every turn is noticed when it does not hold.
 
+pub(super) mod fixture;
+
 use std::sync::Arc;
 
+use fixture::{config, loaded, name, one, rendered, t0};
+
 use super::*;
-use crate::config::{self, Config, Source, Sources};
+use crate::config::{self, Config};
 use crate::node::event::{Request, RequestId};
 use crate::node::vip::{Manner, Released};
 use crate::render::Rendered;
 use crate::units::{Digest, Priority};
 use crate::vrrp::router::Entitlement;
 
-const ONE: &str = r#"
-[[node]]
-name = "lb1"
-address = "10.0.0.11"
-[[node]]
-name = "lb2"
-address = "10.0.0.12"
-[[vip]]
-name = "a"
-addresses = ["10.0.0.100/24"]
-interface = "eth0"
-vrid = 51
-prefer = ["lb1", "lb2"]
-[proxy]
-engine = "haproxy"
-[[frontend]]
-name = "www"
-bind = ["a:80"]
-default_backend = "web"
-[[backend]]
-name = "web"
-server = [{ name = "web1", address = "10.0.0.31:8080" }]
-"#;
-
-fn config() -> Config {
-    config::load(&Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: ONE.to_owned() }] }).unwrap()
-}
-
 /// A node that has just started, and one VIP.
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
 pub(super) fn node() -> (Node, Instant) {
-    let now = Instant::now();
-    let rendered = Rendered {
-        text: String::new(),
-        generation: Digest(1),
-        origins: Vec::new(),
-        sources: Arc::new(Sources { files: Vec::new() }),
-        files: Vec::new(),
-        reads: std::collections::BTreeMap::new(),
-    };
-    let loaded = Loaded { config: Arc::new(config()), rendered: Arc::new(rendered), key: None, key_note: None };
-    let (node, _effects) = Node::new(loaded, Name::new("lb1").unwrap(), Incarnation(1), now);
+    let now = t0();
+    let loaded = loaded(config(&one()), rendered("", 1));
+    let (node, _effects) = Node::new(loaded, name("lb1"), Incarnation(1), now);
     (node, now)
 }
 
 #[test]
 fn the_port_of_shared_tables_is_tried_before_a_reload_too() {
     let with = |text: &str| {
-        let text = ONE.replace("engine = \"haproxy\"", &format!("engine = \"haproxy\"\n{text}"));
-        let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text }] };
-        let (node, _) = node();
-        let loaded = Loaded { config: Arc::new(config::load(&sources).unwrap()), ..node.loaded };
+        let text = one().replace("engine = \"haproxy\"", &format!("engine = \"haproxy\"\n{text}"));
+        let loaded = loaded(config(&text), rendered("", 1));
         let tried = |me: &str| {
             let binds = proxying::candidate(&loaded, &Name::new(me).unwrap()).binds;
             binds.into_iter().map(|bind| bind.address.to_string()).collect::<Vec<_>>()

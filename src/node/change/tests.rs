@@ -1,32 +1,12 @@
 //! When the files are read, who waits for it, and how a change at run time is told.
 
 use super::*;
-use crate::config::{self, Source, Sources};
-use crate::units::Digest;
+use crate::node::tests::fixture::{self, ms, t0};
 
 const TEXT: &str = include_str!("../../../tests/data/config/pair.toml");
 
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
-fn t0() -> Instant {
-    Instant::now()
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
 fn loaded(text: &str) -> Loaded {
-    let sources = || Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: TEXT.to_owned() }] };
-    let rendered = Rendered {
-        text: text.to_owned(),
-        generation: Digest(1),
-        origins: Vec::new(),
-        sources: Arc::new(sources()),
-        files: Vec::new(),
-        reads: std::collections::BTreeMap::new(),
-    };
-    let config = Arc::new(config::load(&sources()).unwrap());
-    Loaded { config, rendered: Arc::new(rendered), key: None, key_note: None }
+    fixture::loaded(fixture::config(TEXT), fixture::rendered(text, 1))
 }
 
 #[test]

@@ -1,53 +1,23 @@
 use super::*;
-use crate::config::{self, Source, Sources};
+use crate::config;
 use crate::node::peering::tests::{Company, state};
+use crate::node::tests::fixture::{config, name, t0, toml};
 use crate::peer::VipId;
 use crate::peer::message::VipState;
 use crate::units::Priority;
 
-const PAIR: &str = r#"
-[[node]]
-name = "lb1"
-address = "10.0.0.11"
-[[node]]
-name = "lb2"
-address = "10.0.0.12"
-[[vip]]
-name = "a"
-addresses = ["10.0.0.100/24"]
-interface = "eth0"
-vrid = 51
-prefer = ["lb2", "lb1"]
-[[vip]]
-name = "b"
-addresses = ["10.0.0.101/24"]
-interface = "eth0"
-vrid = 52
-prefer = ["lb1", "lb2"]
-[proxy]
-engine = "haproxy"
-[[frontend]]
-name = "www"
-bind = ["a:80", "b:80"]
-default_backend = "web"
-[[backend]]
-name = "web"
-server = [{ name = "web1", address = "10.0.0.31:8080" }]
-"#;
-
-fn name(name: &str) -> Name {
-    Name::new(name).unwrap()
+/// lb2 should hold a, and lb1 b.
+fn two() -> Config {
+    config(&toml(2, &[("a", &["lb2", "lb1"]), ("b", &["lb1", "lb2"])]))
 }
 
-/// A group of these VIPs, and all VIPs of [`PAIR`] on lb1.
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
+/// A group of these VIPs, and all VIPs of [`two`] on lb1.
 fn pair(of_group: &[&str]) -> (Vec<Group>, Vec<Vip>) {
-    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
-    let mut config = config::load(&sources).unwrap();
+    let mut config = two();
     let vips = of_group.iter().map(|vip| name(vip)).collect();
     config.groups = vec![GroupConfig { name: name("edge"), vips, hooks: config::HookCommands::default() }];
     let me = name("lb1");
-    let vip = |v| Vip::new(v, &config, &me, std::time::Instant::now()).unwrap();
+    let vip = |v| Vip::new(v, &config, &me, t0()).unwrap();
     let vips = config.vips.iter().map(vip).collect();
     (adopt(Vec::new(), &config), vips)
 }
@@ -110,8 +80,7 @@ fn a_vip_outside_the_group_decides_nothing_for_it() {
 #[test]
 fn a_group_that_a_reload_keeps_knows_what_it_was_and_one_with_other_vips_does_not() {
     let config = |of_groups: &[(&str, &[&str])]| {
-        let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
-        let mut config = config::load(&sources).unwrap();
+        let mut config = two();
         let group = |(of, vips): &(&str, &[&str])| GroupConfig {
             name: name(of),
             vips: vips.iter().map(|vip| name(vip)).collect(),

@@ -1,43 +1,9 @@
 //! Peers that say what a test wants, and what a node makes of it.
 
-use std::sync::Arc;
-
 use super::*;
-use crate::config::{self, Config, Source, Sources};
+use crate::config::Config;
+use crate::node::tests::fixture::{config, loaded, ms, name, rendered, t0, toml};
 use crate::peer::PeerKey;
-use crate::render::Rendered;
-use crate::units::Digest;
-
-const TEXT: &str = r#"
-[[node]]
-name = "lb1"
-address = "10.0.0.11"
-[[node]]
-name = "lb2"
-address = "10.0.0.12"
-[[node]]
-name = "lb3"
-address = "10.0.0.13"
-[[vip]]
-name = "a"
-addresses = ["10.0.0.100/24"]
-interface = "eth0"
-vrid = 51
-prefer = ["lb1", "lb2", "lb3"]
-[proxy]
-engine = "haproxy"
-[[frontend]]
-name = "www"
-bind = ["a:80"]
-default_backend = "web"
-[[backend]]
-name = "web"
-server = [{ name = "web1", address = "10.0.0.31:8080" }]
-"#;
-
-pub(in crate::node) fn name(of: &str) -> Name {
-    Name::new(of).unwrap()
-}
 
 /// The only VIP.
 pub(in crate::node) fn a() -> VipId {
@@ -63,21 +29,11 @@ pub(in crate::node) struct Company {
 
 impl Company {
     pub(in crate::node) fn new(now: Instant) -> Self {
-        let sources = || Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: TEXT.to_owned() }] };
-        let mut config = config::load(&sources()).unwrap();
+        let mut config = config(&toml(3, &[("a", &["lb1", "lb2", "lb3"])]));
         let interval = Duration::from_secs(1);
         config.peers = Some(PeersConfig { key_file: "/peers.key".into(), port: 5112, interval });
-        let rendered = Rendered {
-            text: String::new(),
-            generation: Digest(1),
-            origins: Vec::new(),
-            sources: Arc::new(sources()),
-            files: Vec::new(),
-            reads: std::collections::BTreeMap::new(),
-        };
         let key = PeerKey::new([7; 32]);
-        let (loaded, rendered) = (Arc::new(config.clone()), Arc::new(rendered));
-        let loaded = Loaded { config: loaded, rendered, key: Some(key.clone()), key_note: None };
+        let loaded = Loaded { key: Some(key.clone()), ..loaded(config.clone(), rendered("", 1)) };
         let mut peering = Peering::new(name("lb1"), Incarnation(1));
         peering.configure(now, &loaded, &mut Outbox::default());
         let other = |(of, n)| (of, Table::new(key.clone(), name(of), Incarnation(n), interval, &config));
@@ -115,15 +71,6 @@ impl Company {
         }
         panic!("{of} is not believed");
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
-fn t0() -> Instant {
-    Instant::now()
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
 }
 
 #[test]
@@ -255,19 +202,10 @@ fn what_was_asked_for_is_never_held_back() {
 fn what_is_wrong_with_the_key_is_told_once() {
     let t = t0();
     let mut company = Company::new(t);
-    let rendered = Arc::new(Rendered {
-        text: String::new(),
-        generation: Digest(1),
-        origins: Vec::new(),
-        sources: Arc::new(Sources { files: Vec::new() }),
-        files: Vec::new(),
-        reads: std::collections::BTreeMap::new(),
-    });
     let mut told = Vec::new();
     for message in ["no such file", "no such file", "too short"] {
         let note = Some(LogLine { level: LogLevel::Warn, vip: None, message: message.to_owned() });
-        let config = Arc::new(company.config.clone());
-        let loaded = Loaded { config, rendered: Arc::clone(&rendered), key: None, key_note: note };
+        let loaded = Loaded { key_note: note, ..loaded(company.config.clone(), rendered("", 1)) };
         let mut out = Outbox::default();
         company.peering.configure(t, &loaded, &mut out);
         told.push(out.into_effects().iter().filter(|e| matches!(e, Effect::Log(_))).count());

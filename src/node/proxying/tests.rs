@@ -4,38 +4,10 @@ mod answers;
 mod attending;
 
 use super::*;
-use crate::config::{self, Source, Sources};
+use crate::node::tests::fixture::{self, config, loaded, ms, one};
 use crate::proxy::ProxyOp;
 use crate::proxy::attendance::{Attend, Attended};
 use crate::units::Digest;
-
-const TEXT: &str = r#"
-[[node]]
-name = "lb1"
-address = "10.0.0.11"
-[[node]]
-name = "lb2"
-address = "10.0.0.12"
-[[vip]]
-name = "a"
-addresses = ["10.0.0.100/24"]
-interface = "eth0"
-vrid = 51
-prefer = ["lb1", "lb2"]
-[proxy]
-engine = "haproxy"
-[[frontend]]
-name = "www"
-bind = ["a:80", "a:81", "a:82", "a:83", "a:84", "a:85"]
-default_backend = "web"
-[[frontend]]
-name = "api"
-bind = ["a:90"]
-default_backend = "web"
-[[backend]]
-name = "web"
-server = [{ name = "web1", address = "10.0.0.31:8080" }]
-"#;
 
 const PROBE: &str = "the proxy is to be probed";
 const SURVEY: &str = "old workers are to be looked at";
@@ -44,30 +16,22 @@ const LIFECYCLE: &str = "the proxy's lifecycle goes on";
 const MASTER: u32 = 100;
 const WORKER: u32 = 101;
 
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-fn config(text: &str) -> Config {
-    config::load(&Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: text.to_owned() }] }).unwrap()
+/// Two frontends, the first one with six binds.
+fn text() -> String {
+    let binds: Vec<String> = (80..=85).map(|port| format!("a:{port}")).collect();
+    let api = "[[frontend]]\nname = \"api\"\nbind = [\"a:90\"]\ndefault_backend = \"web\"\n[[backend]]";
+    one().replace("bind = [\"a:80\"]", &format!("bind = {binds:?}")).replace("[[backend]]", api)
 }
 
 fn rendered(generation: u64) -> Arc<Rendered> {
-    Arc::new(Rendered {
-        text: format!("# {generation}\n"),
-        generation: Digest(generation),
-        origins: vec![None],
-        sources: Arc::new(Sources { files: Vec::new() }),
-        files: Vec::new(),
-        reads: std::collections::BTreeMap::new(),
-    })
+    fixture::rendered(&format!("# {generation}\n"), generation)
 }
 
 fn me() -> Name {
     Name::new("lb1").unwrap()
 }
 
-/// What a worker says that serves all frontends of [`TEXT`].
+/// What a worker says that serves all frontends of [`text`].
 pub(in crate::node) fn sample(pid: u32) -> Sample {
     Sample {
         pid,
@@ -104,9 +68,9 @@ struct Lab {
 impl Lab {
     #[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
     fn new(engine: &str) -> Self {
-        let mut config = config(&TEXT.replace("haproxy", engine));
+        let mut config = config(&text().replace("haproxy", engine));
         config.proxy.health = HealthConfig { interval: ms(1_000), timeout: ms(300), rise: 2, fall: 2 };
-        let loaded = Loaded { config: Arc::new(config), rendered: rendered(1), key: None, key_note: None };
+        let loaded = loaded(config, rendered(1));
         let now = Instant::now();
         let (mut ops, mut out) = (Ops::default(), Outbox::default());
         let proxying = Proxying::new(&loaded, &me(), now, &mut ops, &mut out);

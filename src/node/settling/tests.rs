@@ -1,11 +1,7 @@
 use super::*;
 use crate::node::event::{HookOutcome, Network, OpId, Signal};
+use crate::node::tests::fixture::t0;
 use crate::units::IfName;
-
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
-fn t0() -> Instant {
-    Instant::now()
-}
 
 #[test]
 fn an_event_concerns_all_vips_unless_it_is_known_to_concern_some() {

@@ -1,21 +1,9 @@
 //! Trackers of a node by themselves: what they mean to a VIP, when roles are taken in, and what is told.
 
 use super::*;
-use crate::config::{self, Source, Sources};
+use crate::config;
 use crate::node::proxying;
-
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
-fn t0() -> Instant {
-    Instant::now()
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-fn name(name: &str) -> Name {
-    Name::new(name).unwrap()
-}
+use crate::node::tests::fixture::{config, ms, name, t0, toml};
 
 fn tracker(of: &str, kind: TrackerKind) -> config::Tracker {
     config::Tracker { name: name(of), kind, interval: ms(1_000), timeout: ms(500), rise: 2, fall: 2 }
@@ -200,40 +188,9 @@ fn status_says_what_a_tracker_found_and_since_when() {
     assert_eq!(said(&tracking, 9_000).2, 6_000);
 }
 
-const TWO: &str = r#"
-[[node]]
-name = "lb1"
-address = "10.0.0.11"
-[[node]]
-name = "lb2"
-address = "10.0.0.12"
-[[vip]]
-name = "a"
-addresses = ["10.0.0.100/24"]
-interface = "eth0"
-vrid = 51
-prefer = ["lb1", "lb2"]
-[[vip]]
-name = "b"
-addresses = ["10.0.0.101/24"]
-interface = "eth0"
-vrid = 52
-prefer = ["lb2", "lb1"]
-[proxy]
-engine = "haproxy"
-[[frontend]]
-name = "www"
-bind = ["a:80", "b:80"]
-default_backend = "web"
-[[backend]]
-name = "web"
-server = [{ name = "web1", address = "10.0.0.31:8080" }]
-"#;
-
 /// VIP a uses x, and VIP b, which only lb2 has, uses y. Nobody uses z.
 fn three() -> Config {
-    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: TWO.to_owned() }] };
-    let mut config = config::load(&sources).unwrap();
+    let mut config = config(&toml(2, &[("a", &["lb1", "lb2"]), ("b", &["lb2", "lb1"])]));
     config.vips[1].priorities.remove(&name("lb1"));
     config.trackers = vec![file("x"), file("y"), file("z")];
     config.vips[0].track = vec![uses("x", 0)];

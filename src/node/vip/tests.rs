@@ -2,44 +2,18 @@
 
 use super::*;
 use crate::addrs::Presence;
-use crate::config::{self, Accept, HookSettings, Source, Sources};
+use crate::config::{self, Accept, HookSettings};
 use crate::node::event::Link;
 use crate::node::outbox::Outbox;
 use crate::node::peering::Peering;
+use crate::node::tests::fixture::{config, name, one, t0};
 use crate::peer::Incarnation;
 use crate::proxy::health::Verdict;
 use crate::vrrp::router::Entitlement;
 
-const PAIR: &str = r#"
-[[node]]
-name = "lb1"
-address = "10.0.0.11"
-[[node]]
-name = "lb2"
-address = "10.0.0.12"
-[[vip]]
-name = "a"
-addresses = ["10.0.0.100/24"]
-interface = "eth0"
-vrid = 51
-prefer = ["lb1", "lb2"]
-[proxy]
-engine = "haproxy"
-[[frontend]]
-name = "www"
-bind = ["a:80"]
-default_backend = "web"
-[[backend]]
-name = "web"
-server = [{ name = "web1", address = "10.0.0.31:8080" }]
-"#;
-
-#[expect(clippy::disallowed_methods, reason = "a base for virtual time")]
 pub(super) fn vip() -> (Vip, Instant) {
-    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
-    let config = config::load(&sources).unwrap();
-    let now = Instant::now();
-    (Vip::new(&config.vips[0], &config, &Name::new("lb1").unwrap(), now).unwrap(), now)
+    let (config, now) = (config(&one()), t0());
+    (Vip::new(&config.vips[0], &config, &name("lb1"), now).unwrap(), now)
 }
 
 /// The host of a VIP of [`vip`]: its interface is up, its proxy is healthy, and it talks to nobody.
@@ -167,8 +141,7 @@ fn a_vip_is_gone_when_it_takes_no_part_and_has_nothing_here() {
 
 #[test]
 fn the_peers_of_a_vip_are_the_other_nodes_that_take_part_in_it() {
-    let sources = Sources { files: vec![Source { path: "vipkeeper.toml".into(), text: PAIR.to_owned() }] };
-    let mut config = config::load(&sources).unwrap();
+    let mut config = config(&one());
     let (name, address) = (Name::new("lb3").unwrap(), IpAddr::from([10, 0, 0, 13]));
     config.nodes.push(config::NodeConfig { name, address, second_address: None });
     let of = |me: &str| peers(&config.vips[0], &config, &Name::new(me).unwrap());

@@ -151,7 +151,7 @@ fn a_worker_that_does_not_listen_everywhere_is_named_with_the_first_places() {
 
 #[test]
 fn what_is_bound_in_another_network_namespace_is_not_looked_for_here() {
-    let mut config = config(TEXT);
+    let mut config = config(&text());
     let ports = |config: &Config| binds(config, &me()).iter().map(|b| b.address.port()).collect::<Vec<_>>();
     assert_eq!(ports(&config), [80, 81, 82, 83, 84, 85, 90]);
     config.frontends[0].binds[1].options = Some("tfo namespace blue".to_owned());

@@ -1,11 +1,8 @@
 //! What dumps and answers say of addresses, and what follows.
 
 use super::*;
+use crate::node::tests::fixture::ms;
 use crate::node::vip::tests::{Stage, active, vip};
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
 
 fn logs(out: Outbox) -> Vec<String> {
     let line = |effect| if let Effect::Log(line) = effect { Some(line.message) } else { None };

@@ -1,11 +1,8 @@
 //! Rounds of announcements, to the instant.
 
 use super::*;
+use crate::node::tests::fixture::ms;
 use crate::node::vip::tests::{Stage, active};
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
 
 /// A VIP with one address, three frames in a round, the second round after 5 s, a refresh every minute.
 struct Lab {

@@ -1,12 +1,9 @@
 //! What dumps show of the device of a virtual router, and what they cannot know yet.
 
 use super::*;
+use crate::node::tests::fixture::ms;
 use crate::node::vip::tests::vip;
 use crate::units::Name;
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
 
 fn link(name: &str, index: u32, alias: Option<String>) -> Link {
     Link { index, name: IfName::new(name).unwrap(), up: true, mac: Some([2; 6]), alias, parent: None, arp: None }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::node::tests::fixture::ms;
 use crate::node::vip::tests::{Stage, active, vip};
 
 #[test]
@@ -18,10 +19,6 @@ fn a_rival_that_was_silent_for_ten_seconds_begins_another_conflict() {
     assert_eq!(conflict.deadline(), None, "they ran");
     assert!(conflict.heard(at(20_149)));
     assert_eq!(conflict.deadline(), Some(at(20_349)));
-}
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
 }
 
 #[test]

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::node::tests::fixture::ms;
 use crate::node::vip::tests::{Stage, active};
 use crate::units::VipAddress;
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
 
 fn route(interface: Option<&str>) -> VirtualRoute {
     VirtualRoute {

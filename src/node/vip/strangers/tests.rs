@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Checksum, Hardware, Version};
+use crate::node::tests::fixture::ms;
 use crate::node::vip::device::VirtualDevice;
 use crate::node::vip::tests::{active, vip};
 use crate::units::{Priority, Vrid};
@@ -9,10 +10,6 @@ use crate::vrrp::packet::Credential;
 
 const MINE: [u8; 4] = [10, 0, 0, 100];
 const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 9];
-
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
 
 fn claim(ip: [u8; 4], mac: [u8; 6]) -> Claimed {
     Claimed { ip: ip.into(), mac }

@@ -2,7 +2,8 @@
 
 use super::peers::*;
 use super::*;
-use crate::node::peering::tests::{a, name, state};
+use crate::node::peering::tests::{a, state};
+use crate::node::tests::fixture::{ms, name};
 use crate::units::Centis;
 
 #[test]

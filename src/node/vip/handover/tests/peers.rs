@@ -2,17 +2,14 @@
 
 use super::*;
 use crate::node::effect::Effects;
-use crate::node::peering::tests::{Company, name, state};
+use crate::node::peering::tests::{Company, state};
+use crate::node::tests::fixture::{ms, name};
 use crate::node::vip::tests::Stage;
 use crate::units::Centis;
 
 pub(super) const LB2: [u8; 4] = [10, 0, 0, 12];
 pub(super) const LB3: [u8; 4] = [10, 0, 0, 13];
 pub(super) const MOMENT: Duration = Duration::from_nanos(1);
-
-pub(super) fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
 
 pub(super) fn of(priority: i64) -> Claim {
     Claim::Of(Priority::new(priority).unwrap())
